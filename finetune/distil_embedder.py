@@ -31,6 +31,7 @@ def main(target: Path) -> None:
     distill(model_name=str(base), pca_dims=DIMENSIONS).save_pretrained(target)
     # int8 halves the file and costs nothing measurable in retrieval
     StaticModel.from_pretrained(target, quantize_to="int8").save_pretrained(target)
+    (target / "README.md").unlink(missing_ok=True)  # the library's generic card; ours is card.json
     weights = (target / "model.safetensors").read_bytes()
     card = {
         "name": "static-minilm-256-int8",

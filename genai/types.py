@@ -5,6 +5,8 @@ Offsets are Unicode code points into the text they name; times are seconds; mone
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -218,6 +220,22 @@ class Refusal:
     @property
     def text(self) -> str:
         return self.message
+
+
+def new_id() -> str:
+    """Give a ledger row its id: 28 hex digits that sort by time of creation."""
+    return f"{time.time_ns():016x}{secrets.token_hex(6)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a call is part of; copied onto its ledger row."""
+
+    parent_id: str = ""
+    prompt_id: str = ""
+    config_hash: str = ""
+    index_revision: str = ""
+    feature: str = ""
 
 
 @dataclass(frozen=True, slots=True)

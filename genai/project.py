@@ -1,0 +1,70 @@
+"""Where a project's files are: the nearest `configs/genai.yaml` upward, else the starter.
+
+The starter is the content that `genai init` copies: in a checkout the repository root, in an
+installed wheel `genai/_starter/`.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from genai.errors import InputError
+
+STARTER_FOLDERS = ("prompts", "evals", "configs", "apps", "docs", "finetune")
+_MARK = Path("configs") / "genai.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Two folders: `root` holds content, `state` holds the ledger, indexes and runs."""
+
+    root: Path
+    state: Path
+
+
+def starter() -> Path:
+    """Find the content folders this library ships."""
+    packaged = Path(__file__).parent / "_starter"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent
+
+
+def find(start: Path | None = None) -> Project:
+    """Find the project around `start` (default: `GENAI_PROJECT`, else the working folder)."""
+    given = os.environ.get("GENAI_PROJECT")
+    here = (start or (Path(given) if given else Path.cwd())).resolve()
+    for folder in (here, *here.parents):
+        if (folder / _MARK).is_file():
+            return Project(folder, folder / ".genai")
+    return Project(starter(), here / ".genai")
+
+
+def init(target: Path) -> list[Path]:
+    """Copy the starter into `target`; existing files are never touched.
+
+    Returns:
+        The files written, relative to `target`.
+
+    Raises:
+        InputError: `target` holds a project already, or is not a folder.
+    """
+    if (target / _MARK).exists():
+        raise InputError(f"{target}: already a project ({_MARK} exists); change its files instead")
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{target}: is a file; name an empty or new folder")
+    written = []
+    for folder in STARTER_FOLDERS:
+        for source in sorted((starter() / folder).rglob("*")):
+            if source.is_dir() or "__pycache__" in source.parts:
+                continue
+            relative = source.relative_to(starter())
+            if (target / relative).exists():
+                continue
+            (target / relative).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target / relative)
+            written.append(relative)
+    ignore = target / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text(".genai/\n.venv/\n", encoding="utf-8")
+        written.append(Path(".gitignore"))
+    return written

@@ -1,0 +1,59 @@
+"""Words as the full-text index sees them: lower case, no accents, stemmed.
+
+The tokenizer is SQLite's own (`porter unicode61`), so a word here and a word in the index are the
+same word.
+"""
+
+import re
+import sqlite3
+import threading
+from collections.abc import Sequence
+
+TOKENIZER = "porter unicode61 remove_diacritics 2"
+_WORD = re.compile(r"\w+", re.UNICODE)
+STOP_WORDS = frozenset(
+    "a about above after again all also am an and any are as at be because been before being below"
+    " between both but by can could did do does doing down during each few for from further had has"
+    " have having he her here hers him his how i if in into is it its itself just let like may me"
+    " might more most must my no nor not of off on once only or other our out over own please same"
+    " shall she should so some such tell than that the their them then there these they this those"
+    " through to too under until up us very want was we were what when where which while who whom"
+    " why will with would you your".split()
+)
+_local = threading.local()
+
+
+def words(text: str) -> list[str]:
+    """Give the content words of a question, unstemmed, stop words dropped, order kept.
+
+    A question made of stop words alone keeps them all.
+    """
+    found = [word for word in _WORD.findall(text.replace("\x00", " "))]
+    return [word for word in found if word.lower() not in STOP_WORDS] or found
+
+
+def stems(texts: Sequence[str]) -> list[list[str]]:
+    """Give each text's distinct stems, in no particular order."""
+    connection: sqlite3.Connection | None = getattr(_local, "connection", None)
+    if connection is None:
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        connection.execute(f"CREATE VIRTUAL TABLE t USING fts5(x, tokenize='{TOKENIZER}')")
+        connection.execute("CREATE VIRTUAL TABLE v USING fts5vocab(t, 'instance')")
+        _local.connection = connection
+    found: list[list[str]] = [[] for _ in texts]
+    connection.execute("BEGIN")
+    try:
+        connection.executemany(
+            "INSERT INTO t(rowid, x) VALUES (?, ?)",
+            [(n, t.encode("utf-8", "replace").decode()) for n, t in enumerate(texts)],
+        )
+        for term, row in connection.execute("SELECT DISTINCT term, doc FROM v"):
+            found[row].append(term)
+    finally:
+        connection.execute("ROLLBACK")
+    return found
+
+
+def content_stems(texts: Sequence[str]) -> list[set[str]]:
+    """Give each text's stems without stop words."""
+    return [set(each) for each in stems([" ".join(words(text)) for text in texts])]
