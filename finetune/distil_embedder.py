@@ -24,6 +24,7 @@ DIMENSIONS = 256
 
 
 def main(target: Path) -> None:
+    """Write model, tokenizer and card into `target`."""
     base = Path(get_model_path())
     found = hashlib.sha256((base / "model.safetensors").read_bytes()).hexdigest()
     if found != BASE_SHA256:

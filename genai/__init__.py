@@ -1,1 +1,83 @@
-"""genai."""
+"""Take an LLM feature from idea to production with numbers one can trust.
+
+Importing this face loads nothing else: each name is found in its room on first use.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+_ROOMS = {
+    "Answer": "genai.types",
+    "Call": "genai.types",
+    "Case": "genai.evals",
+    "Chain": "genai.rag",
+    "Citation": "genai.types",
+    "Cost": "genai.types",
+    "CostStatus": "genai.types",
+    "Decision": "genai.types",
+    "Fake": "genai.models",
+    "GenaiError": "genai.errors",
+    "Index": "genai.wiring",
+    "InputError": "genai.errors",
+    "Message": "genai.types",
+    "Model": "genai.models",
+    "Passage": "genai.types",
+    "Refusal": "genai.types",
+    "Reply": "genai.types",
+    "Report": "genai.evals",
+    "Usage": "genai.types",
+    "Verdict": "genai.types",
+    "evaluate": "genai.evals",
+    "find_project": "genai.project",
+    "load": "genai.wiring",
+    "load_guards": "genai.wiring",
+    "model": "genai.wiring",
+    "open_ledger": "genai.wiring",
+    "prompt": "genai.wiring",
+    "settings": "genai.wiring",
+}
+__version__ = "0.1.0"
+__all__ = sorted(_ROOMS)
+
+if TYPE_CHECKING:
+    from genai.errors import GenaiError as GenaiError
+    from genai.errors import InputError as InputError
+    from genai.evals import Case as Case
+    from genai.evals import Report as Report
+    from genai.evals import evaluate as evaluate
+    from genai.models import Fake as Fake
+    from genai.models import Model as Model
+    from genai.project import find_project as find_project
+    from genai.rag import Chain as Chain
+    from genai.types import Answer as Answer
+    from genai.types import Call as Call
+    from genai.types import Citation as Citation
+    from genai.types import Cost as Cost
+    from genai.types import CostStatus as CostStatus
+    from genai.types import Decision as Decision
+    from genai.types import Message as Message
+    from genai.types import Passage as Passage
+    from genai.types import Refusal as Refusal
+    from genai.types import Reply as Reply
+    from genai.types import Usage as Usage
+    from genai.types import Verdict as Verdict
+    from genai.wiring import Index as Index
+    from genai.wiring import load as load
+    from genai.wiring import load_guards as load_guards
+    from genai.wiring import model as model
+    from genai.wiring import open_ledger as open_ledger
+    from genai.wiring import prompt as prompt
+    from genai.wiring import settings as settings
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'genai' has no attribute {name!r}")
+    import importlib
+
+    found = getattr(importlib.import_module(_ROOMS[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -51,8 +51,35 @@ class ModelSettings(Settings):
 
     base_url: str | None = None
     api_key_env: str | None = None
-    timeout: float = Field(default=60.0, gt=0, description="seconds to the first token, and between")
+    timeout: float = Field(
+        default=60.0, gt=0, description="seconds to the first token, and between"
+    )
     params: dict[str, Any] = Field(default_factory=dict)
+
+
+class RefusalText(Settings):
+    """What a person reads when there is no answer, and what they can do next."""
+
+    message: str
+    next_step: str
+
+
+class RefusalSettings(Settings):
+    """The wording of each kind of refusal."""
+
+    no_evidence: RefusalText = RefusalText(
+        message="The documents do not answer this.",
+        next_step="Look at the nearest passages below, name the topic more exactly, or add a"
+        " document that covers it.",
+    )
+    low_support: RefusalText = RefusalText(
+        message="An answer was written, but the documents do not support it, so it is withheld.",
+        next_step="Read the passages below, or ask for one fact at a time.",
+    )
+    policy: RefusalText = RefusalText(
+        message="A guard stopped this.",
+        next_step="Change the part that it names and ask again.",
+    )
 
 
 class LedgerSettings(Settings):
@@ -70,6 +97,7 @@ class Config(Settings):
     index: IndexSettings = IndexSettings()
     models: dict[str, ModelSettings] = Field(default_factory=dict)
     ledger: LedgerSettings = LedgerSettings()
+    refusals: RefusalSettings = RefusalSettings()
 
     @property
     def hash(self) -> str:
@@ -100,14 +128,14 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
 _UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def parse_yaml(text: str, name: str) -> Any:  # noqa: ANN401 - YAML holds anything; callers type it
+def parse_yaml(text: str, name: str) -> Any:
     """Read YAML safely; `name` is the file for error messages.
 
     Raises:
         ConfigError: broken YAML, or a key given twice.
     """
     try:
-        return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - subclass of the safe loader
+        return yaml.load(text, Loader=_UniqueKeys)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
@@ -152,7 +180,7 @@ def _fields_at(schema: type[BaseModel], path: list[str]) -> list[str]:
     return sorted(getattr(current, "model_fields", {}))
 
 
-def load_config(path: Path, **overrides: Any) -> Config:  # noqa: ANN401 - any setting's value
+def load_config(path: Path, **overrides: Any) -> Config:
     """Read settings; `overrides` are dotted keys with `__` for the dot (`chain__model="..."`).
 
     Raises:
@@ -189,7 +217,7 @@ def _environment() -> list[tuple[str, str, str]]:
         nested = getattr(field.annotation, "model_fields", None)
         for key in nested or [""]:
             variable = "_".join(["GENAI", section, key] if key else ["GENAI", section]).upper()
-            if variable in os.environ and section != "models":
+            if variable in os.environ and section not in {"version", "models", "refusals"}:
                 value = os.environ[variable]
                 found.append((section, key, value) if key else ("", section, value))
     return found

@@ -29,7 +29,7 @@ def starter() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parent.parent
 
 
-def find(start: Path | None = None) -> Project:
+def find_project(start: Path | None = None) -> Project:
     """Find the project around `start` (default: `GENAI_PROJECT`, else the working folder)."""
     given = os.environ.get("GENAI_PROJECT")
     here = (start or (Path(given) if given else Path.cwd())).resolve()

@@ -74,10 +74,12 @@ class Message:
 
     @property
     def text(self) -> str:
+        """The whole turn as one string."""
         return "".join(part.text for part in self.parts)
 
     @classmethod
     def user(cls, text: str) -> Message:
+        """Make a user turn from plain text; nobody vouches for it."""
         return cls("user", (Part(text, trust="untrusted", name="question"),))
 
 
@@ -219,6 +221,7 @@ class Refusal:
 
     @property
     def text(self) -> str:
+        """The message, so that an outcome always has a text."""
         return self.message
 
 

@@ -51,10 +51,12 @@ class Prompt:
 
     @property
     def id(self) -> str:
+        """Name and hash, as the ledger stores it."""
         return f"{self.name}@{self.hash}"
 
     @property
     def params(self) -> dict[str, Any]:
+        """Sampling parameters to call the model with."""
         return dict(self.front.params)
 
     def render(self, **values: str | Sequence[Passage]) -> tuple[Message, ...]:
@@ -80,9 +82,7 @@ class Prompt:
         )
 
 
-def _check_length(
-    prompt: str, name: str, value: str | Sequence[Passage], max_length: int
-) -> None:
+def _check_length(prompt: str, name: str, value: str | Sequence[Passage], max_length: int) -> None:
     size = len(value) if isinstance(value, str) else sum(len(p.text) for p in value)
     if size > max_length:
         raise PromptError(
@@ -118,9 +118,7 @@ def load_prompt(name: str, folder: Path) -> Prompt:
     return Prompt(front.id, digest(content), front, turns)
 
 
-def _turns(
-    body: str, front: FrontMatter, shown: str
-) -> list[tuple[Role, tuple[Segment, ...]]]:
+def _turns(body: str, front: FrontMatter, shown: str) -> list[tuple[Role, tuple[Segment, ...]]]:
     marks = list(_ROLE.finditer(body))
     if not marks or body[: marks[0].start()].strip():
         raise PromptError(f"{shown}: the body must begin with a line `@system` or `@user`")

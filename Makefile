@@ -1,0 +1,59 @@
+# Two set-up commands: `make demo` and `make test`. Each makes .venv and installs what it needs.
+PYTHON ?= python3
+DOCS ?=
+PORT ?= 8501
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# `$(call step,name,budget in minutes,command)` runs a command and prints what it took
+step = @start=$$(date +%s); $(3) || exit $$?; took=$$(( $$(date +%s) - start )); \
+	echo "[$(1)] $${took} s of a budget of $(2) min"
+
+.PHONY: demo test lint unit evals browser starter bench clean
+
+demo: $(VENV)/.demo
+ifneq ($(DOCS),)
+	GENAI_CHAIN_INDEX=documents $(VENV)/bin/genai index sync "$(DOCS)" || test $$? -eq 64
+	GENAI_CHAIN_INDEX=documents GENAI_INDEX_DOCUMENTS="$(abspath $(DOCS))" $(VENV)/bin/genai app --port $(PORT)
+else
+	$(VENV)/bin/genai index sync
+	$(VENV)/bin/genai app --port $(PORT)
+endif
+
+test: $(VENV)/.test lint unit evals starter browser
+	@echo "all checks passed"
+
+lint: $(VENV)/.test
+	$(call step,lint,3,$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . \
+		&& $(VENV)/bin/mypy && $(VENV)/bin/lint-imports)
+
+unit: $(VENV)/.test
+	$(call step,unit,6,$(VENV)/bin/pytest tests -m "not browser and not starter")
+
+evals: $(VENV)/.test
+	$(call step,evals,2,$(VENV)/bin/pytest evals)
+
+starter: $(VENV)/.test
+	$(call step,starter,6,$(VENV)/bin/pytest tests -m starter)
+
+browser: $(VENV)/.test
+	$(call step,browser,6,$(VENV)/bin/pytest tests -m browser)
+
+bench: $(VENV)/.test
+	$(VENV)/bin/python benchmarks/retrieval.py --data ../shared/data
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "installing into $(VENV) (two to four minutes the first time) ..."
+	$(PIP) --editable '.[gateway,rag,guards,apps]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "installing into $(VENV) (three to five minutes the first time) ..."
+	$(PIP) --editable '.[gateway,rag,guards,evals,apps,dev]'
+	@touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf $(VENV) .genai .mypy_cache .ruff_cache .pytest_cache

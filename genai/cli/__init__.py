@@ -1,0 +1,63 @@
+"""The command line: a verb a file, each loaded only when it is the one asked for."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from genai.errors import GenaiError
+
+VERBS = {
+    "init": "copy the starter project into a folder",
+    "check": "find mistakes in every settings file, prompt and suite",
+    "ask": "ask one question on the command line",
+    "index": "index a folder, or show what the index holds",
+    "eval": "run a suite and print its table",
+    "calls": "show the ledger's newest calls, or a summary",
+    "models": "list the forms of model names, and prices",
+    "app": "start the chat in the browser",
+    "upgrade": "migrate the ledger, the index and the settings to this version",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose usage errors end with 64, as all bad input does."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.print_usage(sys.stderr)
+        self.exit(64, f"genai: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; give the exit code of the house's table."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _Parser(prog="genai", description="LLM features with numbers one can trust.")
+    parser.add_argument("--version", action="store_true", help="print the version and end")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    chosen = next((word for word in given if not word.startswith("-")), None)
+    for verb, summary in VERBS.items():
+        sub = verbs.add_parser(verb, help=summary, description=summary)
+        if verb == chosen:
+            module = importlib.import_module(f"genai.cli.{verb}")
+            module.add_arguments(sub)
+            sub.set_defaults(run=module.run)
+    options = parser.parse_args(given)
+    if options.version:
+        from genai import __version__
+
+        print(__version__)
+        return 0
+    if options.verb is None:
+        parser.print_help()
+        return 0
+    try:
+        code: int = options.run(options)
+    except GenaiError as error:
+        print(f"genai: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print("genai: interrupted; what was done is kept", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+    return code

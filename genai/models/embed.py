@@ -1,0 +1,180 @@
+"""Embedders: the shipped static one, sentence-transformers, LiteLLM, or a user's callable.
+
+Vectors are unit-length float32 rows; an empty text gives a row of zeros, which matches nothing.
+"""
+
+import hashlib
+import importlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genai import bridge, extras
+from genai.errors import ModelError
+from genai.models.base import Pricer, Recorder, count_tokens, row, unpriced
+from genai.types import Context, Reply, Usage, new_id
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+STATIC = Path(__file__).parent / "static"
+
+
+class Embedder:
+    """Turns texts into vectors. `id` names weights and method: an index keeps to one id."""
+
+    def __init__(
+        self,
+        name: str,
+        encode: Callable[[Sequence[str]], Any],
+        *,
+        identity: str = "",
+        price: Pricer = unpriced,
+        record: Recorder | None = None,
+    ) -> None:
+        self.name = name
+        self.id = identity or name
+        self._raw = encode
+        self._dimension: int | None = None
+        self._price = price
+        self._record = record
+
+    @property
+    def dimension(self) -> int:
+        """Columns of every vector; found by embedding one word, once."""
+        if self._dimension is None:
+            self._dimension = int(self.encode(["dimension"]).shape[1])
+        return self._dimension
+
+    def embed(self, texts: Sequence[str], context: Context | None = None) -> "Vectors":
+        """Give one unit row a text, and leave a ledger row. Raises `ModelError`."""
+        started_at, start = time.time(), time.perf_counter()
+        outcome = "error"
+        try:
+            vectors = self.encode(texts)
+            outcome = "ok"
+        finally:
+            if self._record is not None:
+                usage = Usage(sum(count_tokens(text) for text in texts), source="counted")
+                took = time.perf_counter() - start
+                cost = self._price(self.name, usage)
+                reply = Reply("", self.name, usage, cost, took, call_id=new_id())
+                self._record(row(reply, "embedding", outcome, started_at, context or Context()))
+        return vectors
+
+    def encode(self, texts: Sequence[str]) -> "Vectors":
+        """Give one unit row a text, without a ledger row. Raises `ModelError`."""
+        np = extras.load("numpy", "rag")
+        if not texts:
+            return np.zeros((0, self._dimension or 0), np.float32)  # type: ignore[no-any-return]
+        vectors = np.asarray(self._raw(list(texts)), dtype=np.float32)
+        if vectors.ndim != 2 or len(vectors) != len(texts):
+            raise ModelError(
+                f"embedder {self.name}: gave shape {vectors.shape} for {len(texts)} texts;"
+                " it must give one row a text",
+                "bad_reply",
+            )
+        if self._dimension not in (None, vectors.shape[1]):
+            raise ModelError(
+                f"embedder {self.name}: gave {vectors.shape[1]} dimensions after"
+                f" {self._dimension}; it must keep to one",
+                "bad_reply",
+            )
+        if not np.isfinite(vectors).all():
+            raise ModelError(
+                f"embedder {self.name}: gave NaN or infinite values; mend it before indexing",
+                "bad_reply",
+            )
+        self._dimension = int(vectors.shape[1])
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)  # type: ignore[no-any-return]
+
+
+def make_embedder(
+    name: str | Callable[[Sequence[str]], Any],
+    *,
+    base_url: str | None = None,
+    price: Pricer = unpriced,
+    record: Recorder | None = None,
+) -> Embedder:
+    """Open an embedder: `static`, `sentence-transformers/NAME`, `litellm/NAME`, `module:function`.
+
+    Raises:
+        ModelError: no such embedder.
+        MissingExtra: its package is not installed.
+    """
+    if callable(name):
+        label = f"{name.__module__}:{getattr(name, '__qualname__', type(name).__name__)}"
+        return Embedder(label, name, price=price, record=record)
+    if name == "static":
+        encode, identity = _static()
+    elif name.startswith("sentence-transformers/"):
+        encode, identity = _sentence_transformer(name.partition("/")[2]), name
+    elif name.startswith("litellm/"):
+        encode, identity = _litellm(name.partition("/")[2], base_url), name
+    elif ":" in name:
+        encode, identity = _function(name), name
+    else:
+        raise ModelError(
+            f"embedder {name!r}: not known; use `static`, `sentence-transformers/NAME`,"
+            " `litellm/NAME` or `package.module:function`",
+            "unknown_model",
+        )
+    return Embedder(name, encode, identity=identity, price=price, record=record)
+
+
+def _static() -> tuple[Callable[[Sequence[str]], Any], str]:
+    card = json.loads((STATIC / "card.json").read_text(encoding="utf-8"))
+    loaded: list[Any] = []
+
+    def encode(texts: Sequence[str]) -> Any:
+        if not loaded:
+            model2vec = extras.load("model2vec", "rag")
+            found = hashlib.sha256((STATIC / "model.safetensors").read_bytes()).hexdigest()
+            if found != card["sha256"]:
+                raise ModelError(
+                    f"{STATIC.name}/model.safetensors: damaged (sha256 {found[:12]});"
+                    " reinstall genai-workbench",
+                    "bad_reply",
+                )
+            loaded.append(model2vec.StaticModel.from_pretrained(STATIC))
+        return loaded[0].encode([*texts], show_progress_bar=False)
+
+    return encode, f"{card['name']}@{card['sha256'][:12]}"
+
+
+def _sentence_transformer(name: str) -> Callable[[Sequence[str]], Any]:
+    loaded: list[Any] = []
+
+    def encode(texts: Sequence[str]) -> Any:
+        if not loaded:
+            package = extras.load("sentence_transformers", "finetune")
+            loaded.append(package.SentenceTransformer(name))
+        return loaded[0].encode([*texts], show_progress_bar=False)
+
+    return encode
+
+
+def _litellm(name: str, base_url: str | None) -> Callable[[Sequence[str]], Any]:
+    def encode(texts: Sequence[str]) -> Any:
+        from genai.models import litellm
+
+        return bridge.run(litellm.embed(name, texts, base_url))
+
+    return encode
+
+
+def _function(path: str) -> Callable[[Sequence[str]], Any]:
+    module, _, attribute = path.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ModelError(
+            f"embedder {path!r}: cannot be imported ({error}); give `package.module:function`",
+            "unknown_model",
+        ) from error
+    return found  # type: ignore[no-any-return]  # a user's callable, checked on its first result

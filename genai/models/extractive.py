@@ -1,0 +1,88 @@
+"""The embedded default: no LLM. It quotes the sentences of the passages that answer the question.
+
+It reads the parts of the messages: `retrieved` parts are its passages, numbered in order, and the
+untrusted part is the question. Each quoted sentence ends with its passage number, as an LLM's
+would, so everything after the model is the same for both.
+"""
+
+import asyncio
+import math
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
+
+from genai.models.base import Delta
+from genai.text.sentences import sentences
+from genai.text.terms import content_stems
+from genai.types import Message
+
+Encode = Callable[[Sequence[str]], Any]
+NO_ANSWER = "NO_ANSWER"
+_MARKUP = re.compile(r"^(?:[-*+>]|\d{1,3}[.)]|#{1,6})\s+")
+_SKIP = re.compile(r"^(?:#{1,6}\s|```|~~~|\|?[\s:|-]+\|?$)")
+
+
+class Extractive:
+    """Scores every sentence by the question's words and by embedding, and quotes the best."""
+
+    label = "extractive (no LLM: quotes from the documents)"
+
+    def __init__(self, encode: Encode, *, most: int = 3, keep: float = 0.75) -> None:
+        """Quote at most `most` sentences that score at least `keep` of the best one."""
+        self._encode = encode
+        self._most = most
+        self._keep = keep
+
+    async def stream(
+        self, messages: Sequence[Message], params: Mapping[str, Any]
+    ) -> AsyncIterator[Delta]:
+        """Give the reply piece by piece."""
+        question, passages = _read(messages)
+        chosen = await asyncio.to_thread(self._choose, question, passages)
+        for position, (number, sentence) in enumerate(chosen):
+            yield Delta(f"{' ' if position else ''}{sentence} [{number}]")
+        if not chosen:
+            yield Delta(NO_ANSWER)
+        yield Delta(finish_reason="stop")
+
+    def _choose(self, question: str, passages: Sequence[str]) -> list[tuple[int, str]]:
+        found = [
+            (number, passage[start:end])
+            for number, passage in enumerate(passages, start=1)
+            for start, end in sentences(passage)
+            if not _SKIP.match(passage[start:end])
+        ]
+        if not found or not question.strip():
+            return []
+        scores = self._score(question, [text for _, text in found], [n for n, _ in found])
+        order = sorted(range(len(found)), key=lambda i: (-scores[i], i))
+        best = [i for i in order[: self._most] if scores[i] >= self._keep * scores[order[0]]]
+        return [(found[i][0], clean(found[i][1])) for i in sorted(best)]
+
+    def _score(self, question: str, texts: Sequence[str], numbers: Sequence[int]) -> list[float]:
+        wanted, *held = content_stems([question, *texts])
+        frequency = Counter(stem for each in held for stem in each)
+        idf = {s: math.log(1 + (len(texts) + 1) / (frequency[s] + 0.5)) for s in wanted}
+        total = sum(idf.values()) or 1.0
+        vectors = self._encode([question, *texts])
+        dense = vectors[1:] @ vectors[0]
+        # the search has ranked the passages; a small prior lets it break near ties
+        return [
+            sum(idf[s] for s in wanted & each) / total + float(similarity) + 0.3 / number
+            for each, similarity, number in zip(held, dense, numbers, strict=True)
+        ]
+
+
+def clean(sentence: str) -> str:
+    """Drop list markers and table bars, so a quoted row or item reads as a sentence."""
+    line = _MARKUP.sub("", " ".join(sentence.split()))
+    if line.startswith("|"):
+        line = "; ".join(cell.strip() for cell in line.strip("|").split("|") if cell.strip())
+    return line
+
+
+def _read(messages: Sequence[Message]) -> tuple[str, list[str]]:
+    parts = [part for message in messages for part in message.parts]
+    question = " ".join(part.text for part in parts if part.trust == "untrusted")
+    return question, [part.text for part in parts if part.trust == "retrieved"]

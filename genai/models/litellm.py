@@ -1,0 +1,84 @@
+"""Every provider that LiteLLM knows and we do not serve ourselves."""
+
+import logging
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from genai import extras
+from genai.errors import ModelError
+from genai.models.base import Delta
+from genai.models.openai import read_chunk
+from genai.types import Message
+
+_KINDS = {
+    "AuthenticationError": ("key", "the provider refused the key; set its environment variable"),
+    "NotFoundError": ("unknown_model", "the provider has no such model; check its name"),
+    "BadRequestError": ("unknown_model", "LiteLLM cannot route this request; check the name"),
+    "RateLimitError": ("rate_limited", "the provider limits the rate; wait and try again"),
+    "Timeout": ("timeout", "the provider did not answer in time; try again"),
+    "APIConnectionError": ("network", "no connection to the provider; check the network"),
+    "ServiceUnavailableError": ("network", "the provider is not available; try again"),
+    "InternalServerError": ("network", "the provider failed or cannot be reached; try again"),
+}
+
+
+def _package() -> Any:
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it fetches prices
+    litellm: Any = extras.load("litellm", "gateway")
+    litellm.telemetry = False
+    litellm.suppress_debug_info = True
+    logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
+    return litellm
+
+
+class LiteLLM:
+    """Streams chat completions through `litellm.acompletion`."""
+
+    def __init__(
+        self, name: str, *, base_url: str | None = None, api_key_env: str | None = None
+    ) -> None:
+        self._name = name
+        self._url = base_url
+        self._key_env = api_key_env
+
+    async def stream(
+        self, messages: Sequence[Message], params: Mapping[str, Any]
+    ) -> AsyncIterator[Delta]:
+        """Give the reply piece by piece."""
+        litellm = _package()
+        try:
+            response = await litellm.acompletion(
+                model=self._name,
+                messages=[{"role": m.role, "content": m.text} for m in messages],
+                stream=True,
+                stream_options={"include_usage": True},
+                base_url=self._url,
+                api_key=os.environ.get(self._key_env) if self._key_env else None,
+                num_retries=0,
+                drop_params=True,
+                **params,
+            )
+            async for chunk in response:
+                yield read_chunk(chunk)
+        except Exception as error:
+            if not type(error).__module__.startswith("litellm"):
+                raise
+            raise self._named(error) from error
+
+    def _named(self, error: Exception) -> ModelError:
+        name = type(error).__name__
+        kind, text = _KINDS.get(name, ("server", f"the provider failed ({name})"))
+        return ModelError(f"model {self._name}: {text}", kind)
+
+
+async def embed(name: str, texts: Sequence[str], base_url: str | None) -> list[list[float]]:
+    """Embed texts with any LiteLLM embedding model, in the order given."""
+    litellm = _package()
+    try:
+        response = await litellm.aembedding(model=name, input=list(texts), api_base=base_url)
+    except Exception as error:
+        if not type(error).__module__.startswith("litellm"):
+            raise
+        raise LiteLLM(name)._named(error) from error
+    return [each["embedding"] for each in response.data]

@@ -1,0 +1,116 @@
+"""Turn `[n]` marks into citations that re-check, and judge whether a sentence is supported.
+
+The numbers in a model's text are passage numbers of its prompt. They are mapped to quotes by this
+table alone: a number that was never offered is dropped and counted, and so is one whose passage
+does not support the sentence.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from genai.text.sentences import sentences
+from genai.text.support import Weight, coverage, support
+from genai.types import Citation, Passage
+
+_LEADING = re.compile(r"(?:\[\d{1,3}\]\s*)*\[\d{1,3}\]")
+_MARK = re.compile(r"\s*\[(\d{1,3})\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One sentence after judgement: text with its final numbers, and what it cites."""
+
+    text: str
+    citations: tuple[Citation, ...]
+    support: float
+    dropped: int = 0
+
+
+class Citer:
+    """Judges the sentences of one answer, in order, and numbers its citations from 1."""
+
+    def __init__(
+        self,
+        passages: Sequence[Passage],
+        document_hash: Callable[[str], str],
+        weight: Weight,
+        min_support: float,
+    ) -> None:
+        self._passages = passages
+        self._hash = document_hash
+        self._weight = weight
+        self._min = min_support
+        self._numbers: dict[tuple[str, int, int], Citation] = {}
+
+    def judge(self, sentence: str) -> Judged:
+        """Check one sentence. Without a mark it may find its support in any passage."""
+        given = [int(number) for number in _MARK.findall(sentence)]
+        bare = _MARK.sub("", sentence)
+        if not bare.strip():
+            return Judged(sentence, (), 1.0)
+        offered = {n: self._passages[n - 1] for n in given if 1 <= n <= len(self._passages)}
+        dropped = len(set(given)) - len(offered)
+        candidates = offered or dict(enumerate(self._passages, start=1))
+        scores = self._scores(bare, candidates)
+        best = max(scores.values(), default=0.0)
+        good = [n for n in candidates if scores[n] >= self._min]
+        if not offered:
+            good = [n for n in good if scores[n] == best][:1]
+        dropped += len(offered) - len([n for n in offered if n in good])
+        cited = tuple(self._cite(bare, candidates[n]) for n in good)
+        marks = "".join(f" [{number}]" for number in dict.fromkeys(c.number for c in cited))
+        head, tail = bare.rstrip(), bare[len(bare.rstrip()) :]
+        return Judged(f"{head}{marks}{tail}", cited, best, dropped)
+
+    def _scores(self, bare: str, candidates: Mapping[int, Passage]) -> dict[int, float]:
+        texts = [f"{p.heading}\n{p.text}" for p in candidates.values()]
+        return dict(zip(candidates, support(bare, texts, self._weight), strict=True))
+
+    def _cite(self, bare: str, passage: Passage) -> Citation:
+        """Quote the passage's sentence that says most of what the answer's sentence says."""
+        spans = sentences(passage.text) or [(0, len(passage.text))]
+        texts = [passage.text[start:end] for start, end in spans]
+        shares = coverage(bare, texts, self._weight)
+        start, end = spans[max(range(len(spans)), key=lambda i: (shares[i], -i))]
+        key = (passage.document, passage.start + start, passage.start + end)
+        if key not in self._numbers:
+            self._numbers[key] = Citation(
+                number=len(self._numbers) + 1,
+                document=passage.document,
+                document_hash=self._hash(passage.document),
+                passage_id=passage.id,
+                start=key[1],
+                end=key[2],
+                quote=passage.text[start:end],
+                page=passage.page,
+            )
+        return self._numbers[key]
+
+
+def whole_sentences(text: str, ended: bool) -> list[tuple[int, int]]:
+    """Give the spans that no later text can change: complete sentences with their `[n]` marks.
+
+    Before the end the last sentence may still grow, and a `[` after a full stop may be its mark.
+    """
+    spans: list[tuple[int, int]] = []
+    for start, end in sentences(text):
+        marks = _LEADING.match(text, start, end)
+        if marks and spans:
+            spans[-1] = (spans[-1][0], marks.end())
+            start = (
+                marks.end() + len(text[marks.end() : end]) - len(text[marks.end() : end].lstrip())
+            )
+        if start < end:
+            spans.append((start, end))
+    if ended or not spans:
+        return spans
+    complete = spans[:-1]
+    if complete and text[spans[-1][0]] == "[":
+        complete = complete[:-1]
+    return complete
+
+
+def strip_marks(text: str) -> str:
+    """Give a text without its `[n]` marks."""
+    return _MARK.sub("", text)

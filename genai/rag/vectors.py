@@ -1,0 +1,78 @@
+"""The vectors of an index in Chroma: ids and vectors only, cosine, no embedding function.
+
+Chroma would download a model when given no function and would build a stored one when its
+configuration is read, so this file passes vectors only and reads `configuration_json` alone.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genai import extras
+from genai.errors import IndexUnusable
+
+if TYPE_CHECKING:
+    from genai.models.embed import Vectors as Matrix
+
+_HNSW = {"space": "cosine", "ef_construction": 200, "ef_search": 500}
+
+
+class Vectors:
+    """One Chroma collection on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        chromadb = extras.load("chromadb", "rag")
+        settings = chromadb.config.Settings(anonymized_telemetry=False)
+        try:
+            self._client = chromadb.PersistentClient(str(path), settings=settings)
+            self._collection: Any = self._client.get_or_create_collection(
+                "passages", configuration={"hnsw": _HNSW}, embedding_function=None
+            )
+        except Exception as error:  # Chroma raises many kinds for a foreign or damaged folder
+            raise IndexUnusable(
+                f"{path}: Chroma cannot open it ({type(error).__name__}: {error}); nothing was"
+                " changed; run `genai index sync --rebuild`"
+            ) from error
+        stored = self._collection.configuration_json
+        function = stored.get("embedding_function")
+        if function not in (None, {"type": "legacy"}):
+            raise IndexUnusable(
+                f"{path}: names an embedding function, which this project never stores;"
+                " do not use an index from an unknown source"
+            )
+        if stored.get("hnsw", {}).get("space") != "cosine":
+            raise IndexUnusable(f"{path}: was not built by cosine; `genai index sync --rebuild`")
+
+    def upsert(self, ids: Sequence[str], vectors: "Matrix") -> None:
+        """Add or replace vectors, in batches that Chroma takes."""
+        step = self._client.get_max_batch_size()
+        for first in range(0, len(ids), step):
+            self._collection.upsert(
+                ids=list(ids[first : first + step]), embeddings=vectors[first : first + step]
+            )
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Remove vectors; unknown ids are ignored."""
+        step = self._client.get_max_batch_size()
+        for first in range(0, len(ids), step):
+            self._collection.delete(ids=list(ids[first : first + step]))
+
+    def ids(self) -> set[str]:
+        """Give every id that has a vector."""
+        return set(self._collection.get(include=[])["ids"])
+
+    def nearest(self, vector: "Matrix", limit: int) -> dict[str, float]:
+        """Give passage id -> cosine similarity, best first."""
+        limit = min(limit, self._collection.count())
+        if limit == 0:
+            return {}
+        found = self._collection.query(
+            query_embeddings=[vector], n_results=limit, include=["distances"]
+        )
+        pairs = zip(found["ids"][0], found["distances"][0], strict=True)
+        return {key: 1.0 - float(distance) for key, distance in pairs}
+
+    def close(self) -> None:
+        """Let go of the files; without it a later client may write to a removed folder."""
+        self._client.close()

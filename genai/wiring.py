@@ -1,0 +1,155 @@
+"""Put a project's parts together: what `genai.load()` and the other openers of the face give.
+
+Everything here reads `configs/` and passes settings down; no lower room reads them itself.
+"""
+
+import threading
+from collections.abc import Callable
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from genai import project as projects
+from genai.config import Config, ModelSettings, load_config
+from genai.guards import Policy, load_policy
+from genai.ledger import Ledger, Prices
+from genai.models import Embedder, Model, make_embedder, open_model
+from genai.project import Project
+from genai.prompts import Prompt, load_prompt
+from genai.rag import Chain
+from genai.rag import Index as _Index
+from genai.rag.turn import Tally
+from genai.types import Cost, Usage
+
+_lock = threading.Lock()
+
+
+def settings(project: Project | None = None, **overrides: Any) -> Config:
+    """Read the project's settings. Raises `ConfigError`."""
+    found = project or projects.find_project()
+    return load_config(found.root / "configs" / "genai.yaml", **overrides)
+
+
+@lru_cache(maxsize=8)
+def _ledger(path: Path, content: str) -> Ledger:
+    return Ledger(path, content=content)
+
+
+def open_ledger(project: Project | None = None) -> Ledger:
+    """Open the project's ledger; one object a process. Raises `LedgerUnusable`."""
+    found = project or projects.find_project()
+    with _lock:
+        return _ledger(found.state / "ledger.db", settings(found).ledger.content)
+
+
+@lru_cache(maxsize=8)
+def _prices(path: Path) -> Prices:
+    return Prices.load(path)
+
+
+def _price(project: Project) -> Prices:
+    return _prices(project.root / "configs" / "prices.yaml")
+
+
+def price(name: str) -> Callable[[Usage], Cost]:
+    """Give the project's price of a model, as a function of its tokens."""
+    return partial(_price(projects.find_project()).cost, name)
+
+
+def model(
+    name: str = "",
+    *,
+    client: object | None = None,
+    provider: Any = None,
+    record: Any = None,
+    **overrides: Any,
+) -> Model:
+    """Open a model by name (default: the configured one), priced and recorded.
+
+    `overrides` are the keys of a `models:` entry, such as `base_url` and `timeout`.
+    `client` is your own `openai` client; `provider` your own object with `stream`.
+
+    Raises:
+        ModelError: the name has no known form.
+    """
+    found = projects.find_project()
+    config = settings(found)
+    name = name or config.chain.model
+    chosen = config.models.get(name, ModelSettings())
+    if overrides:
+        chosen = ModelSettings.model_validate({**chosen.model_dump(), **overrides})
+    return open_model(
+        name,
+        settings=chosen,
+        client=client,
+        provider=provider,
+        price=_price(found).cost,
+        record=record or open_ledger(found).record,
+    )
+
+
+def prompt(name: str) -> Prompt:
+    """Read a prompt of the project. Raises `PromptError`."""
+    return load_prompt(name, projects.find_project().root / "prompts")
+
+
+def load_guards(project: Project | None = None) -> Policy:
+    """Read the project's guard policy. Raises `ConfigError`."""
+    found = project or projects.find_project()
+    return load_policy(found.root / "configs" / "guards.yaml")
+
+
+class Index(_Index):
+    """An index of the project, by name: `genai.Index("handbook").sync("docs/")`."""
+
+    def __init__(
+        self, name: str = "", *, embedder: Embedder | None = None, project: Project | None = None
+    ) -> None:
+        found = project or projects.find_project()
+        config = settings(found)
+        super().__init__(
+            found.state / "indexes" / (name or config.chain.index),
+            embedder
+            or make_embedder(
+                config.embedder, price=_price(found).cost, record=open_ledger(found).record
+            ),
+            max_chars=config.index.max_chars,
+            dense_weight=config.index.dense_weight,
+            max_megabytes=config.index.max_megabytes,
+        )
+
+
+def load(project: Project | None = None, *, model: Any = None, **overrides: Any) -> Chain:
+    """Wire the configured chain: model, prompt, index, guards, ledger.
+
+    `model` may be a name, or a Model of your own. Other overrides are dotted settings with `__`,
+    such as `chain__top_k=3`.
+
+    Raises:
+        ConfigError: a wrong key; names file, key and cure.
+        ModelError: an unknown model name.
+        PromptError: the prompt file is missing or wrong.
+    """
+    found = project or projects.find_project()
+    name = model if isinstance(model, str) else None
+    config = settings(found, chain__model=name, **overrides)
+    tally = Tally(open_ledger(found).record)
+    embedder = make_embedder(config.embedder, price=_price(found).cost, record=tally)
+    opened = model if isinstance(model, Model) else None
+    return Chain(
+        model=opened or _chain_model(found, config, tally),
+        prompt=load_prompt(config.chain.prompt, found.root / "prompts"),
+        index=Index(config.chain.index, embedder=embedder, project=found),
+        guards=load_guards(found),
+        config=config,
+        tally=tally,
+    )
+
+
+def _chain_model(project: Project, config: Config, tally: Tally) -> Model:
+    return open_model(
+        config.chain.model,
+        settings=config.models.get(config.chain.model),
+        price=_price(project).cost,
+        record=tally,
+    )
