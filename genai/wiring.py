@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from genai import project as projects
-from genai.config import Config, ModelSettings, load_config
+from genai.config import Config, ModelSettings, load_config, parse_yaml
 from genai.guards import Policy, load_policy
 from genai.ledger import Ledger, Prices
 from genai.models import Embedder, Model, make_embedder, open_model
@@ -44,7 +44,8 @@ def open_ledger(project: Project | None = None) -> Ledger:
 
 @lru_cache(maxsize=8)
 def _prices(path: Path) -> Prices:
-    return Prices.load(path)
+    data = parse_yaml(path.read_text("utf-8"), "configs/prices.yaml") if path.is_file() else {}
+    return Prices.read(data, "configs/prices.yaml")
 
 
 def _price(project: Project) -> Prices:

@@ -20,7 +20,8 @@ def run(options: argparse.Namespace) -> int:
     chain = genai.load(model=options.model)
     folder = genai.find_project().root / chain.config.index.documents
     chain.index.sync(folder, progress=sys.stderr.isatty())
-    report = genai.evaluate(options.suite, chain, limit=options.limit)
+    record = genai.open_ledger().record
+    report = genai.evaluate(options.suite, chain, limit=options.limit, record=record)
     print(report.text())
     if options.junit:
         report.junit(Path(options.junit))

@@ -47,18 +47,24 @@ class Extractive:
         yield Delta(finish_reason="stop")
 
     def _choose(self, question: str, passages: Sequence[str]) -> list[tuple[int, str]]:
+        spans = self.choose_spans(question, passages)
+        return [(number, clean(passages[number - 1][start:end])) for number, start, end in spans]
+
+    def choose_spans(self, question: str, passages: Sequence[str]) -> list[tuple[int, int, int]]:
+        """Give the best sentences as (passage number from 1, start, end), in reading order."""
         found = [
-            (number, passage[start:end])
+            (number, start, end)
             for number, passage in enumerate(passages, start=1)
             for start, end in sentences(passage)
             if not _SKIP.match(passage[start:end])
         ]
         if not found or not question.strip():
             return []
-        scores = self._score(question, [text for _, text in found], [n for n, _ in found])
+        texts = [passages[number - 1][start:end] for number, start, end in found]
+        scores = self._score(question, texts, [number for number, _, _ in found])
         order = sorted(range(len(found)), key=lambda i: (-scores[i], i))
         best = [i for i in order[: self._most] if scores[i] >= self._keep * scores[order[0]]]
-        return [(found[i][0], clean(found[i][1])) for i in sorted(best)]
+        return [found[i] for i in sorted(best)]
 
     def _score(self, question: str, texts: Sequence[str], numbers: Sequence[int]) -> list[float]:
         wanted, *held = content_stems([question, *texts])

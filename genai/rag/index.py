@@ -22,7 +22,8 @@ from genai.rag.documents import Document, find_documents, parse, read_source, te
 from genai.rag.search import fuse
 from genai.rag.split import SPLITTER, IdMaker, split
 from genai.rag.store import Store
-from genai.rag.vectors import Vectors
+from genai.rag.vectors import Vectors, best_match, pack
+from genai.text.sentences import sentences
 from genai.types import Citation, Context, Hit, Passage
 
 CANDIDATES = 50
@@ -70,7 +71,7 @@ class Index:
         self._path = path
         self._embedder = embedder
         self._max_chars = max_chars
-        self._dense_weight = dense_weight
+        self.dense_weight = dense_weight
         self._max_bytes = max_megabytes * 1_000_000
         self.generation = digest([SPLITTER, max_chars, embedder.id])
         self._store = Store(path / "index.db")
@@ -164,17 +165,25 @@ class Index:
     def _embed(self, passages: Sequence[Passage]) -> None:
         for first in range(0, len(passages), _BATCH):
             part = passages[first : first + _BATCH]
-            vectors = self._embedder.embed([f"{p.heading}\n{p.text}" for p in part])
-            self._open_vectors().upsert([p.id for p in part], vectors)
+            cut = [_sentences(p.text) for p in part]
+            whole = [f"{p.heading}\n{p.text}" for p in part]
+            vectors = self._embedder.embed([*whole, *(each for texts in cut for each in texts)])
+            packed, row = {}, len(part)
+            for passage, texts in zip(part, cut, strict=True):
+                packed[passage.id] = pack(vectors[row : row + len(texts)])
+                row += len(texts)
+            self._store.put_vectors(packed)
+            self._open_vectors().upsert([p.id for p in part], vectors[: len(part)])
 
     def _mend(self) -> int:
         """Make the vectors' ids equal the manifest's; gives how many were missing."""
-        wanted, held = self._store.ids(), self._open_vectors().ids()
-        missing = sorted(wanted - held)
+        wanted, held, cut = self._store.ids(), self._open_vectors().ids(), self._store.vector_ids()
+        missing = sorted(wanted - (held & cut))
         for first in range(0, len(missing), _BATCH):
             part = self._store.passages(missing[first : first + _BATCH])
             self._embed(list(part.values()))
         self._open_vectors().delete(sorted(held - wanted))
+        self._store.drop_vectors(cut - wanted)
         return len(missing)
 
     def _own_generation(self) -> None:
@@ -238,9 +247,11 @@ class Index:
             raise IndexUnusable(self._mismatch())
         lexical = self._store.match(question, CANDIDATES)
         vector = self._embedder.embed([question], context)[0]
-        dense = self._open_vectors().nearest(vector, CANDIDATES) if vector.any() else {}
-        fused = fuse(lexical, dense, self._dense_weight)
-        found = self._store.passages([*fused][: top_k + CANDIDATES])
+        near = self._open_vectors().nearest(vector, CANDIDATES) if vector.any() else []
+        packed = self._store.vectors(list({*lexical, *near})) if near else {}
+        dense = {key: best_match(vector, data) for key, data in packed.items()}
+        fused = fuse(lexical, dense, self.dense_weight)
+        found = self._store.passages([*fused])
         hits = [
             Hit(found[key], score, lexical.get(key), dense.get(key))
             for key, score in fused.items()
@@ -305,3 +316,7 @@ def _progress(files: Sequence[Path], show: bool) -> Iterable[Path]:
         return files
     bar: Iterable[Path] = extras.load("tqdm", "rag").tqdm(files, desc="indexing", unit="file")
     return bar
+
+
+def _sentences(text: str) -> list[str]:
+    return [text[start:end] for start, end in sentences(text)] or [text]

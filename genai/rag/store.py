@@ -7,7 +7,7 @@ or the new one. Vectors live beside it (`vectors.py`) and are looked up by passa
 import math
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS passage (
     row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document TEXT NOT NULL,
     start INTEGER NOT NULL, "end" INTEGER NOT NULL, page INTEGER);
 CREATE INDEX IF NOT EXISTS passage_document ON passage (document);
+CREATE TABLE IF NOT EXISTS sentence_vectors (id TEXT PRIMARY KEY, data BLOB NOT NULL);
 CREATE VIRTUAL TABLE IF NOT EXISTS fulltext USING fts5(heading, text, tokenize='{TOKENIZER}');
 CREATE VIRTUAL TABLE IF NOT EXISTS vocabulary USING fts5vocab(fulltext, 'row');
 """
@@ -152,6 +153,28 @@ class Store:
             db.execute("ROLLBACK")
             raise
         db.execute("COMMIT")
+
+    def put_vectors(self, packed: Mapping[str, bytes]) -> None:
+        """Keep the packed sentence vectors of passages, by passage id."""
+        with self._named(), self._transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO sentence_vectors VALUES (?, ?)", packed.items())
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """Give the packed sentence vectors of these passages."""
+        marks = ",".join("?" * len(ids))
+        with self._named():
+            sql = f"SELECT id, data FROM sentence_vectors WHERE id IN ({marks})"
+            return dict(self._db().execute(sql, ids))
+
+    def vector_ids(self) -> set[str]:
+        """Give the ids that have sentence vectors."""
+        with self._named():
+            return {row[0] for row in self._db().execute("SELECT id FROM sentence_vectors")}
+
+    def drop_vectors(self, ids: Iterable[str]) -> None:
+        """Forget the sentence vectors of passages that are gone."""
+        with self._named(), self._transaction() as db:
+            db.executemany("DELETE FROM sentence_vectors WHERE id = ?", [(key,) for key in ids])
 
     def passages(self, ids: Sequence[str]) -> dict[str, Passage]:
         """Look passages up by id; unknown ids are left out."""

@@ -1,0 +1,7 @@
+"""The one store of what happened: calls, money, seconds, feedback."""
+
+from genai.ledger.prices import Prices
+from genai.ledger.query import DayRow, Money, Summary
+from genai.ledger.store import Delivery, Ledger
+
+__all__ = ["DayRow", "Delivery", "Ledger", "Money", "Prices", "Summary"]

@@ -1,0 +1,1 @@
+"""Looking at text without a model: sentences, words, support, and detectors."""

@@ -1,0 +1,69 @@
+"""Cut a text into sentences with exact spans.
+
+Prose is cut after a full stop, question or exclamation mark; a list item, table row, heading or
+code line is a unit of its own, as is a paragraph that ends without a mark. Linear in the text.
+"""
+
+import re
+
+_STARTS_UNIT = re.compile(r"[ \t]*(?:[-*+] |\d{1,3}[.)] |#{1,6} |\||>|```|~~~)")
+_END = re.compile(
+    r"[.!?\u2026]+[\"'\u201d\u2019)\]*_`]*(?=\s|$)|[\u3002\uff01\uff1f][\u300d\u300f\u201d]*"
+)
+_SHORT = re.compile(
+    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|fig|figs|eq|no|nos|art|arts|sec|approx|dr|mr|mrs|ms|prof|st|vol"
+    r"|pp|al|inc|ltd|dept|est|jan|feb|mar|apr|jun|jul|aug|sept|sep|oct|nov|dec)|\b[A-Za-z])\.$",
+    re.IGNORECASE,
+)
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """Give the spans of the sentences: in order, disjoint, covering all but white space."""
+    spans: list[tuple[int, int]] = []
+    for start, end, whole in _units(text):
+        start, end = _trim(text, start, end)
+        spans += [(start, end)] if whole else _cut(text, start, end)
+    return spans
+
+
+def _units(text: str) -> list[tuple[int, int, bool]]:
+    """Join the lines of a paragraph; a structured line is a unit to keep whole."""
+    units: list[tuple[int, int, bool]] = []
+    start, position, code = -1, 0, False
+    for line in text.splitlines(keepends=True):
+        fence = line.lstrip().startswith(("```", "~~~"))
+        alone = bool(_STARTS_UNIT.match(line)) or fence or code
+        if start >= 0 and (alone or not line.strip()):
+            units.append((start, position, False))
+            start = -1
+        code ^= fence
+        end = position + len(line)
+        if alone and line.strip() and (code or fence or "|" in line[:4] or "#" in line[:4]):
+            units.append((position, end, True))
+        elif line.strip() and start < 0:
+            start = position  # prose, or a list item that may run over several lines
+        position = end
+    if start >= 0:
+        units.append((start, position, False))
+    return units
+
+
+def _cut(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    spans, begin = [], start
+    for mark in _END.finditer(text, start, end):
+        dot = mark.start() + 1
+        if mark.end() < end and mark[0][0] == "." and _SHORT.search(text, max(begin, dot - 9), dot):
+            continue  # an abbreviation, not an end
+        spans.append((begin, mark.end()))
+        begin = mark.end()
+    spans.append((begin, end))
+    trimmed = [_trim(text, *span) for span in spans]
+    return [span for span in trimmed if span[0] < span[1]]
+
+
+def _trim(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end

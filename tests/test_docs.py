@@ -1,0 +1,72 @@
+"""Every code block of README and the handbook runs as written, in order, chapter by chapter.
+
+A block fenced `no-run: reason` is left out; any other fence in python or bash runs.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+_FENCE = re.compile(r"^(`{3,})(python|bash|sh)([^\n]*)\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
+# what only a person or another test starts: servers and installs (see test_apps, test_starter)
+_ELSEWHERE = re.compile(r"^(make |genai app|git clone|cd |pip install|pytest|\. )")
+_LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    found = _FENCE.findall(page.read_text(encoding="utf-8"))
+    return [(language, code) for _, language, info, code in found if "no-run:" not in info]
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project made by `genai init`, indexed once."""
+    folder = tmp_path_factory.mktemp("docs") / "project"
+    for step in (["init", str(folder)], ["index", "sync"]):
+        where = None if step[0] == "init" else folder
+        subprocess.run([sys.executable, "-m", "genai", *step], cwd=where, check=True, timeout=120)
+    return folder
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_of_a_page_runs(page: Path, workspace: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(workspace, folder)
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    python: list[str] = []
+    for language, code in blocks(page):
+        if language == "python":
+            python.append(code)
+            continue
+        lines = [line for line in code.splitlines() if not _ELSEWHERE.match(line.strip())]
+        run(["bash", "-euo", "pipefail", "-c", "\n".join(lines)], folder, environment)
+    if python:
+        run([sys.executable, "-c", "\n".join(python)], folder, environment)
+
+
+def run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, f"{command[-1]}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    for target in _LINK.findall(page.read_text(encoding="utf-8")):
+        if not re.match(r"[a-z]+:", target):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readme_is_short() -> None:
+    assert (ROOT / "README.md").read_text(encoding="utf-8").count("\n") <= 250

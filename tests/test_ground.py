@@ -1,0 +1,145 @@
+"""The ground: settings, project, extras, bridge, and how errors read."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genai import bridge, extras, project
+from genai.config import load_config, parse_yaml
+from genai.errors import ConfigError, GenaiError, InputError, MissingExtra
+from genai.types import Usage
+
+
+def config_file(folder: Path, text: str) -> Path:
+    path = folder / "configs" / "genai.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_arguments_beat_environment_beats_file_beats_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = config_file(tmp_path, "chain: {model: from-file, top_k: 3}")
+    assert load_config(path).chain.min_confidence == pytest.approx(
+        load_config(tmp_path / "none.yaml").chain.min_confidence
+    )
+    assert load_config(path).chain.model == "from-file"
+    monkeypatch.setenv("GENAI_CHAIN_MODEL", "from-env")
+    monkeypatch.setenv("GENAI_CHAIN_TOP_K", "7")
+    assert load_config(path).chain.model == "from-env"
+    assert load_config(path).chain.top_k == 7
+    assert load_config(path, chain__model="from-argument").chain.model == "from-argument"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("chain: {modle: x}", "`modle` is not a setting of `chain`; did you mean `model`?"),
+        ("chian: {}", "`chian` is not a setting; did you mean `chain`?"),
+        ("chain: {top_k: many}", "`chain.top_k`"),
+        ("chain: {top_k: 3}\nchain: {top_k: 4}", "`chain` twice, line 2"),
+        ("chain: [", "line 1 is not valid YAML"),
+        ("- a list", "must be a mapping"),
+        ("ledger: {content: everything}", "`ledger.content`"),
+        ("models: {openai/x: {url: y}}", "`url` is not a setting of `models.openai/x`"),
+    ],
+)
+def test_a_mistake_names_file_key_and_cure(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(config_file(tmp_path, text))
+    assert str(caught.value).startswith("configs/genai.yaml")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.code == 64
+
+
+def test_settings_that_differ_have_another_hash(tmp_path: Path) -> None:
+    one = load_config(config_file(tmp_path, "chain: {top_k: 3}")).hash
+    same = load_config(config_file(tmp_path, "# a comment\nchain:\n  top_k: 3\n")).hash
+    other = load_config(config_file(tmp_path, "chain: {top_k: 4}")).hash
+    assert one == same != other
+
+
+@given(st.text(max_size=200))
+def test_any_text_as_yaml_is_data_or_one_clear_error(text: str) -> None:
+    said = ""
+    try:
+        parse_yaml(text, "x.yaml")
+    except ConfigError as error:
+        said = str(error)
+    assert said == "" or said.startswith("x.yaml")
+
+
+def test_a_project_is_found_from_below_and_init_never_overwrites(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "data.md").write_text("mine", encoding="utf-8")
+    written = project.init(tmp_path)
+    assert Path("configs/genai.yaml") in written
+    assert (tmp_path / "docs" / "data.md").read_text(encoding="utf-8") == "mine"
+    assert project.find_project(tmp_path / "docs").root == tmp_path.resolve()
+    with pytest.raises(InputError, match="already a project"):
+        project.init(tmp_path)
+
+
+def test_without_a_project_the_starter_serves_and_state_stays_here(tmp_path: Path) -> None:
+    found = project.find_project(tmp_path)
+    assert (found.root / "prompts").is_dir()
+    assert found.state == tmp_path.resolve() / ".genai"
+
+
+def test_a_missing_extra_is_one_sentence_with_the_pip_line() -> None:
+    with pytest.raises(MissingExtra) as caught:
+        extras.load("no_such_package.inside", "rag")
+    assert str(caught.value) == (
+        "`no_such_package` is not installed; run: pip install 'genai-workbench[rag]'"
+    )
+
+
+def test_every_error_has_an_exit_code_of_the_table() -> None:
+    found, queue = [], [GenaiError]
+    while queue:
+        kind = queue.pop()
+        found.append(kind)
+        queue += kind.__subclasses__()
+    assert {kind.code for kind in found} <= {3, 4, 64, 70}
+    assert all(kind.__doc__ for kind in found)
+
+
+def test_the_bridge_gives_results_raises_and_closes_the_source() -> None:
+    closed = []
+
+    async def numbers() -> AsyncGenerator[int, None]:
+        try:
+            for number in range(1000):
+                await asyncio.sleep(0)
+                yield number
+        finally:
+            closed.append(True)
+
+    pieces = bridge.iterate(numbers())
+    assert [next(pieces), next(pieces)] == [0, 1]
+    pieces.close()  # type: ignore[attr-defined]
+    assert closed == [True]
+    assert list(bridge.iterate(numbers()))[-1] == 999
+
+    async def fails() -> None:
+        raise ValueError("inside")
+
+    with pytest.raises(ValueError, match="inside"):
+        bridge.run(fails())
+
+
+def test_usage_adds_up_and_keeps_the_weaker_source() -> None:
+    total = Usage(1, 2, 0, "provider") + Usage(3, 4, 1, "counted")
+    assert total == Usage(4, 6, 1, "counted")
+    assert Usage() + Usage(1, 1, 0, "provider") == Usage(1, 1, 0, "provider")
+
+
+def test_the_environment_of_tests_has_no_key() -> None:
+    assert "OPENAI_API_KEY" not in os.environ

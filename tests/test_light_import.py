@@ -1,0 +1,71 @@
+"""Importing the face and asking for help stay light: a list of what may be loaded."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+# standard library aside, this is all that may be loaded
+FACE = {"genai"}
+HELP = {"genai", "genai.cli", "genai.errors", "genai.__main__"}
+PLUGIN = {"genai", "genai.pytest_plugin", "pytest", "_pytest", "pluggy", "iniconfig", "packaging"}
+
+
+def loaded(code: str) -> tuple[set[str], float]:
+    program = (
+        "import sys, json, time\n"
+        "before = set(sys.modules)\n"
+        "start = time.perf_counter()\n"
+        f"{code}\n"
+        "took = time.perf_counter() - start\n"
+        "names = set(sys.modules) - before\n"
+        "outside = [n for n in names if n.partition('.')[0] not in sys.stdlib_module_names]\n"
+        "print('\\n' + json.dumps([outside, took]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    outside, took = json.loads(done.stdout.strip().splitlines()[-1])
+    return set(outside), took
+
+
+def test_the_face_loads_nothing_but_itself() -> None:
+    assert loaded("import genai")[0] == FACE
+
+
+def test_help_loads_no_room() -> None:
+    outside, _ = loaded(
+        "import contextlib\n"
+        "from genai.cli import main\n"
+        "with contextlib.suppress(SystemExit): main(['--help'])"
+    )
+    assert outside <= HELP
+
+
+def test_help_loads_no_asyncio_and_no_slow_part_of_the_standard_library() -> None:
+    code = (
+        "import sys\nfrom genai.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "slow = {'asyncio', 'sqlite3', 'ssl', 'http', 'email', 'unittest', 'multiprocessing'}\n"
+        "assert not slow & set(sys.modules), slow & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+
+@pytest.mark.parametrize("room", ["genai.ledger", "genai.models", "genai.rag", "genai.guards"])
+def test_a_room_loads_no_heavy_package(room: str) -> None:
+    heavy = {
+        "chromadb", "openai", "litellm", "model2vec", "numpy", "streamlit", "guardrails", "torch",
+        "transformers", "pandas", "phonenumbers", "stdnum", "detect_secrets", "langchain",
+        "sqlalchemy",
+    }  # fmt: skip
+    assert not {name.partition(".")[0] for name in loaded(f"import {room}")[0]} & heavy
+
+
+def test_starting_a_command_is_not_a_wait() -> None:
+    # a ceiling against blunders, far above the figure that the module lists guard
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "genai", "--help"], check=True, capture_output=True)
+    assert time.perf_counter() - start < 5
