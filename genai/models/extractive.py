@@ -20,7 +20,7 @@ from genai.types import Message
 Encode = Callable[[Sequence[str]], Any]
 NO_ANSWER = "NO_ANSWER"
 _MARKUP = re.compile(r"^(?:[-*+>]|\d{1,3}[.)]|#{1,6})\s+")
-_SKIP = re.compile(r"^(?:#{1,6}\s|```|~~~|\|?[\s:|-]+\|?$)")
+_RULE = re.compile(r"^\|?[\s:|-]*--[\s:|-]*$")
 
 
 class Extractive:
@@ -41,22 +41,23 @@ class Extractive:
         question, passages = _read(messages)
         chosen = await asyncio.to_thread(self._choose, question, passages)
         for position, (number, sentence) in enumerate(chosen):
-            yield Delta(f"{' ' if position else ''}{sentence} [{number}]")
+            yield Delta("\n\n" * bool(position) + f"{sentence} [{number}]")
         if not chosen:
             yield Delta(NO_ANSWER)
         yield Delta(finish_reason="stop")
 
     def _choose(self, question: str, passages: Sequence[str]) -> list[tuple[int, str]]:
         spans = self.choose_spans(question, passages)
-        return [(number, clean(passages[number - 1][start:end])) for number, start, end in spans]
+        return [
+            (number, readable(passages[number - 1], start, end)) for number, start, end in spans
+        ]
 
     def choose_spans(self, question: str, passages: Sequence[str]) -> list[tuple[int, int, int]]:
         """Give the best sentences as (passage number from 1, start, end), in reading order."""
         found = [
             (number, start, end)
             for number, passage in enumerate(passages, start=1)
-            for start, end in sentences(passage)
-            if not _SKIP.match(passage[start:end])
+            for start, end in _quotable(passage)
         ]
         if not found or not question.strip():
             return []
@@ -80,12 +81,39 @@ class Extractive:
         ]
 
 
-def clean(sentence: str) -> str:
-    """Drop list markers and table bars, so a quoted row or item reads as a sentence."""
-    line = _MARKUP.sub("", " ".join(sentence.split()))
-    if line.startswith("|"):
-        line = "; ".join(cell.strip() for cell in line.strip("|").split("|") if cell.strip())
-    return line
+def _quotable(passage: str) -> list[tuple[int, int]]:
+    """Give the sentences worth quoting: no code, no heading, no table head, no question."""
+    spans: list[tuple[int, int]] = []
+    code = False
+    for start, end in sentences(passage):
+        line = passage[start:end]
+        if line.startswith(("```", "~~~")):
+            code = not code
+        elif _RULE.match(line) and spans:
+            spans.pop()  # the line above a table's rule is its head
+        elif not (code or line.startswith("#") or line.endswith("?")):
+            spans.append((start, end))
+    return spans
+
+
+def readable(passage: str, start: int, end: int) -> str:
+    """Drop list markers; give a table row with its column names, so that it reads alone."""
+    line = _MARKUP.sub("", " ".join(passage[start:end].split()))
+    if not line.startswith("|"):
+        return line
+    cells = _cells(line)
+    rule = passage.rfind("---|", 0, start)
+    head = passage[: passage.rfind("\n", 0, rule) + 1].rstrip().rpartition("\n")[2]
+    names = _cells(head) if rule >= 0 and head.startswith("|") else []
+    if len(names) == len(cells):
+        cells = [
+            f"{name}: {cell}" if name else cell for name, cell in zip(names, cells, strict=True)
+        ]
+    return "; ".join(cells)
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip().strip("|").split("|")]
 
 
 def _read(messages: Sequence[Message]) -> tuple[str, list[str]]:

@@ -71,7 +71,15 @@ class Citer:
         """Quote the passage's sentence that says most of what the answer's sentence says."""
         spans = sentences(passage.text) or [(0, len(passage.text))]
         texts = [passage.text[start:end] for start, end in spans]
-        shares = coverage(bare, texts, self._weight)
+        # a sentence that holds the claim's numbers comes before one that shares more words
+        shares = [
+            share + (exact > 0)
+            for share, exact in zip(
+                coverage(bare, texts, self._weight),
+                support(bare, texts, self._weight),
+                strict=True,
+            )
+        ]
         start, end = spans[max(range(len(spans)), key=lambda i: (shares[i], -i))]
         key = (passage.document, passage.start + start, passage.start + end)
         if key not in self._numbers:
