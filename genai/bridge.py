@@ -4,12 +4,12 @@ Works where a loop already runs (Streamlit, Jupyter), because the loop is always
 """
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
-
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 
@@ -23,6 +23,16 @@ def _background_loop() -> asyncio.AbstractEventLoop:
         return _loop
 
 
+def _forget() -> None:
+    """In a forked child the loop's thread is gone, so the next call makes a new one."""
+    global _lock, _loop
+    _lock, _loop = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end from sync code; an interrupt cancels it."""
     future = asyncio.run_coroutine_threadsafe(coroutine, _background_loop())
@@ -33,18 +43,58 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-async def _next(pieces: AsyncGenerator[T, None]) -> T:
+class Stream(Generic[T], Iterator[T]):
+    """An async generator's items for sync code. Closing it ends the work behind it at once."""
+
+    def __init__(self, pieces: AsyncGenerator[T, None]) -> None:
+        self._pieces = pieces
+        self._next: asyncio.Future[T] | None = None
+
+    def __next__(self) -> T:
+        """Wait for the next item."""
+        try:
+            while (item := run(self._wait(None))) is None:
+                pass
+        except StopAsyncIteration:
+            raise StopIteration from None
+        return item
+
+    def poll(self, seconds: float) -> T | None:
+        """Wait at most so long for the next item; None when there is none yet.
+
+        Raises:
+            StopIteration: there is no further item.
+        """
+        try:
+            return run(self._wait(seconds))
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        """End the source; a call that is under way is cancelled, not waited for."""
+        run(self._end())
+
+    async def _wait(self, seconds: float | None) -> T | None:
+        if self._next is None:
+            self._next = asyncio.ensure_future(_anext(self._pieces))
+        done, _ = await asyncio.wait({self._next}, timeout=seconds)
+        if not done:
+            return None
+        finished, self._next = self._next, None
+        return finished.result()
+
+    async def _end(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.wait({self._next})
+            self._next = None
+        await self._pieces.aclose()
+
+    def __del__(self) -> None:
+        """Close what was left open, as a generator does."""
+        if _loop is not None and not _loop.is_closed():
+            asyncio.run_coroutine_threadsafe(self._end(), _loop)
+
+
+async def _anext(pieces: AsyncGenerator[T, None]) -> T:
     return await anext(pieces)
-
-
-def iterate(pieces: AsyncGenerator[T, None]) -> Iterator[T]:
-    """Give an async generator's items to sync code; closing the iterator closes the source."""
-    try:
-        while True:
-            try:
-                item = run(_next(pieces))
-            except StopAsyncIteration:
-                return
-            yield item
-    finally:
-        run(pieces.aclose())

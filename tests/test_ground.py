@@ -122,11 +122,23 @@ def test_the_bridge_gives_results_raises_and_closes_the_source() -> None:
         finally:
             closed.append(True)
 
-    pieces = bridge.iterate(numbers())
+    pieces = bridge.Stream(numbers())
     assert [next(pieces), next(pieces)] == [0, 1]
-    pieces.close()  # type: ignore[attr-defined]
+    pieces.close()
     assert closed == [True]
-    assert list(bridge.iterate(numbers()))[-1] == 999
+    assert list(bridge.Stream(numbers()))[-1] == 999
+
+    async def silent() -> AsyncGenerator[int, None]:
+        try:
+            await asyncio.sleep(3600)
+            yield 1
+        finally:
+            closed.append(False)
+
+    waiting = bridge.Stream(silent())
+    assert waiting.poll(0.01) is None
+    waiting.close()  # does not wait for the hour
+    assert closed[-1] is False
 
     async def fails() -> None:
         raise ValueError("inside")

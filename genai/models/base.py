@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -69,9 +69,9 @@ class Model:
         """Give the whole reply. Raises `ModelError`."""
         return bridge.run(self.acall(prompt, **params))
 
-    def stream(self, prompt: Prompted, **params: Any) -> Iterator[str | Reply]:
+    def stream(self, prompt: Prompted, **params: Any) -> bridge.Stream[str | Reply]:
         """Give text pieces as they arrive, then the Reply; closing the iterator ends the call."""
-        return bridge.iterate(self.astream(prompt, **params))
+        return bridge.Stream(self.astream(prompt, **params))
 
     async def acall(
         self, prompt: Prompted, *, context: Context | None = None, **params: Any

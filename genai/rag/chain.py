@@ -7,7 +7,7 @@ whole can be refused only before the first sentence is out.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from genai import bridge
@@ -52,12 +52,12 @@ class Chain:
         """Give an Answer or a Refusal. Raises `ModelError` and `IndexUnusable`."""
         return bridge.run(self.acall(question, feature=feature))
 
-    def stream(self, question: str, *, feature: str = "") -> Iterator[str | Outcome]:
+    def stream(self, question: str, *, feature: str = "") -> bridge.Stream[str | Outcome]:
         """Give judged sentences as they come, then the Answer or Refusal.
 
         Closing the iterator ends the model call and leaves a `cancelled` row.
         """
-        return bridge.iterate(self.astream(question, feature=feature))
+        return bridge.Stream(self.astream(question, feature=feature))
 
     async def acall(self, question: str, *, feature: str = "") -> Outcome:
         """Give an Answer or a Refusal, in async code."""
