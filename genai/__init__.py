@@ -13,6 +13,7 @@ _ROOMS = {
     "Citation": "genai.types",
     "Cost": "genai.types",
     "CostStatus": "genai.types",
+    "DayRow": "genai.ledger",
     "Decision": "genai.types",
     "Fake": "genai.models",
     "GenaiError": "genai.errors",
@@ -24,6 +25,7 @@ _ROOMS = {
     "Refusal": "genai.types",
     "Reply": "genai.types",
     "Report": "genai.evals",
+    "Summary": "genai.ledger",
     "Usage": "genai.types",
     "Verdict": "genai.types",
     "evaluate": "genai.evals",
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from genai.evals import Case as Case
     from genai.evals import Report as Report
     from genai.evals import evaluate as evaluate
+    from genai.ledger import DayRow as DayRow
+    from genai.ledger import Summary as Summary
     from genai.models import Fake as Fake
     from genai.models import Model as Model
     from genai.project import find_project as find_project

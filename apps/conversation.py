@@ -1,0 +1,91 @@
+"""The conversation of a session: plain dicts, so that a stop can still write to them."""
+
+import re
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+import genai
+
+Turn = dict[str, Any]
+
+
+def session() -> str:
+    """Give this browser session its own name, for its uploads."""
+    return str(st.session_state.setdefault("session", secrets.token_hex(6)))
+
+
+def turns() -> list[Turn]:
+    """Give the turns of the running conversation."""
+    found: list[Turn] = st.session_state.setdefault("turns", [])
+    return found
+
+
+def new_turn(question: str) -> Turn:
+    """Add a question with its first, empty version."""
+    turn: Turn = {"id": secrets.token_hex(4), "question": question, "versions": [], "shown": 0}
+    turns().append(turn)
+    return turn
+
+
+def new_version(turn: Turn) -> dict[str, Any]:
+    """Add an empty version to a turn and show it."""
+    version = {"text": "", "state": "waiting", "outcome": None, "error": "", "at": time.time()}
+    turn["versions"].append(version)
+    turn["shown"] = len(turn["versions"]) - 1
+    return version
+
+
+def clear() -> None:
+    """Begin a new conversation; the old one can be restored once."""
+    if turns():
+        st.session_state["before"] = st.session_state["turns"]
+    st.session_state["turns"] = []
+
+
+def restore() -> None:
+    """Bring the conversation back that was cleared last."""
+    st.session_state["turns"] = st.session_state.pop("before")
+
+
+@st.cache_resource(show_spinner="Opening the documents ...")
+def open_chain(index: str) -> genai.Chain:
+    """Open the chain on one index; an index that was never synced is synced first."""
+    chain = genai.load(chain__index=index or None)
+    if not chain.index.revision and not index:
+        chain.index.sync(genai.find_project().root / chain.config.index.documents)
+    return chain
+
+
+def upload_folder() -> Path:
+    """Give the folder of this session's own documents."""
+    return genai.find_project().state / "uploads" / session()
+
+
+def upload_index() -> str:
+    """Give the name of this session's own index."""
+    return f"uploads-{session()}"
+
+
+def save_uploads(files: list[Any]) -> tuple[int, list[str]]:
+    """Index the given files apart from the shared documents.
+
+    Returns:
+        How many documents can be searched, and a sentence for each that cannot.
+    """
+    folder = upload_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    names = set()
+    for file in files:
+        name = re.sub(r"[^\w.\- ]", "_", Path(file.name).name).lstrip(".") or "document.txt"
+        names.add(name)
+        (folder / name).write_bytes(file.getvalue())
+    for path in folder.iterdir():
+        if path.name not in names:
+            path.unlink()
+    index = open_chain(upload_index()).index
+    report = index.sync(folder)
+    return len(index.documents()), [reason for _, reason in report.failed]

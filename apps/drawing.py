@@ -1,0 +1,95 @@
+"""Draw answers, refusals and sources. Text from a model is untrusted and is cleaned first."""
+
+import html
+import re
+
+import streamlit as st
+
+import genai
+
+# an image's address is sent to its server when it is drawn; a link can hide where it leads
+_IMAGE = re.compile(r"!\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])?")
+_LINK = re.compile(r"\[([^\]]*)\]\((?!#)[^)]*\)|\[([^\]]+)\]\[[^\]]*\]")
+_REFERENCE = re.compile(r"^\s{0,3}\[[^\]]+\]:\s*\S+.*$", re.MULTILINE)
+_ADDRESS = re.compile(r"<(?:https?|mailto|data):[^>]*>", re.IGNORECASE)
+STYLE = """
+<style>
+  .quote mark { background: #ffe58a; color: #1c1c1c; padding: 0 .1em; }
+  .quote { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.5; font-size: .95rem; }
+  .meter { font-size: .85rem; opacity: .85; margin: .25rem 0 .5rem; }
+  .state { font-weight: 600; }
+</style>
+"""
+
+
+def clean(text: str) -> str:
+    """Give Markdown that loads nothing and leads nowhere: no images, no links, no raw HTML."""
+    text = _IMAGE.sub(r"\1", _REFERENCE.sub("", text))
+    text = _LINK.sub(lambda found: found[1] or found[2] or "", text)
+    text = _ADDRESS.sub("", text)
+    return html.escape(text, quote=False).replace("&amp;", "&").replace("$", "\\$")
+
+
+def highlighted(passage: str, quote: str) -> str:
+    """Give a passage as HTML with its quote marked; everything is escaped."""
+    start = passage.find(quote)
+    if start < 0:
+        return html.escape(passage)
+    end = start + len(quote)
+    before, after = html.escape(passage[:start]), html.escape(passage[end:])
+    return f"{before}<mark>{html.escape(quote)}</mark>{after}"
+
+
+def place(document: str, heading: str, page: int | None) -> str:
+    """Say where a passage stands."""
+    where = f", page {page}" if page else (f", {heading.rpartition(' > ')[2]}" if heading else "")
+    return f"{document}{where}".replace("[", "(").replace("]", ")")
+
+
+def draw_outcome(outcome: genai.Answer | genai.Refusal) -> None:
+    """Draw what came of a question: sources of an answer, or a refusal's reason and next step."""
+    if isinstance(outcome, genai.Refusal):
+        st.markdown(f"**Not answered.** {clean(outcome.message)}")
+        st.markdown(f"**Next step:** {clean(outcome.next_step)}")
+        for number, hit in enumerate(outcome.evidence[:3], start=1):
+            where = place(hit.passage.document, hit.passage.heading, hit.passage.page)
+            with st.expander(f"Nearest {number}: {where}"):
+                st.html(f'<div class="quote">{html.escape(hit.passage.text)}</div>')
+    else:
+        passages = {hit.passage.id: hit.passage for hit in outcome.hits}
+        for citation in outcome.citations:
+            passage = passages[citation.passage_id]
+            where = place(citation.document, passage.heading, citation.page)
+            with st.expander(f"[{citation.number}] {where}"):
+                st.html(f'<div class="quote">{highlighted(passage.text, citation.quote)}</div>')
+    draw_guards(outcome)
+    draw_meter(outcome.call_id)
+
+
+def draw_guards(outcome: genai.Answer | genai.Refusal) -> None:
+    """Say what the guards changed or left out."""
+    notes = dict.fromkeys(
+        f"{verdict.place}: {verdict.decision.value} by `{verdict.guard}`. {verdict.reason}"
+        for verdict in outcome.verdicts
+        if verdict.decision is not genai.Decision.BLOCK
+    )
+    if notes:
+        with st.expander(f"Guards ({len(notes)})"):
+            for note in notes:
+                st.markdown(f"- {clean(note)}")
+
+
+def draw_meter(call_id: str) -> None:
+    """Show tokens, cost and seconds as the ledger holds them."""
+    call = genai.open_ledger().call(call_id)
+    if call is None:
+        return
+    tokens = "tokens unknown"
+    if call.input_tokens is not None:
+        counted = " (counted here)" if call.usage_source == "counted" else ""
+        tokens = f"{call.input_tokens} + {call.output_tokens} tokens{counted}"
+    cost = "cost unknown" if call.cost is None else f"${call.cost:f}"
+    if call.cost_status == genai.CostStatus.DECLARED_FREE:
+        cost = "$0 (declared free)"
+    words = f"{tokens} · {cost} · {call.seconds:.2f} s"
+    st.html(f'<div class="meter" data-call="{html.escape(call_id)}">{html.escape(words)}</div>')

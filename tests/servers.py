@@ -1,0 +1,107 @@
+"""A loopback server that speaks the OpenAI chat protocol, well or badly, as a test asks it to."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Behaviour:
+    """What the server does with each request."""
+
+    text: str = "Hello from the loopback."
+    delay: float = 0.0  # seconds before each word
+    status: int = 200
+    usage: bool = True
+    raw: bytes | None = None  # sent as the whole body
+    cut_after: int | None = None  # words, then the connection is dropped
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    hung_up: threading.Event = field(default_factory=threading.Event)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    behaviour: Behaviour
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+    def do_POST(self) -> None:
+        own = self.behaviour
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        own.requests.append({"path": self.path, **body})
+        own.keys.append(self.headers.get("Authorization", "").removeprefix("Bearer "))
+        if own.status != 200:
+            self._whole(json.dumps({"error": {"message": "no", "type": "x"}}).encode(), own.status)
+        elif own.raw is not None:
+            self._whole(own.raw, 200)
+        elif body.get("stream"):
+            self._stream(body["model"])
+        else:
+            self._whole(json.dumps(self._completion(body["model"])).encode(), 200)
+
+    def _completion(self, model: str) -> dict[str, Any]:
+        message = {"role": "assistant", "content": self.behaviour.text}
+        usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        base = {"id": "c1", "object": "chat.completion", "created": 1, "model": model}
+        return {**base, "choices": [choice], "usage": usage}
+
+    def _whole(self, body: bytes, status: int) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _stream(self, model: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        base = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": model}
+        try:
+            words = self.behaviour.text.split(" ")
+            for number, word in enumerate(words):
+                if self.behaviour.cut_after == number:
+                    self.connection.close()
+                    return
+                time.sleep(self.behaviour.delay)
+                delta = {"content": word if number == len(words) - 1 else f"{word} "}
+                self._event({**base, "choices": [{"index": 0, "delta": delta}]})
+            last = {"index": 0, "delta": {}, "finish_reason": "stop"}
+            self._event({**base, "choices": [last]})
+            if self.behaviour.usage:
+                usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+                self._event({**base, "choices": [], "usage": usage})
+            self.wfile.write(b"data: [DONE]\n\n")
+        except OSError:
+            self.behaviour.hung_up.set()
+
+    def _event(self, chunk: dict[str, Any]) -> None:
+        self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+        self.wfile.flush()
+
+
+@contextmanager
+def openai_server(**behaviour: Any) -> Iterator[tuple[str, Behaviour]]:
+    """Serve on a free loopback port; gives the base URL and the behaviour, which may be changed."""
+    own = Behaviour(**behaviour)
+    handler = type("Handler", (_Handler,), {"behaviour": own})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1", own
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
