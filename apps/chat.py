@@ -14,7 +14,7 @@ from conversation import (
     turns,
     upload_index,
 )
-from drawing import STYLE, clean, draw_outcome
+from drawing import PENDING, STYLE, clean, draw_outcome
 
 import genai
 
@@ -39,25 +39,28 @@ def main() -> None:
         return
     st.title("Ask the documents")
     draw_disclosure(chain)
+    # the input comes first, so that its stop button is there while an answer is drawn
+    typed = st.chat_input("Ask a question", submit_mode="stop", key="question")
+    question = typed or st.session_state.pop("example", None)
     for turn in turns():
         draw_turn(turn, chain)
-    question = st.chat_input("Ask a question", submit_mode="stop", key="question")
-    if not turns():
-        question = draw_examples() or question
     if question:
         draw_turn(new_turn(question), chain)
-        st.rerun()
+    elif not turns():
+        draw_examples()
 
 
 def draw_disclosure(chain: genai.Chain) -> None:
     """Say what speaks, what it can do and what it cannot."""
+    held = len(chain.index.documents())
+    count = f"{held} document{'' if held == 1 else 's'}"
     what = "an AI system"
     if chain.model.name == "extractive":
         what = "an automatic system without an LLM: it quotes sentences"
     st.markdown(
-        f"You are talking to {what}. It answers from {len(chain.index.documents())} documents,"
-        " cites every sentence, and says so when they do not hold the answer. It can pick the"
-        " wrong sentence; open the source before you rely on it."
+        f"You are talking to {what}. It answers from {count}, cites every sentence, and says so"
+        " when they do not hold the answer. It can pick the wrong sentence; open the source before"
+        " you rely on it."
     )
 
 
@@ -65,7 +68,7 @@ def draw_sidebar(model: str) -> bool:
     """Draw the controls; say whether the person's own documents answer."""
     with st.sidebar:
         st.markdown(f"**Model:** `{model}`")
-        st.button("New chat", on_click=clear, width="stretch", disabled=not turns())
+        st.button("New chat", on_click=clear, width="stretch")
         if "before" in st.session_state:
             st.button("Restore the last chat", on_click=restore, width="stretch")
         st.divider()
@@ -92,13 +95,16 @@ def draw_upload(files: list[Any]) -> None:
         st.warning(clean(reason))
 
 
-def draw_examples() -> str | None:
+def draw_examples() -> None:
     """Offer three questions on the empty page."""
     st.markdown("For example:")
     for example in EXAMPLES:
-        if st.button(example, width="stretch"):
-            return example
-    return None
+        st.button(example, width="stretch", on_click=choose, args=(example,))
+
+
+def choose(example: str) -> None:
+    """Ask an example when the page is drawn next."""
+    st.session_state["example"] = example
 
 
 def draw_turn(turn: Turn, chain: genai.Chain) -> None:
@@ -121,14 +127,14 @@ def run(turn: Turn, version: dict[str, Any], chain: genai.Chain) -> None:
     a plain dict and the stream is closed by ordinary code.
     """
     version["state"] = "running"
-    place = st.empty()
+    place, pending = st.empty(), st.empty()
+    pending.html(PENDING)
     pieces = chain.stream(turn["question"], feature="chat")
     try:
-        place.markdown("Reading the documents ...")
         while (piece := pieces.poll(0.1)) is None or isinstance(piece, str):
             if piece is not None:
                 version["text"] += piece
-            place.markdown(clean(version["text"]) or "Reading the documents ...")
+            place.markdown(clean(version["text"]))
         version["outcome"] = piece
         version["state"] = "done"
     except genai.GenaiError as error:
@@ -139,6 +145,7 @@ def run(turn: Turn, version: dict[str, Any], chain: genai.Chain) -> None:
             version["state"] = "stopped"
         pieces.close()
     place.empty()
+    pending.empty()
 
 
 def draw_version(turn: Turn, version: dict[str, Any]) -> None:

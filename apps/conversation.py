@@ -57,6 +57,7 @@ def open_chain(index: str) -> genai.Chain:
     chain = genai.load(chain__index=index or None)
     if not chain.index.revision and not index:
         chain.index.sync(genai.find_project().root / chain.config.index.documents)
+    chain.index.warm()
     return chain
 
 

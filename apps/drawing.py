@@ -18,8 +18,16 @@ STYLE = """
   .quote { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.5; font-size: .95rem; }
   .meter { font-size: .85rem; opacity: .85; margin: .25rem 0 .5rem; }
   .state { font-weight: 600; }
+  .pending .after { display: none; }
+  [data-test-script-state="notRunning"] .pending .after { display: inline; }
+  [data-test-script-state="notRunning"] .pending .while { display: none; }
 </style>
 """
+# After a stop no code of ours may draw, so both words are there and the page's state chooses.
+PENDING = (
+    '<div class="state pending"><span class="while">Answering ...</span>'
+    '<span class="after">Stopped. The text so far is kept.</span></div>'
+)
 
 
 def clean(text: str) -> str:
@@ -85,7 +93,9 @@ def draw_meter(call_id: str) -> None:
     if call is None:
         return
     tokens = "tokens unknown"
-    if call.input_tokens is not None:
+    if call.input_tokens == 0:
+        tokens = "no model was called"
+    elif call.input_tokens is not None:
         counted = " (counted here)" if call.usage_source == "counted" else ""
         tokens = f"{call.input_tokens} + {call.output_tokens} tokens{counted}"
     cost = "cost unknown" if call.cost is None else f"${call.cost:f}"

@@ -22,6 +22,7 @@ from genai import project
 from genai.ledger import Ledger
 
 ROOT = Path(__file__).parent.parent
+expect.set_options(timeout=30_000)
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
 pytestmark = pytest.mark.browser
 QUESTION = "What are the three parts of a refusal?"
@@ -103,6 +104,7 @@ def opened(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
     page.goto(address)
     expect(page.get_by_test_id("stChatInputTextArea")).to_be_visible(timeout=60_000)
     yield page
+    assert page.get_by_test_id("stException").count() == 0
     context.close()
     assert not [url for url in foreign if not url.startswith(("data:", "blob:"))]
 
@@ -146,6 +148,7 @@ def test_an_answer_cites_and_its_source_opens_with_the_quote_marked(
     expect(mark).to_be_visible()
     quote = mark.inner_text()
     assert quote in (folder / "docs" / "user-experience.md").read_text(encoding="utf-8")
+    page.wait_for_timeout(800)  # the source opens with an animation
     screenshot(page, "chat")
 
 
@@ -198,8 +201,8 @@ def test_a_thumb_with_a_reason_is_stored_and_content_only_with_the_tick(
 ) -> None:
     ask(page, QUESTION)
     answer = page.get_by_test_id("stChatMessage").last
-    answer.get_by_test_id("stFeedback").get_by_role("radio").nth(1).click(force=True)
-    answer.get_by_role("button", name="incomplete").click()
+    answer.get_by_test_id("stFeedback").get_by_role("radio", name="Thumbs down").click(force=True)
+    answer.get_by_text("incomplete", exact=True).click()
     answer.get_by_label("Comment (kept only with the tick below)").fill("needs an example")
     answer.get_by_role("button", name="Send feedback").click()
     expect(answer.get_by_text("Thank you.")).to_be_visible()
@@ -241,6 +244,7 @@ def test_the_dashboard_shows_the_ledgers_figures(page: Page, folder: Path) -> No
     p95 = page.get_by_test_id("stMetric").filter(has_text="p95").first
     expect(p95).to_contain_text(f"{total.p95:.2f} s")
     expect(page.get_by_text(f"Cost of {total.cost.known} of {total.cost.calls}")).to_be_visible()
+    expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(3)
     page.wait_for_timeout(1500)
     screenshot(page, "dashboard")
 
@@ -299,6 +303,7 @@ def test_any_openai_compatible_server_answers_after_one_line_and_stop_keeps_the_
                 screenshot(page, "stopped")
                 assert server.hung_up.wait(10)  # the provider's stream was closed, too
                 page.get_by_role("button", name="New chat").click()  # another run of the page
+                expect(page.get_by_text("For example:")).to_be_visible()
                 page.get_by_role("button", name="Restore the last chat").click()
                 expect(page.get_by_text("what to do next").last).to_be_visible()
                 newest = ledger(folder).calls(kind="chain", limit=1)[0]

@@ -76,16 +76,20 @@ def draw_charts(rows: list[genai.DayRow]) -> None:
     )
     left, middle, right = st.columns(3)
     for column, title, fields, unit in (
-        (left, "Questions, refusals and errors", ["questions", "refusals", "errors"], "count"),
-        (middle, "Seconds per question", ["p50", "p95", "p99"], "seconds"),
-        (right, "Cost", ["dollars"], "dollars"),
+        (left, "Outcomes", ["questions", "refusals", "errors"], "count"),
+        (middle, "Seconds", ["p50", "p95", "p99"], "seconds"),
+        (right, "Cost per day", ["dollars"], "US dollars"),
     ):
         column.subheader(title)
         long = table.melt("day", fields, "figure", unit)
         chart = (
             alt.Chart(long)
             .mark_line(point=True)
-            .encode(x=alt.X("day:O", title="day (UTC)"), y=f"{unit}:Q", color="figure:N")
+            .encode(
+                x=alt.X("day:O", title="day (UTC)", axis=alt.Axis(labelAngle=0)),
+                y=f"{unit}:Q",
+                color=alt.Color("figure:N", title=None, legend=alt.Legend(orient="bottom")),
+            )
         )
         column.altair_chart(chart, width="stretch")
 

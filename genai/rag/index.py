@@ -290,6 +290,12 @@ class Index:
         """List the passages, of one document or of all."""
         return list(self._store.all_passages(document))
 
+    def warm(self) -> None:
+        """Load what the first search needs, so that no person waits for it."""
+        if self.revision and self._store.get("generation") == self.generation:
+            self._embedder.encode(["warm"])
+            self._open_vectors()
+
     def _open_vectors(self) -> Vectors:
         revision = self.revision
         with self._vectors_lock:

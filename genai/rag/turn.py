@@ -47,10 +47,14 @@ class Turn:
 
     @property
     def usage(self) -> Usage:
-        """Tokens of all calls made for this question."""
+        """Tokens of the model's calls; what the embedder read is on its own rows."""
         total = Usage()
         for call in self.children:
-            if call.input_tokens is not None and call.usage_source != "none":
+            if (
+                call.kind == "model"
+                and call.input_tokens is not None
+                and call.usage_source != "none"
+            ):
                 total += Usage(
                     call.input_tokens,
                     call.output_tokens or 0,
@@ -119,7 +123,7 @@ class Tally:
         """Record the turn itself; its tokens and money are the sum of its calls."""
         self._open.pop(turn.id, None)
         usage, cost = turn.usage, turn.cost
-        known = usage.source != "none"
+        known = usage.source != "none" or all(c.kind != "model" for c in turn.children)
         call = Call(
             id=turn.id,
             kind="chain",
