@@ -44,10 +44,12 @@ def main() -> None:
     question = typed or st.session_state.pop("example", None)
     for turn in turns():
         draw_turn(turn, chain)
+    examples = st.empty()  # emptied at once when a question comes
     if question:
         draw_turn(new_turn(question), chain)
     elif not turns():
-        draw_examples()
+        with examples.container():
+            draw_examples()
 
 
 def draw_disclosure(chain: genai.Chain) -> None:

@@ -22,6 +22,10 @@ _KINDS = {
     "APITimeoutError": ("timeout", "the server at {url} did not answer in time; try again"),
     "APIConnectionError": ("network", "no connection to {url}; check that it runs and the network"),
 }
+# an async client belongs to the event loop it was first used in, and is shared within it
+_clients: weakref.WeakKeyDictionary[Any, dict[tuple[str | None, str | None], Any]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 class OpenAI:
@@ -42,8 +46,6 @@ class OpenAI:
         self._url = base_url
         self._key_env = api_key_env or "OPENAI_API_KEY"
         self._own = client
-        # an async client belongs to the event loop it was first used in
-        self._clients: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
     async def stream(
         self, messages: Sequence[Message], params: Mapping[str, Any]
@@ -59,41 +61,46 @@ class OpenAI:
         }
         try:
             client = self._client(openai)
-            if isinstance(client, openai.OpenAI):
-                async for delta in _from_sync(client, request):
-                    yield delta
-                return
-            response = await client.chat.completions.create(**request)
-            try:
-                async for chunk in response:
-                    yield read_chunk(chunk)
-            finally:
-                await response.close()
+            read = _from_sync if isinstance(client, openai.OpenAI) else _from_async
+            finished = False
+            async for delta in read(client, request):
+                finished = finished or bool(delta.finish_reason)
+                yield delta
+            if not finished:
+                raise ValueError("the stream ended early")
         except openai.OpenAIError as error:
             raise self._named(error) from error
-        except (ValueError, TypeError) as error:  # malformed JSON or events inside the stream
+        except (ValueError, TypeError, AttributeError) as error:  # malformed or cut short
             raise ModelError(
                 f"model openai/{self._name}: the server at {self._where()} sent a reply that is"
-                f" not a chat completion ({type(error).__name__}); check the URL",
+                f" not a whole chat completion ({type(error).__name__}); check the URL, try again",
                 "bad_reply",
+            ) from error
+        except Exception as error:  # the SDK lets httpx's own errors through in a stream
+            if not type(error).__module__.startswith("httpx"):
+                raise
+            raise ModelError(
+                f"model openai/{self._name}: the connection to {self._where()} broke off in the"
+                f" middle ({type(error).__name__}); try again",
+                "network",
             ) from error
 
     def _client(self, openai: Any) -> Any:
         if self._own is not None:
             return self._own
-        loop = asyncio.get_running_loop()
-        if loop not in self._clients:
-            key = os.environ.get(self._key_env)
+        clients = _clients.setdefault(asyncio.get_running_loop(), {})
+        key = os.environ.get(self._key_env)
+        if (self._url, key) not in clients:
             if key is None and self._url is None and "OPENAI_BASE_URL" not in os.environ:
                 raise ModelError(
                     f"model openai/{self._name}: {self._key_env} is not set;"
                     f" export {self._key_env}=... or choose another model in configs/genai.yaml",
                     "key",
                 )
-            self._clients[loop] = openai.AsyncOpenAI(
+            clients[self._url, key] = openai.AsyncOpenAI(
                 base_url=self._url, api_key=key or "none", max_retries=0
             )
-        return self._clients[loop]
+        return clients[self._url, key]
 
     def _named(self, error: Exception) -> ModelError:
         kind, text = "server", "the server at {url} failed ({error})"
@@ -123,6 +130,15 @@ def read_chunk(chunk: Any) -> Delta:
     cached = getattr(details, "cached_tokens", None) or 0
     counts = Usage(usage.prompt_tokens, usage.completion_tokens, cached, "provider")
     return Delta(text, counts, finish)
+
+
+async def _from_async(client: Any, request: dict[str, Any]) -> AsyncIterator[Delta]:
+    response = await client.chat.completions.create(**request)
+    try:
+        async for chunk in response:
+            yield read_chunk(chunk)
+    finally:
+        await response.close()
 
 
 async def _from_sync(client: Any, request: dict[str, Any]) -> AsyncIterator[Delta]:

@@ -1,0 +1,172 @@
+"""The command line: each verb works, each mistake is one line with exit code 64."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from servers import openai_server
+
+from genai import project
+from genai.cli import VERBS
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("cli") / "project"
+    project.init(target)
+    done = genai(target, "index", "sync")
+    assert done.returncode == 0, done.stderr
+    assert "14 added" in done.stdout or "15 added" in done.stdout
+    return target
+
+
+def genai(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "genai", *words],
+        cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+
+
+def refused(done: subprocess.CompletedProcess[str], said: str) -> None:
+    assert done.returncode == 64, done.stdout + done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_lists_every_verb() -> None:
+    done = genai(Path.cwd(), "--help")
+    assert all(verb in done.stdout for verb in VERBS)
+    for verb in VERBS:
+        assert genai(Path.cwd(), verb, "--help").returncode == 0
+
+
+def test_ask_answers_cites_and_says_what_it_took(folder: Path) -> None:
+    done = genai(folder, "ask", "What are the three parts of a refusal?")
+    assert done.returncode == 0, done.stderr
+    assert "A refusal has three parts: what happened, why, and what to do next. [1]" in done.stdout
+    assert "[1] user-experience.md: A refusal has three parts" in done.stdout
+    assert "tokens, $0 (declared_free)" in done.stdout
+
+
+def test_ask_refuses_with_a_next_step(folder: Path) -> None:
+    done = genai(folder, "ask", "How do I cook a mushroom risotto?")
+    assert "The documents do not answer this." in done.stdout
+    assert "near:" in done.stdout
+
+
+def test_index_show_and_an_unchanged_sync(folder: Path) -> None:
+    assert "user-experience.md" in genai(folder, "index", "show").stdout
+    assert "0 added, 0 changed" in genai(folder, "index", "sync").stdout
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_exit_code_says_so(
+    folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "good.txt").write_text("Storks nest on chimneys.")
+    (tmp_path / "bad.pdf").write_bytes(b"%PDF-1.4 broken")
+    done = genai(folder, "index", "sync", str(tmp_path), "--name", "own")
+    refused(done, "not indexed: bad.pdf: cannot be read as pdf")
+    assert "1 added" in done.stdout
+
+
+def test_calls_show_rows_and_totals(folder: Path) -> None:
+    genai(folder, "ask", "What is drift?")
+    assert "extractive" in genai(folder, "calls", "--limit", "3", "--kind", "model").stdout
+    assert "questions" in genai(folder, "calls", "--summary").stdout
+    assert "no such call yet" in genai(folder, "calls", "--outcome", "cancelled").stdout
+
+
+def test_models_lists_forms_and_prices(folder: Path) -> None:
+    assert "openai/NAME[@URL]" in genai(folder, "models").stdout
+    assert "$0.15" in genai(folder, "models", "openai/gpt-4o-mini").stdout
+    assert "unpriced" in genai(folder, "models", "openai/nobody-knows").stdout
+
+
+def test_eval_gives_the_table_and_junit(folder: Path, tmp_path: Path) -> None:
+    done = genai(folder, "eval", "handbook", "--junit", str(tmp_path / "x.xml"))
+    assert done.returncode == 0, done.stdout
+    assert "recall_at_k" in done.stdout
+    assert (tmp_path / "x.xml").read_text().startswith("<?xml")
+
+
+def test_one_config_line_puts_the_same_question_on_any_server(folder: Path) -> None:
+    text = "A refusal has three parts: what happened, why, and what to do next [1]."
+    with openai_server(text=text) as (url, server):
+        done = genai(
+            folder, "ask", "What are the three parts of a refusal?",
+            GENAI_CHAIN_MODEL=f"openai/any@{url}",
+        )  # fmt: skip
+    assert "[1] user-experience.md" in done.stdout, done.stderr
+    assert "11 + 7 tokens, unpriced" in done.stdout
+    assert "<passage" in server.requests[0]["messages"][1]["content"]
+
+
+def test_check_names_each_planted_mistake(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "broken"
+    project.init(target)
+    assert genai(target, "check").returncode == 0
+    plant(target / "configs" / "genai.yaml", "top_k: 6", "topk: 6")
+    plant(target / "configs" / "guards.yaml", "guard: pii", "guard: pi")
+    plant(target / "configs" / "prices.yaml", 'input: "0.00000015"', "input: 0.1")
+    plant(target / "prompts" / "rag" / "answer.md", "{{question}}", "{{query}}")
+    plant(target / "evals" / "handbook.yaml", "id: intro-refusal", "id: intro-gates")
+    done = genai(target, "check")
+    for said in (
+        "configs/genai.yaml: `topk` is not a setting of `chain`; did you mean `top_k`?",
+        "did you mean `pii`?",
+        "configs/prices.yaml: `input` of `gpt-4o-mini` must be a quoted decimal",
+        "`{{query}}` is not declared",
+        "the id `intro-gates` stands twice, lines",
+    ):
+        refused(done, said)
+
+
+def plant(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["aks", "x"], "invalid choice"),
+        (["ask"], "required: question"),
+        (["ask", "x", "--model", "gtp-5"], "model 'gtp-5': not a known name"),
+        (["ask", "x", "--model", "openai/x@http://127.0.0.1:9/v1"], "no connection to"),
+        (["eval", "nothing"], "no such suite; known: handbook"),
+        (["index", "sync", "/no/such/folder"], "is not a folder"),
+        (["init"], "already a project"),
+    ],
+)
+def test_a_mistake_is_one_line(folder: Path, words: list[str], said: str) -> None:
+    if words[0] == "ask" and "@" in words[-1]:
+        words = [words[0], "What is drift?", *words[2:]]
+    done = genai(folder, *words)
+    refused(done, said)
+    assert len(done.stderr.strip().splitlines()) <= 3
+
+
+def test_upgrade_says_what_is_up_to_date(folder: Path) -> None:
+    done = genai(folder, "upgrade")
+    assert done.returncode == 0, done.stderr
+    assert "ledger: up to date" in done.stdout
+    assert "up to date" in done.stdout.splitlines()[-1]
+
+
+def test_a_damaged_ledger_or_index_is_one_line_and_kept(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "damaged"
+    project.init(target)
+    genai(target, "index", "sync")
+    for name in ("ledger.db", "indexes/handbook/index.db"):
+        path = target / ".genai" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for file in path.parent.glob(path.name + "*"):
+            file.unlink()
+        path.write_bytes(b"no database at all " * 400)
+        verb = ["calls"] if "ledger" in name else ["ask", "What is drift?"]
+        done = genai(target, *verb)
+        refused(done, "is damaged")
+        assert path.read_bytes().startswith(b"no database")
