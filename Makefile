@@ -19,14 +19,14 @@ else
 	$(VENV)/bin/genai app --port $(PORT)
 endif
 
-test: $(VENV)/.test lint unit evals starter browser
+test: $(VENV)/.test .venv-peers/.proxy lint unit evals starter browser
 	@echo "all checks passed"
 
 lint: $(VENV)/.test
 	$(call step,lint,3,$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . \
 		&& $(VENV)/bin/mypy && $(VENV)/bin/lint-imports)
 
-unit: $(VENV)/.test
+unit: $(VENV)/.test .venv-peers/.proxy
 	$(call step,unit,6,$(VENV)/bin/pytest tests -m "not browser and not starter")
 
 evals: $(VENV)/.test
@@ -55,5 +55,11 @@ $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[gateway,rag,guards,evals,apps,dev]'
 	@touch $@ $(VENV)/.demo
 
+# the proxy's own pins fit no other environment
+.venv-peers/.proxy:
+	$(PYTHON) -m venv .venv-peers/proxy
+	.venv-peers/proxy/bin/python -m pip install --quiet --disable-pip-version-check 'litellm[proxy]==1.106.2'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .genai .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-peers .genai .mypy_cache .ruff_cache .pytest_cache

@@ -158,7 +158,8 @@ def validate(schema: type[S], data: object, name: str) -> S:
 
 
 def _first_problem(schema: type[BaseModel], error: ValidationError) -> str:
-    problem = error.errors()[0]
+    # a misspelt key also leaves the right one missing; the misspelling is the thing to say
+    problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     path = [str(step) for step in problem["loc"]]
     key, section = (path[-1] if path else ""), ".".join(path[:-1])
     if problem["type"] != "extra_forbidden":

@@ -102,7 +102,7 @@ def _open_chain(config: pytest.Config) -> "Chain":
 
         chain = genai.load(model=config.getoption("--evals-model"))
         folder = genai.find_project().root / chain.config.index.documents
-        chain.index.sync(folder)
+        chain.index.sync(folder, wait=120)  # another worker may be writing it
         config.stash[_chain] = chain
     return config.stash[_chain]
 

@@ -167,11 +167,15 @@ def test_junit_has_a_case_a_metric_and_survives_hostile_text(suite: Path, tmp_pa
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("id: either", "id: storks", "the id `storks` stands twice, lines 12 and 16"),
+        ("id: either", "id: storks", "the id `storks` stands twice, lines 13 and 17"),
         ("kind: unanswerable", "kind: unknown", "`cases.2.kind`"),
         ("input: What does", "inptu: What does", "did you mean `input`"),
         ("recall_at_k:", "recall_at_5:", "`recall_at_5` is not a metric; known: recall_at_k"),
-        ("quote: Storks nest on chimneys.", "quote: Storks fly.", "line 12: case `storks`: birds.md"),
+        (
+            "quote: Storks nest on chimneys.",
+            "quote: Storks fly.",
+            "line 13: case `storks`: birds.md",
+        ),
         ("document: birds.md", "document: fish.md", "docs/fish.md does not exist"),
         ("{min: 0.5}", "{}", "needs `min` or `max`"),
         ("kind: unanswerable", "kind: adversarial", "an adversarial case needs"),

@@ -95,9 +95,16 @@ class Index:
     # -- writing ---------------------------------------------------------------------------------
 
     def sync(
-        self, folder: Path | str, *, rebuild: bool = False, progress: bool = False
+        self,
+        folder: Path | str,
+        *,
+        rebuild: bool = False,
+        progress: bool = False,
+        wait: float = 0.0,
     ) -> SyncReport:
         """Make the index hold exactly the folder's documents; unchanged ones are not touched.
+
+        `wait` is how many seconds to wait for another process that is writing.
 
         Raises:
             InputError: no such folder, or no document in it.
@@ -106,7 +113,7 @@ class Index:
         root = Path(folder)
         if not root.is_dir():
             raise InputError(f"{folder}: is not a folder; name the folder of your documents")
-        with self._lock():
+        with self._lock(wait):
             if rebuild:
                 self._clear()
             self._own_generation()
@@ -214,11 +221,11 @@ class Index:
         self._store = Store(self._path / "index.db")
 
     @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self, wait: float = 0.0) -> Iterator[None]:
         filelock = extras.load("filelock", "rag")
         path = self._path / "write.lock"
         owner = self._path / "write.pid"
-        lock = filelock.FileLock(path, timeout=0)
+        lock = filelock.FileLock(path, timeout=wait)
         try:
             lock.acquire()
         except filelock.Timeout as error:
