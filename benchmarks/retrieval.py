@@ -23,13 +23,12 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from genai.stats import wilson
-
 import genai
 from genai.models import make_embedder
 from genai.models.extractive import Extractive
 from genai.rag import Index
 from genai.rag.search import confidence
+from genai.stats import wilson
 from genai.types import Hit
 
 HERE = Path(__file__).parent
@@ -126,7 +125,10 @@ def refusal(articles: dict[str, str], asked: list[Question], weight: float) -> f
         index.dense_weight = weight
         rows = []
         for question in asked:
-            score = confidence(question.text, index.search(question.text, 6), index.idf)
+            hits = index.search(question.text, 6)
+            score = confidence(question.text, hits, index.idf)
+            if weight > 1:  # embeddings alone: the words of the question do not count
+                score = max(hit.dense or 0.0 for hit in hits)
             number = int(question.document.partition(".")[0])
             rows.append((score, question.document in kept, number // 2 % 2 == 0))
         index.close()

@@ -253,10 +253,7 @@ class Index:
         if self._store.get("generation") != self.generation:
             raise IndexUnusable(self._mismatch())
         lexical = self._store.match(question, CANDIDATES)
-        vector = self._embedder.embed([question], context)[0]
-        near = self._open_vectors().nearest(vector, CANDIDATES) if vector.any() else []
-        packed = self._store.vectors(list({*lexical, *near})) if near else {}
-        dense = {key: best_match(vector, data) for key, data in packed.items()}
+        dense = self._near(question, lexical, context) if self.dense_weight else {}
         fused = fuse(lexical, dense, self.dense_weight)
         found = self._store.passages([*fused])
         hits = [
@@ -265,6 +262,17 @@ class Index:
             if key in found  # a vector whose passage is gone waits for the next sync
         ]
         return hits[:top_k]
+
+    def _near(
+        self, question: str, lexical: dict[str, float], context: Context | None
+    ) -> dict[str, float]:
+        """Give the cosine of each candidate's nearest sentence, those of the text search too."""
+        vector = self._embedder.embed([question], context)[0]
+        if not vector.any():
+            return {}
+        near = self._open_vectors().nearest(vector, CANDIDATES)
+        packed = self._store.vectors(list({*lexical, *near}))
+        return {key: best_match(vector, data) for key, data in packed.items()}
 
     def check(self, citation: Citation) -> bool:
         """Say whether a citation still quotes its document, character for character."""

@@ -39,12 +39,13 @@ def fuse(
 def confidence(question: str, hits: Sequence[Hit], weight: Weight) -> float:
     """Say (0..1) how likely the passages hold an answer, before any model is called.
 
-    The better of two signs counts half each: the share of the question's idf-weighted words that
-    one passage holds, and the nearest embedding. It orders questions; it is not a probability.
+    Two signs count half each: the largest share of the question's idf-weighted words that one
+    passage holds, and the nearest embedding; without embeddings the first counts alone. It orders
+    questions; it is not a probability.
     """
     if not hits:
         return 0.0
     texts = [f"{hit.passage.heading}\n{hit.passage.text}" for hit in hits]
     held = max(coverage(question, texts, weight))
-    near = max((hit.dense for hit in hits if hit.dense is not None), default=0.0)
-    return 0.5 * held + 0.5 * min(max(near, 0.0), 1.0)
+    near = [hit.dense for hit in hits if hit.dense is not None]
+    return 0.5 * held + 0.5 * min(max(*near, 0.0), 1.0) if near else held
