@@ -98,7 +98,7 @@ def draw_meter(call_id: str) -> None:
     elif call.input_tokens is not None:
         counted = " (counted here)" if call.usage_source == "counted" else ""
         tokens = f"{call.input_tokens} + {call.output_tokens} tokens{counted}"
-    cost = "cost unknown" if call.cost is None else f"${call.cost:f}"
+    cost = "cost unknown" if call.cost is None else f"${call.cost.normalize():f}"
     if call.cost_status == genai.CostStatus.DECLARED_FREE:
         cost = "$0 (declared free)"
     words = f"{tokens} · {cost} · {call.seconds:.2f} s"

@@ -116,7 +116,7 @@ class Cost:
     def __str__(self) -> str:
         if self.amount is None:
             return "unpriced"
-        return f"${self.amount:f}" if self.amount else "$0"
+        return f"${self.amount.normalize():f}" if self.amount else "$0"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import docx
 import pytest
+from makers import pdf_bytes
 from servers import openai_server
 
 from genai import project
@@ -69,6 +71,21 @@ def test_a_file_that_cannot_be_read_is_named_and_the_exit_code_says_so(
     done = genai(folder, "index", "sync", str(tmp_path), "--name", "own")
     refused(done, "not indexed: bad.pdf: cannot be read as pdf")
     assert "1 added" in done.stdout
+
+
+def test_a_folder_of_pdf_and_docx_answers_with_page_and_quote(folder: Path, tmp_path: Path) -> None:
+    document = docx.Document()
+    document.add_heading("Parking", level=1)
+    document.add_paragraph("Visitors park on level three of the north garage.")
+    document.save(str(tmp_path / "parking.docx"))
+    pages = ["The canteen opens at noon.", "The sauna is closed on Sundays."]
+    (tmp_path / "house.pdf").write_bytes(pdf_bytes(pages))
+    own = {"GENAI_CHAIN_INDEX": "house", "GENAI_INDEX_DOCUMENTS": str(tmp_path)}
+    assert genai(folder, "index", "sync", **own).returncode == 0
+    done = genai(folder, "ask", "When is the sauna closed?", **own)
+    assert "[1] house.pdf, page 2: The sauna is closed on Sundays." in done.stdout, done.stderr
+    done = genai(folder, "ask", "Where do visitors park?", **own)
+    assert "[1] parking.docx: Visitors park on level three" in done.stdout
 
 
 def test_calls_show_rows_and_totals(folder: Path) -> None:

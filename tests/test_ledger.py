@@ -76,7 +76,7 @@ def test_unknown_money_is_counted_not_summed_as_zero(ledger: Ledger) -> None:
     ledger.record(call(kind="chain", cost=Decimal("0.3")))
     total = ledger.summary().cost
     assert (total.total, total.known, total.calls) == (Decimal("0.3"), 2, 3)
-    assert str(total) == "at least $0.300000000000 (cost of 2 of 3 calls known)"
+    assert str(total) == "at least $0.3 (cost of 2 of 3 calls known)"
 
 
 def test_summary_and_days(ledger: Ledger) -> None:

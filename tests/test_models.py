@@ -1,6 +1,7 @@
 """Models behind the one door: streams, prices, rows, and errors that say what to do."""
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
@@ -207,6 +208,25 @@ def test_litellm_serves_every_other_provider() -> None:
     lines = done.stdout.strip().splitlines()
     assert lines[0] == "Hello from the loopback. 11 provider", done.stderr
     assert lines[1].startswith("unknown_model model nosuchprovider/model: LiteLLM cannot route")
+
+
+EMBED = """
+import sys
+from genai.models import make_embedder
+embedder = make_embedder("litellm/hosted_vllm/embedder", base_url=sys.argv[1])
+print(embedder.embed(["a", "abcdefgh"]).round(3).tolist())
+"""
+
+
+def test_litellm_serves_embedding_models_too() -> None:
+    with openai_server() as (url, server):
+        done = subprocess.run(
+            [sys.executable, "-c", EMBED, url], capture_output=True, text=True, timeout=120
+        )
+    assert json.loads(done.stdout) == pytest.approx(
+        np.array([[0.707, 0.707], [0.992, 0.124]]), abs=1e-3
+    ), done.stderr
+    assert server.requests[0]["input"] == ["a", "abcdefgh"]
 
 
 @pytest.fixture

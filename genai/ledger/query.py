@@ -19,9 +19,10 @@ class Money:
     calls: int
 
     def __str__(self) -> str:
+        total = f"${self.total.normalize():f}"
         if self.known == self.calls:
-            return f"${self.total:f}"
-        return f"at least ${self.total:f} (cost of {self.known} of {self.calls} calls known)"
+            return total
+        return f"at least {total} (cost of {self.known} of {self.calls} calls known)"
 
 
 @dataclass(frozen=True, slots=True)

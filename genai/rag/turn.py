@@ -110,6 +110,7 @@ class Tally:
                 seconds=sum(verdict.seconds for verdict in verdicts),
                 outcome="ok",
                 parent_id=turn.id,
+                model=f"guards/{place}",
                 config_hash=turn.context.config_hash,
                 feature=turn.context.feature,
                 cost=_FREE.amount,
