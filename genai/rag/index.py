@@ -115,7 +115,7 @@ class Index:
             raise InputError(f"{folder}: is not a folder; name the folder of your documents")
         with self._lock(wait):
             if rebuild:
-                self._clear()
+                return self._rebuild(root, progress)
             self._own_generation()
             files = find_documents(root)
             run = _Run(self._store.documents())
@@ -212,13 +212,27 @@ class Index:
             f" {self._embedder.id} and {self._max_chars}; run `genai index sync --rebuild`"
         )
 
-    def _clear(self) -> None:
-        self._close_vectors()
-        self._store.close()
-        shutil.rmtree(self._path / "chroma", ignore_errors=True)
-        for file in self._path.glob("index.db*"):
-            file.unlink()
-        self._store = Store(self._path / "index.db")
+    def _rebuild(self, root: Path, progress: bool) -> SyncReport:
+        """Build beside the old index and change over at the end; a failure keeps the old one."""
+        beside, aside = (self._path.with_name(self.name + end) for end in (".new", ".old"))
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
+        fresh = Index(
+            beside,
+            self._embedder,
+            max_chars=self._max_chars,
+            dense_weight=self.dense_weight,
+            max_megabytes=self._max_bytes // 1_000_000,
+        )
+        try:
+            report = fresh.sync(root, progress=progress)
+        finally:
+            fresh.close()
+        self.close()
+        self._path.rename(aside)
+        beside.rename(self._path)
+        shutil.rmtree(aside)
+        return report
 
     @contextmanager
     def _lock(self, wait: float = 0.0) -> Iterator[None]:

@@ -52,11 +52,15 @@ class Store:
 
     def _db(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is not None and self._local.file != self._path.stat().st_ino:
+            self.close()  # a rebuild has put another file in this one's place
+            db = None
         if db is None:
             db = sqlite3.connect(self._path, timeout=5, isolation_level=None)
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
             self._local.db = db
+            self._local.file = self._path.stat().st_ino
         return db
 
     @contextmanager
@@ -64,6 +68,10 @@ class Store:
         """Turn SQLite's errors into one sentence that names the file."""
         try:
             yield
+        except FileNotFoundError as error:
+            raise IndexUnusable(
+                f"{self._path}: was removed while in use; run `genai index sync`"
+            ) from error
         except sqlite3.OperationalError as error:
             if "locked" in str(error) or "busy" in str(error):
                 said = "is locked by another program; close it and try again"

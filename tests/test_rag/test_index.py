@@ -138,6 +138,30 @@ def test_another_embedder_is_refused_until_a_rebuild(index: Index, folder: Path)
     other.close()
 
 
+def test_a_rebuild_that_fails_keeps_the_old_index_and_readers_see_the_new_one(
+    tmp_path: Path, folder: Path
+) -> None:
+    broken = True
+
+    def embed(texts: Sequence[str]) -> Any:
+        return np.full((len(texts), 8), np.nan) if broken and len(texts) > 1 else hashed(texts)
+
+    path = tmp_path / "i"
+    reader = Index(path, Embedder("mine", hashed))
+    reader.sync(folder)
+    (folder / "new.txt").write_text("The zebra has stripes.", encoding="utf-8")
+    writer = Index(path, Embedder("mine", embed))
+    with pytest.raises(ModelError, match="NaN"):
+        writer.sync(folder, rebuild=True)
+    assert any("Storks" in hit.passage.text for hit in reader.search("storks"))
+    broken = False
+    assert writer.sync(folder, rebuild=True).added == 3
+    assert any("zebra" in hit.passage.text for hit in reader.search("zebra"))
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["documents", "i"]
+    reader.close()
+    writer.close()
+
+
 def hashed(texts: Sequence[str]) -> Any:
     rng = [np.random.default_rng(abs(hash(text)) % 2**32).normal(size=8) for text in texts]
     return np.asarray(rng, dtype=np.float32)
