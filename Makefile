@@ -27,7 +27,7 @@ lint: $(VENV)/.test
 		&& $(VENV)/bin/mypy && $(VENV)/bin/lint-imports)
 
 unit: $(VENV)/.test .venv-peers/.proxy
-	$(call step,unit,6,$(VENV)/bin/pytest tests -m "not browser and not starter")
+	$(call step,unit,6,$(VENV)/bin/pytest tests -n 2 -m "not browser and not starter")
 
 evals: $(VENV)/.test
 	$(call step,evals,2,$(VENV)/bin/pytest evals)
