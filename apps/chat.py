@@ -47,7 +47,7 @@ def main() -> None:
     examples = st.empty()  # emptied at once when a question comes
     if question:
         draw_turn(new_turn(question), chain)
-    elif not turns():
+    elif not turns() and chain.index.name == "handbook":  # the examples ask the handbook
         with examples.container():
             draw_examples()
 
