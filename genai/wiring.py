@@ -19,7 +19,7 @@ from genai.prompts import Prompt, load_prompt
 from genai.rag import Chain
 from genai.rag import Index as _Index
 from genai.rag.turn import Tally
-from genai.types import Cost, Usage
+from genai.types import Call, Cost, Usage
 
 _lock = threading.Lock()
 
@@ -100,6 +100,12 @@ def load_guards(project: Project | None = None) -> Policy:
     return load_policy(found.root / "configs" / "guards.yaml")
 
 
+def _embedder(project: Project, config: Config, record: Callable[[Call], None]) -> Embedder:
+    chosen = config.models.get(config.embedder, ModelSettings())
+    price = _price(project).cost
+    return make_embedder(config.embedder, base_url=chosen.base_url, price=price, record=record)
+
+
 class Index(_Index):
     """An index of the project, by name: `genai.Index("handbook").sync("docs/")`."""
 
@@ -110,10 +116,7 @@ class Index(_Index):
         config = settings(found)
         super().__init__(
             found.state / "indexes" / (name or config.chain.index),
-            embedder
-            or make_embedder(
-                config.embedder, price=_price(found).cost, record=open_ledger(found).record
-            ),
+            embedder or _embedder(found, config, open_ledger(found).record),
             max_chars=config.index.max_chars,
             dense_weight=config.index.dense_weight,
             max_megabytes=config.index.max_megabytes,
@@ -135,7 +138,7 @@ def load(project: Project | None = None, *, model: Any = None, **overrides: Any)
     name = model if isinstance(model, str) else None
     config = settings(found, chain__model=name, **overrides)
     tally = Tally(open_ledger(found).record)
-    embedder = make_embedder(config.embedder, price=_price(found).cost, record=tally)
+    embedder = _embedder(found, config, tally)
     opened = model if isinstance(model, Model) else None
     return Chain(
         model=opened or _chain_model(found, config, tally),

@@ -21,6 +21,7 @@ import genai
 from genai.config import ModelSettings
 from genai.errors import ModelError
 from genai.models import Fake, Model, make_embedder, open_model
+from genai.models.embed import STATIC
 from genai.models.extractive import Extractive
 from genai.types import Call, Message, Part
 
@@ -318,6 +319,19 @@ def test_the_static_embedder_gives_unit_rows_that_tell_topics_apart(rows: list[C
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
     assert [row.kind for row in rows] == ["embedding"]
     assert embedder.id.startswith("static-minilm-256-int8@")
+
+
+def test_a_sentence_transformers_folder_is_an_embedder(tmp_path: Path) -> None:
+    reason = "sentence-transformers is not installed; pip install 'genai-workbench[finetune]'"
+    package = pytest.importorskip("sentence_transformers", reason=reason)
+    tokenizers = pytest.importorskip("tokenizers")
+    words = tokenizers.Tokenizer.from_file(str(STATIC / "tokenizer.json"))
+    modules = pytest.importorskip("sentence_transformers.sentence_transformer.modules")
+    module = modules.StaticEmbedding(words, embedding_dim=16)
+    package.SentenceTransformer(modules=[module]).save(str(tmp_path))
+    vectors = make_embedder(f"sentence-transformers/{tmp_path}").encode(["a stork", "a stork", "b"])
+    assert vectors.shape == (3, 16)
+    assert np.allclose(vectors[0], vectors[1])
 
 
 @pytest.mark.parametrize("name", ["statics", "litellm", "no.such.module:function"])

@@ -24,7 +24,7 @@ from genai.rag.split import SPLITTER, IdMaker, split
 from genai.rag.store import Store
 from genai.rag.vectors import Vectors, best_match, pack
 from genai.text.sentences import sentences
-from genai.types import Citation, Context, Hit, Passage
+from genai.types import Citation, Context, Hit, Passage, new_id
 
 CANDIDATES = 50
 _BATCH = 512  # passages embedded and written at a time
@@ -199,6 +199,7 @@ class Index:
             self._store.put(
                 version="1",
                 generation=self.generation,
+                vectors=f"chroma-{new_id()}",
                 embedder=self._embedder.id,
                 max_chars=str(self._max_chars),
             )
@@ -326,13 +327,15 @@ class Index:
             self._open_vectors()
 
     def _open_vectors(self) -> Vectors:
-        revision = self.revision
+        # a name of its own for each build: Chroma keeps what it once opened under a path
+        folder = self._store.get("vectors") or "chroma"
+        seen = f"{folder} {self.revision}"
         with self._vectors_lock:
-            if self._vectors is not None and self._seen != revision:
+            if self._vectors is not None and self._seen != seen:
                 self._close_vectors()  # Chroma does not see what another process wrote
             if self._vectors is None:
-                self._vectors = Vectors(self._path / "chroma")
-                self._seen = revision
+                self._vectors = Vectors(self._path / folder)
+                self._seen = seen
             return self._vectors
 
     def _close_vectors(self) -> None:

@@ -240,6 +240,21 @@ def test_marks_stay_with_their_sentence(text: str, ended: bool, found: list[str]
     assert [text[start:end] for start, end in whole_sentences(text, ended)] == found
 
 
+def test_the_embedder_is_one_line_of_the_settings(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "own_embedder.py").write_text(
+        "def embed(texts):\n    return [[len(t), t.count('e') + 1.0, 1.0] for t in texts]\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(place)
+    monkeypatch.setenv("GENAI_EMBEDDER", "own_embedder:embed")
+    with pytest.raises(genai.GenaiError, match="say own_embedder:embed and 1000; run `genai"):
+        genai.load()(QUESTION)
+    genai.Index().sync(place / "docs", rebuild=True)
+    assert genai.load()(QUESTION).text.startswith("The notice period is 30 days.")
+
+
 def test_the_openers_share_one_ledger(place: Path) -> None:
     assert wiring.open_ledger() is wiring.open_ledger()
     assert isinstance(genai.open_ledger(), Ledger)
