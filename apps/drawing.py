@@ -96,10 +96,10 @@ def draw_meter(call_id: str) -> None:
     if call.input_tokens == 0:
         tokens = "no model was called"
     elif call.input_tokens is not None:
-        counted = " (counted here)" if call.usage_source == "counted" else ""
+        counted = " (counted here)" if call.usage.source == "counted" else ""
         tokens = f"{call.input_tokens} + {call.output_tokens} tokens{counted}"
-    cost = "cost unknown" if call.cost is None else f"${call.cost.normalize():f}"
-    if call.cost_status == genai.CostStatus.DECLARED_FREE:
+    cost = "cost unknown" if call.cost.amount is None else str(call.cost)
+    if call.cost.status == genai.CostStatus.DECLARED_FREE:
         cost = "$0 (declared free)"
     words = f"{tokens} · {cost} · {call.seconds:.2f} s"
     st.html(f'<div class="meter" data-call="{html.escape(call_id)}">{html.escape(words)}</div>')

@@ -4,22 +4,26 @@ Works where a loop already runs (Streamlit, Jupyter), because the loop is always
 """
 
 import asyncio
+import contextvars
 import os
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
+_thread_id: int | None = None
 
 
 def _background_loop() -> asyncio.AbstractEventLoop:
-    global _loop
+    global _loop, _thread_id
     with _lock:
         if _loop is None or _loop.is_closed():
             _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="genai-loop", daemon=True).start()
+            thread = threading.Thread(target=_loop.run_forever, name="genai-loop", daemon=True)
+            thread.start()
+            _thread_id = thread.ident
         return _loop
 
 
@@ -33,14 +37,49 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end from sync code; an interrupt cancels it."""
-    future = asyncio.run_coroutine_threadsafe(coroutine, _background_loop())
+def run(coroutine: Coroutine[Any, Any, T], context: contextvars.Context | None = None) -> T:
+    """Run a coroutine to its end from sync code, in its context; an interrupt cancels it.
+
+    Raises:
+        RuntimeError: called from async code on this loop, which would wait for itself for ever.
+    """
+    loop = _background_loop()
+    if threading.get_ident() == _thread_id:
+        coroutine.close()
+        raise RuntimeError("a sync call inside async code would never end; await the a-form of it")
+    waiting = _Waiting(coroutine, context or contextvars.copy_context())
+    loop.call_soon_threadsafe(waiting.start)
     try:
-        return future.result()
+        waiting.done.acquire()
     except BaseException:
-        future.cancel()
+        loop.call_soon_threadsafe(waiting.cancel)
         raise
+    if waiting.task is None:
+        raise RuntimeError("the background loop has ended")
+    return cast(T, waiting.task.result())
+
+
+class _Waiting:
+    """One sync caller and the task it waits for; a bare lock is the quickest wait there is."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], context: contextvars.Context) -> None:
+        self.done = threading.Lock()
+        self.done.acquire()
+        self.task: asyncio.Task[Any] | None = None
+        self._coroutine = coroutine
+        self._context = context
+
+    def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.task = loop.create_task(self._coroutine, context=self._context)
+        self.task.add_done_callback(self._end)
+
+    def _end(self, task: "asyncio.Task[Any]") -> None:
+        self.done.release()
+
+    def cancel(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
 
 
 class Stream(Generic[T], Iterator[T]):
@@ -49,11 +88,12 @@ class Stream(Generic[T], Iterator[T]):
     def __init__(self, pieces: AsyncGenerator[T, None]) -> None:
         self._pieces = pieces
         self._next: asyncio.Future[T] | None = None
+        self._context = contextvars.copy_context()
 
     def __next__(self) -> T:
         """Wait for the next item."""
         try:
-            while (item := run(self._wait(None))) is None:
+            while (item := run(self._wait(None), self._context)) is None:
                 pass
         except StopAsyncIteration:
             raise StopIteration from None
@@ -66,13 +106,13 @@ class Stream(Generic[T], Iterator[T]):
             StopIteration: there is no further item.
         """
         try:
-            return run(self._wait(seconds))
+            return run(self._wait(seconds), self._context)
         except StopAsyncIteration:
             raise StopIteration from None
 
     def close(self) -> None:
         """End the source; a call that is under way is cancelled, not waited for."""
-        run(self._end())
+        run(self._end(), self._context)
 
     async def _wait(self, seconds: float | None) -> T | None:
         if self._next is None:

@@ -8,11 +8,18 @@ import difflib
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from genai.errors import ConfigError
 
@@ -24,6 +31,7 @@ class Settings(BaseModel):
 
 
 S = TypeVar("S", bound=Settings)
+_LEDGER_URL = "GENAI_LEDGER_URL"
 
 
 class ChainSettings(Settings):
@@ -53,6 +61,17 @@ class ModelSettings(Settings):
     api_key_env: str | None = None
     timeout: float = Field(
         default=60.0, gt=0, description="seconds to the first token, and between"
+    )
+    connect_timeout: float = Field(default=10.0, gt=0, description="seconds to connect")
+    total_timeout: float = Field(default=600.0, gt=0, description="seconds for a whole reply")
+    retries: int = Field(default=2, ge=0, le=10)
+    fallbacks: list[str] = Field(default_factory=list, description="models tried after this one")
+    weights: dict[str, float] = Field(default_factory=dict, description="models drawn by weight")
+    hedge_after: float | None = Field(
+        default=None, gt=0, description="seconds until a second request is sent beside the first"
+    )
+    max_connections: int | None = Field(
+        default=None, ge=1, description="a fixed limit instead of the adaptive one"
     )
     params: dict[str, Any] = Field(default_factory=dict)
 
@@ -86,6 +105,48 @@ class LedgerSettings(Settings):
     """What the ledger keeps; `content` says whether questions and answers are stored."""
 
     content: Literal["none", "feedback", "all"] = "none"
+    url: str = Field(default="", description="a PostgreSQL URL; empty means .genai/ledger.db")
+    durability: Literal["default", "full"] = "default"
+
+    @field_validator("url")
+    @classmethod
+    def _no_password(cls, url: str) -> str:
+        if url and not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("must be a postgresql:// URL, or empty")
+        if ":" in url.partition("://")[2].rpartition("@")[0] and url != os.environ.get(_LEDGER_URL):
+            raise ValueError(f"a password never stands in a file; put the URL in {_LEDGER_URL}")
+        return url
+
+
+class ReplaySettings(Settings):
+    """Recorded replies instead of calls: see `genai.models.replay`."""
+
+    mode: Literal["off", "record", "replay", "refresh"] = "off"
+    path: str = ".genai/replay.db"
+
+
+class BudgetSettings(Settings):
+    """One spending limit; `match` is a name, or `*` for one budget a name."""
+
+    scope: Literal["total", "user", "feature", "tenant", "release", "run", "model"]
+    match: str = "*"
+    period: Literal["day", "month", "total"] = "month"
+    limit: str = Field(description='dollars as a quoted decimal, such as "25.00"')
+    unpriced: Literal["block", "allow"] = "block"
+
+    @field_validator("limit")
+    @classmethod
+    def _decimal(cls, text: str) -> str:
+        if not re.fullmatch(r"\d{1,12}(\.\d{1,12})?", text):
+            raise ValueError('must be a quoted decimal such as "25.00"')
+        return text
+
+
+class TelemetrySettings(Settings):
+    """OpenTelemetry: off, or sent where the standard OTEL_* variables say."""
+
+    enabled: bool = False
+    content: bool = False
 
 
 class Config(Settings):
@@ -97,6 +158,9 @@ class Config(Settings):
     index: IndexSettings = IndexSettings()
     models: dict[str, ModelSettings] = Field(default_factory=dict)
     ledger: LedgerSettings = LedgerSettings()
+    replay: ReplaySettings = ReplaySettings()
+    budgets: list[BudgetSettings] = Field(default_factory=list)
+    telemetry: TelemetrySettings = TelemetrySettings()
     refusals: RefusalSettings = RefusalSettings()
 
     @property
@@ -218,7 +282,12 @@ def _environment() -> list[tuple[str, str, str]]:
         nested = getattr(field.annotation, "model_fields", None)
         for key in nested or [""]:
             variable = "_".join(["GENAI", section, key] if key else ["GENAI", section]).upper()
-            if variable in os.environ and section not in {"version", "models", "refusals"}:
+            if variable in os.environ and section not in {
+                "version",
+                "models",
+                "refusals",
+                "budgets",
+            }:
                 value = os.environ[variable]
                 found.append((section, key, value) if key else ("", section, value))
     return found

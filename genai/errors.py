@@ -61,12 +61,25 @@ class LedgerUnusable(InputError):
 class ModelError(InputError):
     """A model call cannot succeed as configured; `kind` is a short machine-readable reason.
 
-    Kinds: `unknown_model key network timeout rate_limited server bad_reply`.
+    Kinds: `unknown_model key permission network timeout rate_limited bad_request conflict
+    unprocessable server bad_reply`. `retry_after` is the wait the server asks for, in seconds;
+    `status` its HTTP status; `sent` is False where the request never left this machine.
     """
 
-    def __init__(self, message: str, kind: str = "server") -> None:
+    def __init__(
+        self,
+        message: str,
+        kind: str = "server",
+        *,
+        retry_after: float | None = None,
+        status: int | None = None,
+        sent: bool = True,
+    ) -> None:
         super().__init__(message)
         self.kind = kind
+        self.retry_after = retry_after
+        self.status = status
+        self.sent = sent
 
 
 class BudgetExceeded(GenaiError):

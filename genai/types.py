@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant", "tool"]
 Trust = Literal["trusted", "untrusted", "retrieved"]
@@ -56,13 +56,24 @@ class Part:
     """A piece of a message that remembers who wrote it.
 
     `name` is the template variable the text came from ("" for the template itself);
-    `ref` is the passage id of retrieved text.
+    `ref` is the passage id of retrieved text; `data` is an image or file as the provider's
+    protocol writes it, such as `{"type": "image_url", "image_url": {"url": ...}}`.
     """
 
     text: str
     trust: Trust = "trusted"
     name: str = ""
     ref: str = ""
+    data: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function the model asks for; `arguments` is the JSON text as it came."""
+
+    id: str
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,8 @@ class Message:
 
     role: Role
     parts: tuple[Part, ...]
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
 
     @property
     def text(self) -> str:
@@ -83,35 +96,89 @@ class Message:
         return cls("user", (Part(text, trust="untrusted", name="question"),))
 
 
-@dataclass(frozen=True, slots=True)
+BUCKETS = (
+    "in_text", "in_cache_read", "in_cache_write_5m", "in_cache_write_1h", "in_audio", "in_image",
+    "out_text", "out_reasoning", "out_audio", "out_image",
+)  # fmt: skip
+
+
+@dataclass(slots=True, unsafe_hash=True)  # one a call: a frozen one takes thrice as long to make
 class Usage:
-    """Tokens of one call; `source` says who counted them."""
+    """Tokens of one call; `source` says who counted them.
+
+    The two totals include the parts named after them. `fees` are billed units that are not
+    tokens, such as `("web_search", 2)`. `flag` names a count that did not add up.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     source: Literal["provider", "counted", "none"] = "none"
+    cache_write_5m_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    audio_input_tokens: int = 0
+    image_input_tokens: int = 0
+    reasoning_tokens: int = 0
+    audio_output_tokens: int = 0
+    image_output_tokens: int = 0
+    fees: tuple[tuple[str, int], ...] = ()
+    flag: str = ""
 
     def __add__(self, other: Usage) -> Usage:
         source = self.source if self.source == other.source else "counted"
         if "none" in (self.source, other.source):
             source = other.source if self.source == "none" else self.source
-        return Usage(
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.cached_tokens + other.cached_tokens,
-            source,
+        counts = {
+            name: getattr(self, name) + getattr(other, name)
+            for name in self.__slots__
+            if name not in ("source", "flag")
+        }
+        return Usage(**counts, source=source, flag=self.flag or other.flag)
+
+    @property
+    def buckets(self) -> tuple[int, ...]:
+        """The ten disjoint counts in the order of `BUCKETS`; they sum to the two totals."""
+        inward = (
+            self.cached_tokens,
+            self.cache_write_5m_tokens,
+            self.cache_write_1h_tokens,
+            self.audio_input_tokens,
+            self.image_input_tokens,
         )
+        outward = (self.reasoning_tokens, self.audio_output_tokens, self.image_output_tokens)
+        text_in = self.input_tokens - sum(inward)
+        return (text_in, *inward, self.output_tokens - sum(outward), *outward)
+
+    @classmethod
+    def of_buckets(
+        cls, buckets: Sequence[int], source: Literal["provider", "counted"], flag: str = ""
+    ) -> Usage:
+        """Make the totals from ten disjoint counts in the order of `BUCKETS`."""
+        _, read, write_5m, write_1h, audio_in, image_in, _, reasoning, audio_out, image_out = (
+            buckets
+        )
+        return cls(
+            sum(buckets[:6]), sum(buckets[6:]), read, source, write_5m, write_1h, audio_in,
+            image_in, reasoning, audio_out, image_out, flag=flag,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Money of one call. `amount` is None exactly when nobody knows it."""
+    """Money of one call. `amount` is None exactly when nobody knows it.
+
+    `list_amount` is the price by the rates used, also where the provider reported its own;
+    `fee` is the part of the amount that is not for tokens. `snapshot` and `key` name the rates.
+    """
 
     amount: Decimal | None
     status: CostStatus
     reason: str = ""
     currency: str = "USD"
+    list_amount: Decimal | None = None
+    fee: Decimal | None = None
+    snapshot: str = ""
+    key: str = ""
 
     def __str__(self) -> str:
         if self.amount is None:
@@ -119,9 +186,16 @@ class Cost:
         return f"${self.amount.normalize():f}" if self.amount else "$0"
 
 
-@dataclass(frozen=True, slots=True)
+UNKNOWN_COST = Cost(None, CostStatus.UNPRICED)
+
+
+@dataclass(slots=True, unsafe_hash=True)  # one a call: a frozen one takes thrice as long to make
 class Reply:
-    """What a model said, with what it took to say it."""
+    """What a model said, with what it took to say it.
+
+    `call_id` is the ledger row of the attempt that answered; `attempts` counts it and those that
+    failed before. `parsed` is the value of a structured reply.
+    """
 
     text: str
     model: str
@@ -131,6 +205,10 @@ class Reply:
     ttft: float | None = None
     finish_reason: str = "stop"
     call_id: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    parsed: Any = None
+    response_model: str = ""
+    attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,21 +310,39 @@ def new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a call is part of; copied onto its ledger row."""
+    """What a call is part of; copied onto its ledger row.
+
+    `user` is the name your program knows; the ledger stores a keyed hash of it, never the name.
+    `run` is an eval or CI run; `release` is what was deployed.
+    """
 
     parent_id: str = ""
     prompt_id: str = ""
     config_hash: str = ""
     index_revision: str = ""
     feature: str = ""
+    user: str = ""
+    session: str = ""
+    tenant: str = ""
+    environment: str = ""
+    release: str = ""
+    run: str = ""
+    trace_id: str = ""
+    span_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+NOBODY = Context()
+
+
+@dataclass(slots=True, unsafe_hash=True)  # one a call: a frozen one takes thrice as long to make
 class Call:
     """One row of the ledger. Content is never in it; `None` means unknown, never 0.
 
     `kind`: `chain` (the whole answer; its tokens and cost sum its children), `model`, `embedding`,
-    `guard`, `eval`. `outcome`: `ok refusal error cancelled`.
+    `guard`, `eval`. `outcome`: `ok refusal error cancelled lost`; a `lost` call was sent, and its
+    process died before the reply. Each attempt is a row: `retry_of` is the first attempt at the
+    same model, `fallback_of` the first attempt at the model asked for.
+    `cache_source` is `replay` where no provider was asked.
     """
 
     id: str
@@ -254,21 +350,38 @@ class Call:
     started_at: float
     seconds: float
     outcome: str
-    parent_id: str = ""
     model: str = ""
-    prompt_id: str = ""
-    config_hash: str = ""
-    index_revision: str = ""
-    feature: str = ""
+    context: Context = NOBODY
+    usage: Usage = Usage()
+    cost: Cost = UNKNOWN_COST
+    operation: str = ""
+    provider: str = ""
+    response_model: str = ""
+    host: str = ""
+    attempt: int = 1
+    retry_of: str = ""
+    fallback_of: str = ""
+    stream: bool = False
     ttft: float | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached_tokens: int | None = None
-    usage_source: str = "none"
-    cost: Decimal | None = None
-    cost_status: str = CostStatus.UNPRICED
-    cost_reason: str = ""
-    currency: str = "USD"
-    reason: str = ""
+    itl_mean: float | None = None
+    itl_p95: float | None = None
+    chunks: int | None = None
+    http_status: int | None = None
+    request_id: str = ""
     finish_reason: str = ""
+    reason: str = ""
+    cache_source: str = ""
+    requested_tier: str = ""
+    served_tier: str = ""
+    region: str = ""
     tags: Mapping[str, str | float] = field(default_factory=dict)
+
+    @property
+    def input_tokens(self) -> int | None:
+        """Tokens sent; None where nobody counted."""
+        return None if self.usage.source == "none" else self.usage.input_tokens
+
+    @property
+    def output_tokens(self) -> int | None:
+        """Tokens received; None where nobody counted."""
+        return None if self.usage.source == "none" else self.usage.output_tokens

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from genai import project as projects
-from genai.config import Config, ModelSettings, load_config, parse_yaml
+from genai.config import Config, LedgerSettings, ModelSettings, load_config, parse_yaml
 from genai.guards import Policy, load_policy
 from genai.ledger import Ledger, Prices
-from genai.models import Embedder, Model, make_embedder, open_model
+from genai.models import Embedder, Hooks, Model, make_embedder, open_model
+from genai.models.replay import Mode, Replay
 from genai.project import Project
 from genai.prompts import Prompt, load_prompt
 from genai.rag import Chain
@@ -31,15 +32,15 @@ def settings(project: Project | None = None, **overrides: Any) -> Config:
 
 
 @lru_cache(maxsize=8)
-def _ledger(path: Path, content: str) -> Ledger:
-    return Ledger(path, content=content)
+def _ledger(path: Path, chosen: LedgerSettings) -> Ledger:
+    return Ledger(path, url=chosen.url, content=chosen.content, durability=chosen.durability)
 
 
 def open_ledger(project: Project | None = None) -> Ledger:
     """Open the project's ledger; one object a process. Raises `LedgerUnusable`."""
     found = project or projects.find_project()
     with _lock:
-        return _ledger(found.state / "ledger.db", settings(found).ledger.content)
+        return _ledger(found.state / "ledger.db", settings(found).ledger)
 
 
 @lru_cache(maxsize=8)
@@ -84,9 +85,29 @@ def model(
         settings=chosen,
         client=client,
         provider=provider,
-        price=_price(found).cost,
-        record=record or open_ledger(found).record,
+        others=config.models,
+        hooks=_hooks(found, config, record),
     )
+
+
+def _hooks(project: Project, config: Config, record: Any = None) -> Hooks:
+    """Give what every call of this project passes: prices, ledger, limits, replay."""
+    ledger = open_ledger(project)
+    replay = config.replay
+    return Hooks(
+        price=_price(project).cost,
+        record=record or ledger.record,
+        sent=ledger.sent if record is None or isinstance(record, Tally) else None,
+        limits=project.state / "limits",
+        replay=None
+        if replay.mode == "off"
+        else _replay(project.state.parent / replay.path, replay.mode),
+    )
+
+
+@lru_cache(maxsize=8)
+def _replay(path: Path, mode: Mode) -> Replay:
+    return Replay(path, mode)
 
 
 def prompt(name: str) -> Prompt:
@@ -154,6 +175,6 @@ def _chain_model(project: Project, config: Config, tally: Tally) -> Model:
     return open_model(
         config.chain.model,
         settings=config.models.get(config.chain.model),
-        price=_price(project).cost,
-        record=tally,
+        others=config.models,
+        hooks=_hooks(project, config, tally),
     )

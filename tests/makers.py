@@ -1,6 +1,9 @@
-"""Documents made by hand, so that tests know exactly what is in them."""
+"""Things made by hand, so that tests know exactly what is in them."""
 
 from collections.abc import Sequence
+from decimal import Decimal
+
+from genai.types import Call, Cost, CostStatus, new_id
 
 
 def pdf_bytes(pages: Sequence[str]) -> bytes:
@@ -30,3 +33,14 @@ def pdf_bytes(pages: Sequence[str]) -> bytes:
             f"trailer << /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{len(out)}\n%%EOF\n"
         ).encode()
     )
+
+
+def call(**fields: object) -> Call:
+    base: dict[str, object] = {
+        "id": new_id(), "kind": "model", "started_at": 1_800_000_000.0, "seconds": 0.5,
+        "outcome": "ok", "model": "m", "cost": Decimal("0.000000000001"),
+    }  # fmt: skip
+    given = {**base, **fields}
+    amount = given.pop("cost")
+    status = CostStatus.UNPRICED if amount is None else CostStatus.PRICED
+    return Call(**given, cost=Cost(amount, status))  # type: ignore[arg-type]

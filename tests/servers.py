@@ -53,7 +53,8 @@ class _Handler(BaseHTTPRequestHandler):
         usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         base = {"id": "c1", "object": "chat.completion", "created": 1, "model": model}
-        return {**base, "choices": [choice], "usage": usage}
+        counted = {"usage": usage} if self.behaviour.usage else {}
+        return {**base, "choices": [choice], **counted}
 
     def _whole(self, body: bytes, status: int) -> None:
         self.send_response(status)

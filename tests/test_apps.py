@@ -160,7 +160,7 @@ def test_the_line_under_an_answer_equals_its_ledger_row(page: Page, folder: Path
         f"{call.input_tokens} + {call.output_tokens} tokens (counted here)"
         f" · $0 (declared free) · {call.seconds:.2f} s"
     )
-    assert (call.kind, call.outcome, call.feature) == ("chain", "ok", "chat")
+    assert (call.kind, call.outcome, call.context.feature) == ("chain", "ok", "chat")
 
 
 def test_a_refusal_has_a_reason_a_next_step_and_the_nearest_passages(page: Page) -> None:

@@ -145,7 +145,7 @@ def test_each_case_is_a_ledger_row_and_a_line_of_the_run_file(suite: Path) -> No
     report = evaluate("birds", perfect, record=rows.append)
     assert [row.kind for row in rows] == ["eval"] * 3
     assert rows[0].tags["case"] == "storks"
-    assert rows[0].parent_id == "c1"
+    assert rows[0].context.parent_id == "c1"
     assert report.path is not None
     lines = [json.loads(line) for line in report.path.read_text().splitlines()]
     assert [line["case"] for line in lines] == ["storks", "either", "cars"]

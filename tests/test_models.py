@@ -127,7 +127,7 @@ def test_without_usage_the_tokens_are_counted_and_say_so(rows: list[Call]) -> No
     with openai_server(usage=False) as (url, _):
         reply = open_model(f"openai/x@{url}", record=rows.append)("hi")
     assert reply.usage.source == "counted"
-    assert rows[0].usage_source == "counted"
+    assert rows[0].usage.source == "counted"
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
@@ -162,9 +162,10 @@ def test_a_server_that_misbehaves_is_one_sentence_without_content(
     behaviour: dict[str, Any], kind: str, said: str, rows: list[Call]
 ) -> None:
     with openai_server(**behaviour) as (url, _):
-        model = open_model(f"openai/x@{url}", record=rows.append)
+        settings = ModelSettings(retries=0)
+        model = open_model(f"openai/x@{url}", settings=settings, record=rows.append)
         with pytest.raises(ModelError) as caught:
-            model("my private question")
+            list(model.stream("my private question"))
     message = str(caught.value)
     assert said in message
     assert kind in ("", caught.value.kind)

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     for call in rows:
         when = datetime.fromtimestamp(call.started_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
         tokens = "-" if call.input_tokens is None else f"{call.input_tokens}+{call.output_tokens}"
-        cost = "unknown" if call.cost is None else f"${call.cost.normalize():f}"
+        cost = "unknown" if call.cost.amount is None else str(call.cost)
         print(
             f"{when}  {call.kind:9} {call.model[:28]:28} {call.outcome:9} {tokens:>11} "
             f"{cost:>12} {call.seconds:8.3f}"

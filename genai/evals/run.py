@@ -23,7 +23,7 @@ from genai.evals.report import Lapse, Metric, Report
 from genai.evals.scorers import METRICS, SCORERS, Scored
 from genai.project import find_project
 from genai.stats import wilson
-from genai.types import Answer, Call, CostStatus, Refusal, new_id
+from genai.types import Answer, Call, Context, Cost, CostStatus, Refusal, new_id
 
 _UNMEASURED = {"key", "network", "timeout", "rate_limited", "unknown_model"}
 _WIDTH = 4
@@ -172,10 +172,8 @@ def _row(suite: Suite, scored: Scored, values: dict[str, float | None]) -> Call:
         started_at=time.time() - scored.seconds,
         seconds=scored.seconds,
         outcome=state,
-        parent_id=getattr(scored.outcome, "call_id", ""),
-        cost=Decimal(0),
-        cost_status=CostStatus.DECLARED_FREE,
-        cost_reason="the task's own rows carry its cost",
+        context=Context(parent_id=getattr(scored.outcome, "call_id", "")),
+        cost=Cost(Decimal(0), CostStatus.DECLARED_FREE, "the task's own rows carry its cost"),
         reason=scored.unmeasured.partition(":")[0] or scored.failure.partition(":")[0],
         tags={"suite": suite.suite, "dataset": suite.hash, "case": scored.case.id, **numbers},
     )

@@ -57,7 +57,10 @@ class Prices:
                 rates[model][key] = _decimal(value, f"{name}: `{key}` of `{model}`")
         return cls(rates, tuple(data.get("free") or ()))
 
-    def cost(self, model: str, usage: Usage) -> Cost:
+    def cost(
+        self, model: str, usage: Usage, *, tier: str = "", response_model: str = "",
+        reported: str = "",
+    ) -> Cost:  # fmt: skip
         """Price one call. Cached tokens are part of the input tokens and priced apart.
 
         Returns:

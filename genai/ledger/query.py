@@ -1,28 +1,57 @@
-"""Totals over calls. Unknown money is counted, never summed as 0; percentiles are exact."""
+"""Totals over calls. Unknown money is counted, never summed as 0; percentiles are exact.
+
+The database sums each kind, day and model in the order of one index; what lies above that is
+added here, days in Python, since a sum of picodollars may pass 64 bits.
+"""
 
 import math
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
-from genai.types import Call
+from genai.ledger.row import from_pico
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+_SURE = ("priced", "provider_reported", "declared_free")
+_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """A total with its coverage: `known` of `calls` had a cost."""
+    """A total with its coverage.
+
+    `known` of `calls` had a cost; `sure` of them a price and not an estimate. `tokens` and
+    `tokens_sure` say the same in tokens.
+    """
 
     total: Decimal
     known: int
     calls: int
+    sure: int = 0
+    tokens: int = 0
+    tokens_sure: int = 0
+    unpriced_tokens: int = 0
+
+    @property
+    def coverage(self) -> float | None:
+        """The share of calls whose cost is priced, reported by the provider or declared free."""
+        return self.sure / self.calls if self.calls else None
 
     def __str__(self) -> str:
-        total = f"${self.total.normalize():f}"
-        if self.known == self.calls:
+        total = f"${self.total.normalize():f}" if self.total else "$0"
+        if self.sure == self.calls:
             return total
-        return f"at least {total} (cost of {self.known} of {self.calls} calls known)"
+        tokens, unpriced = self.tokens or 1, self.calls - self.known
+        text = f"coverage {self.sure / self.calls:.1%} of calls, {self.tokens_sure / tokens:.1%}"
+        text += " of tokens"
+        if unpriced:
+            text += f"; {unpriced} unpriced, {self.unpriced_tokens / tokens:.1%} of tokens"
+        return f"{'at least ' if unpriced else ''}{total} ({text})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +66,7 @@ class ModelRow:
     cost: Money
     p50: float | None
     p95: float | None
+    p99: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +89,21 @@ class Summary:
 
     def text(self) -> str:
         """Give the summary as lines for a terminal."""
-        seconds = " / ".join(
-            "-" if p is None else f"{p:.3f}" for p in (self.p50, self.p95, self.p99)
-        )
         lines = [
             f"questions {self.questions}: {self.answers} answers, {self.refusals} refusals,"
             f" {self.errors} errors, {self.cancelled} cancelled",
             f"cost {self.cost}; tokens {self.input_tokens} in, {self.output_tokens} out",
-            f"seconds p50 / p95 / p99: {seconds}",
+            f"seconds p50 / p95 / p99: {_times(self.p50, self.p95, self.p99)}",
         ]
-        lines += [f"  {m.model}: {m.calls} calls, {m.cost}" for m in self.models]
+        for m in self.models:
+            times = _times(m.p50, m.p95, m.p99)
+            lines.append(f"  {m.model}: {m.calls} calls, {m.errors} errors, {times} s, {m.cost}")
         return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
 class DayRow:
-    """One UTC day of questions."""
+    """One UTC day: its questions, and under `models` every model's calls."""
 
     day: date
     questions: int
@@ -84,79 +113,190 @@ class DayRow:
     p50: float | None
     p95: float | None
     p99: float | None
+    models: tuple[ModelRow, ...] = ()
+
+
+@dataclass(slots=True)
+class _Group:
+    """The calls of one kind, UTC day and model; `seconds` and `ttft` are sorted."""
+
+    kind: str
+    day: int
+    model: str
+    outcomes: dict[str, int]
+    money: Money
+    input_tokens: int
+    output_tokens: int
+    seconds: Sequence[float] = ()
+    ttft: Sequence[float] = ()
+
+
+class Groups:
+    """Sums and times of every kind, day and model, and what can be said of them together."""
+
+    def __init__(self, groups: Sequence[_Group]) -> None:
+        self._chains = [group for group in groups if group.kind == "chain"]
+        self._parts = [group for group in groups if group.kind in ("model", "embedding")]
+
+    @classmethod
+    def read(cls, db: "sa.Connection", since: float) -> "Groups":
+        """Read every group since a Unix time."""
+        import sqlalchemy as sa
+
+        groups = [_group(row) for row in db.execute(sa.text(_SUMS), {**_bounds(since)})]
+        for group in groups:
+            where = {"kind": group.kind, "day": group.day, "model": group.model, "since": since}
+            times = db.execute(sa.text(_SECONDS), where)
+            group.seconds = array("d", [row[0] for row in times.fetchall()])
+            if group.kind == "chain":
+                times = db.execute(sa.text(_TTFT), where)
+                group.ttft = array("d", sorted(row[0] for row in times.fetchall()))
+        return cls(groups)
+
+    def summary(self) -> Summary:
+        """Add everything up."""
+        seconds = _sorted(group.seconds for group in self._chains)
+        return Summary(
+            questions=sum(sum(group.outcomes.values()) for group in self._chains),
+            answers=_count(self._chains, "ok"),
+            refusals=_count(self._chains, "refusal"),
+            errors=_count(self._chains, "error"),
+            cancelled=_count(self._chains, "cancelled"),
+            cost=add(group.money for group in self._parts),
+            input_tokens=sum(group.input_tokens for group in self._parts),
+            output_tokens=sum(group.output_tokens for group in self._parts),
+            p50=_rank(seconds, 0.50),
+            p95=_rank(seconds, 0.95),
+            p99=_rank(seconds, 0.99),
+            ttft_p50=_rank(_sorted(group.ttft for group in self._chains), 0.50),
+            models=_models(self._parts),
+        )
+
+    def by_day(self) -> list[DayRow]:
+        """Give one row a day, oldest first."""
+        rows = []
+        for day in sorted({group.day for group in [*self._chains, *self._parts]}):
+            chains = [group for group in self._chains if group.day == day]
+            parts = [group for group in self._parts if group.day == day]
+            seconds = _sorted(group.seconds for group in chains)
+            rows.append(
+                DayRow(
+                    day=datetime.fromtimestamp(day * _DAY, UTC).date(),
+                    questions=sum(sum(group.outcomes.values()) for group in chains),
+                    refusals=_count(chains, "refusal"),
+                    errors=_count(chains, "error"),
+                    cost=add(group.money for group in parts),
+                    p50=_rank(seconds, 0.50),
+                    p95=_rank(seconds, 0.95),
+                    p99=_rank(seconds, 0.99),
+                    models=_models(parts),
+                )
+            )
+        return rows
+
+
+_WHERE = "started_at >= :since AND day >= :day"
+_TOKENS = "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)"
+_SUMS = f"""
+SELECT kind, day, model, count(*) AS calls,
+  count(*) FILTER (WHERE outcome = 'ok') AS ok,
+  count(*) FILTER (WHERE outcome = 'refusal') AS refusal,
+  count(*) FILTER (WHERE outcome IN ('error', 'lost')) AS error,
+  count(*) FILTER (WHERE outcome = 'cancelled') AS cancelled,
+  count(cost) AS known, sum(cost) AS cost,
+  count(*) FILTER (WHERE cost_status IN {_SURE}) AS sure,
+  sum({_TOKENS}) AS tokens,
+  sum({_TOKENS}) FILTER (WHERE cost_status IN {_SURE}) AS tokens_sure,
+  sum({_TOKENS}) FILTER (WHERE cost IS NULL) AS tokens_unpriced,
+  sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens
+FROM call WHERE {_WHERE} AND kind IN ('chain', 'model', 'embedding')
+GROUP BY kind, day, model ORDER BY kind, day, model
+"""
+_ONE = "kind = :kind AND day = :day AND model = :model AND started_at >= :since"
+_SECONDS = f"SELECT seconds FROM call WHERE {_ONE} AND outcome <> 'cancelled' ORDER BY seconds"
+_TTFT = f"SELECT ttft FROM call WHERE {_ONE} AND ttft IS NOT NULL"
+
+
+def _bounds(since: float) -> dict[str, float | int]:
+    return {"since": since, "day": int(since // _DAY)}
+
+
+def _group(row: "sa.Row[tuple[object, ...]]") -> _Group:
+    names = ("ok", "refusal", "error", "cancelled")
+    money = Money(
+        total=from_pico(row.cost or 0) or Decimal(0),
+        known=row.known,
+        calls=row.calls,
+        sure=row.sure,
+        tokens=int(row.tokens or 0),
+        tokens_sure=int(row.tokens_sure or 0),
+        unpriced_tokens=int(row.tokens_unpriced or 0),
+    )
+    return _Group(
+        row.kind, row.day, row.model, {name: getattr(row, name) for name in names}, money,
+        int(row.input_tokens or 0), int(row.output_tokens or 0),
+    )  # fmt: skip
+
+
+def add(parts: Iterable[Money]) -> Money:
+    """Add totals and their coverage."""
+    total = Money(Decimal(0), 0, 0)
+    for each in parts:
+        total = Money(
+            total.total + each.total,
+            total.known + each.known,
+            total.calls + each.calls,
+            total.sure + each.sure,
+            total.tokens + each.tokens,
+            total.tokens_sure + each.tokens_sure,
+            total.unpriced_tokens + each.unpriced_tokens,
+        )
+    return total
+
+
+def _models(groups: Sequence[_Group]) -> tuple[ModelRow, ...]:
+    by_model: dict[str, list[_Group]] = defaultdict(list)
+    for group in groups:
+        by_model[group.model].append(group)
+    rows = []
+    for model, own in sorted(by_model.items()):
+        seconds = _sorted(group.seconds for group in own)
+        rows.append(
+            ModelRow(
+                model=model,
+                calls=sum(group.money.calls for group in own),
+                errors=_count(own, "error"),
+                input_tokens=sum(group.input_tokens for group in own),
+                output_tokens=sum(group.output_tokens for group in own),
+                cost=add(group.money for group in own),
+                p50=_rank(seconds, 0.50),
+                p95=_rank(seconds, 0.95),
+                p99=_rank(seconds, 0.99),
+            )
+        )
+    return tuple(rows)
+
+
+def _count(groups: Sequence[_Group], outcome: str) -> int:
+    return sum(group.outcomes[outcome] for group in groups)
+
+
+def _sorted(runs: Iterable[Sequence[float]]) -> Sequence[float]:
+    given = [run for run in runs if run]
+    if len(given) == 1:
+        return given[0]
+    return sorted(value for run in given for value in run)  # merges runs that are sorted already
+
+
+def _rank(ordered: Sequence[float], share: float) -> float | None:
+    """Give the nearest-rank percentile of sorted values; None of nothing."""
+    return ordered[max(math.ceil(share * len(ordered)), 1) - 1] if ordered else None
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
     """Give the nearest-rank percentile; None of nothing."""
-    if not values:
-        return None
-    return sorted(values)[max(math.ceil(share * len(values)), 1) - 1]
+    return _rank(sorted(values), share)
 
 
-def money(calls: Iterable[Call]) -> Money:
-    """Add what is known. A chain's row sums its parts, so it is left out."""
-    paid = [call for call in calls if call.kind != "chain"]
-    known = [call.cost for call in paid if call.cost is not None]
-    return Money(sum(known, Decimal(0)), len(known), len(paid))
-
-
-def summarise(calls: Sequence[Call]) -> Summary:
-    """Give the totals of calls."""
-    chains = [call for call in calls if call.kind == "chain"]
-    parts = [call for call in calls if call.kind in ("model", "embedding")]
-    seconds = [call.seconds for call in chains if call.outcome != "cancelled"]
-    models = defaultdict(list)
-    for call in parts:
-        models[call.model].append(call)
-    return Summary(
-        questions=len(chains),
-        answers=sum(call.outcome == "ok" for call in chains),
-        refusals=sum(call.outcome == "refusal" for call in chains),
-        errors=sum(call.outcome == "error" for call in chains),
-        cancelled=sum(call.outcome == "cancelled" for call in chains),
-        cost=money(parts),
-        input_tokens=sum(call.input_tokens or 0 for call in parts),
-        output_tokens=sum(call.output_tokens or 0 for call in parts),
-        p50=percentile(seconds, 0.50),
-        p95=percentile(seconds, 0.95),
-        p99=percentile(seconds, 0.99),
-        ttft_p50=percentile([call.ttft for call in chains if call.ttft is not None], 0.50),
-        models=tuple(_model_row(name, rows) for name, rows in sorted(models.items())),
-    )
-
-
-def _model_row(name: str, calls: Sequence[Call]) -> ModelRow:
-    seconds = [call.seconds for call in calls]
-    return ModelRow(
-        model=name,
-        calls=len(calls),
-        errors=sum(call.outcome == "error" for call in calls),
-        input_tokens=sum(call.input_tokens or 0 for call in calls),
-        output_tokens=sum(call.output_tokens or 0 for call in calls),
-        cost=money(calls),
-        p50=percentile(seconds, 0.50),
-        p95=percentile(seconds, 0.95),
-    )
-
-
-def by_day(calls: Sequence[Call]) -> list[DayRow]:
-    """Give one row a UTC day, oldest first."""
-    days = defaultdict(list)
-    for call in calls:
-        days[datetime.fromtimestamp(call.started_at, UTC).date()].append(call)
-    rows = []
-    for day, each in sorted(days.items()):
-        total = summarise(each)
-        rows.append(
-            DayRow(
-                day=day,
-                questions=total.questions,
-                refusals=total.refusals,
-                errors=total.errors,
-                cost=total.cost,
-                p50=total.p50,
-                p95=total.p95,
-                p99=total.p99,
-            )
-        )
-    return rows
+def _times(*seconds: float | None) -> str:
+    return " / ".join("-" if each is None else f"{each:.3f}" for each in seconds)

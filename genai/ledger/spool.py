@@ -1,55 +1,115 @@
 """The append-only spool: a row is on disk before the call that made it returns.
 
 Each process writes its own file, one unbuffered write a row, so a kill loses nothing that was
-acknowledged and writers never wait for each other. `store.py` drains the files into the tables.
+acknowledged and writers never wait for each other. `drain.py` moves the files into the tables.
+A `sent` line stands before each request that leaves; one that gets no `call` line is a lost call.
 """
 
-import json
 import os
 import secrets
 import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from genai.errors import LedgerUnusable
+import msgspec
+
+_encode = msgspec.json.Encoder(decimal_format="string").encode
+_ROTATE = 64 * 2**20  # bytes of one file: a drained file is removed, so disk use stays bounded
+_WAITING = 10_000  # rows kept in memory while the disk refuses them
 
 
 class Spool:
-    """This process's spool file, made on the first row; a forked child makes its own."""
+    """This process's spool file, made on the first row; a forked child makes its own.
 
-    def __init__(self, folder: Path) -> None:
+    `durability="full"` waits for the disk after each row, so that it survives power loss too.
+    """
+
+    def __init__(self, folder: Path, durability: str = "default") -> None:
         self.folder = folder
-        self._lock = threading.Lock()
-        self._file = -1
-        self.accepted = 0
+        self._full = durability == "full"
+        self._forget()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self) -> None:
-        self._lock, self._file, self.accepted = threading.Lock(), -1, 0
+        self._lock = threading.Lock()
+        self._file, self._size = -1, 0
+        self._open: dict[str, bytes] = {}
+        self._waiting: deque[bytes] = deque()
+        self.accepted = self.dropped = 0
+        self.trouble = ""
+
+    @property
+    def waiting(self) -> int:
+        """Rows in memory only, because the disk refused them."""
+        return len(self._waiting)
+
+    def sent(self, row: dict[str, Any]) -> None:
+        """Note that a request leaves now."""
+        line = _line(row)
+        with self._lock:
+            self._open[row["id"]] = line
+            self._put(line)
 
     def append(self, row: dict[str, Any]) -> None:
-        """Write one row. Raises `LedgerUnusable` when the disk refuses it."""
-        text = json.dumps(row, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
-        line = text.encode() + b"\n"
-        try:
-            with self._lock:
-                if self._file < 0:
-                    self.folder.mkdir(parents=True, exist_ok=True)
-                    name = f"{os.getpid()}-{secrets.token_hex(4)}.jsonl"
-                    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-                    self._file = os.open(self.folder / name, flags, 0o600)
-                written = os.write(self._file, line)
-                if written != len(line):
-                    os.write(self._file, b"\n")  # close the torn line, so that others survive it
-                    raise OSError(28, "no space left")
+        """Write one row. Where the disk refuses, it waits in memory and is tried again."""
+        line = _line(row)
+        with self._lock:
+            if row["t"] == "call":
                 self.accepted += 1
+                self._open.pop(row["id"], None)
+            if self._waiting and not self._retry():
+                self._keep(line)
+            elif not self._put(line):
+                self._keep(line)
+
+    def retry(self) -> None:
+        """Try again to write what waits in memory."""
+        with self._lock:
+            self._retry()
+
+    def _retry(self) -> bool:
+        while self._waiting:
+            if not self._put(self._waiting[0]):
+                return False
+            self._waiting.popleft()
+        return True
+
+    def _keep(self, line: bytes) -> None:
+        if len(self._waiting) >= _WAITING:
+            self._waiting.popleft()
+            self.dropped += 1
+        self._waiting.append(line)
+
+    def _put(self, line: bytes) -> bool:
+        try:
+            if self._file < 0 or self._size >= _ROTATE:
+                self._start()
+            written = os.write(self._file, line)
+            if written != len(line):
+                os.write(self._file, b"\n")  # close the torn line, so that others survive it
+                raise OSError(28, "no space left on the disk")
+            self._size += written
+            if self._full:
+                os.fdatasync(self._file)
         except OSError as error:
-            raise LedgerUnusable(
-                f"{self.folder}: a call cannot be recorded ({error.strerror}); free some space or"
-                " make the folder writable"
-            ) from error
+            self.trouble = error.strerror or str(error)
+            return False
+        self.trouble = ""
+        return True
+
+    def _start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        name = f"{os.getpid()}-{secrets.token_hex(4)}.jsonl"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        new = os.open(self.folder / name, flags, 0o600)
+        if self._file >= 0:
+            os.close(self._file)
+        self._file, self._size = new, 0
+        for line in self._open.values():  # what is under way goes over into the new file
+            self._size += os.write(new, line)
 
     def files(self) -> list[Path]:
         """List every process's spool file, oldest first."""
@@ -60,23 +120,31 @@ class Spool:
         return [path for _, path in sorted(found)]
 
 
-def read_from(path: Path, offset: int, most: int) -> tuple[list[dict[str, Any]], int, int]:
-    """Read up to `most` complete lines; give the rows, the new offset and how many were broken."""
-    rows, broken = [], 0
+def _line(row: dict[str, Any]) -> bytes:
+    try:
+        return _encode(row) + b"\n"
+    except (UnicodeEncodeError, ValueError, TypeError):
+        # a lone surrogate or another value JSON has no form for: keep the row, spoil the value
+        return _encode({key: _plain(value) for key, value in row.items()}) + b"\n"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(_plain(key)): _plain(each) for key, each in value.items()}
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return str(value).encode("utf-8", "backslashreplace").decode()
+
+
+def read_from(path: Path, offset: int, most: int) -> tuple[list[bytes], int]:
+    """Read up to `most` complete lines; give them and the new offset."""
     try:
         with path.open("rb") as file:
             file.seek(offset)
-            for line in _complete(file.readline, most):
-                offset += len(line)
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    broken += bool(line.strip())
-                else:
-                    rows.append(row)
+            lines = list(_complete(file.readline, most))
     except FileNotFoundError:  # drained and removed by another process
-        return [], offset, 0
-    return rows, offset, broken
+        return [], offset
+    return lines, offset + sum(map(len, lines))
 
 
 def _complete(readline: Any, most: int) -> Iterator[bytes]:
@@ -96,3 +164,11 @@ def owner_is_alive(path: Path) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def is_in_use(path: Path) -> bool:
+    """Say whether more lines may come: its process lives, and has not gone on to a newer file."""
+    try:
+        return path.stat().st_size < _ROTATE and owner_is_alive(path)
+    except FileNotFoundError:
+        return False

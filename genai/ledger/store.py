@@ -1,65 +1,109 @@
-"""The ledger: one file that says what every call took, cost and led to."""
+"""The ledger: one store that says what every call took, cost and led to."""
 
 import atexit
+import hashlib
+import hmac
+import os
+import secrets
+import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genai.errors import LedgerUnusable
-from genai.ledger.query import DayRow, Summary, by_day, summarise
-from genai.ledger.spool import Spool, owner_is_alive, read_from
-from genai.types import Call, new_id
+from genai.ledger.database import Database
+from genai.ledger.query import DayRow, Groups, Summary
+from genai.ledger.row import flat_context, flatten, to_pico, unflatten
+from genai.ledger.spool import Spool
+from genai.types import Call, Context, new_id
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
-_BATCH = 1000
+    from genai.ledger.drain import Drained
 _PERIOD = 0.5  # seconds between two drains in the background
+_KEY = "GENAI_USER_KEY"
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of the rows: `accepted` by this process, `written` and `failed` by this drain."""
+    """What became of the rows.
+
+    `issued` is every row that a process on this machine acknowledged and `stored` those in the
+    tables; `pending` wait in a spool file, `waiting` in memory because the disk refuses them,
+    `failed` could not be read back, `dropped` are lost. `accepted` counts this process alone.
+    """
 
     accepted: int
-    written: int
+    issued: int
+    stored: int
+    pending: int
+    waiting: int
     failed: int
+    dropped: int
+    lost: int = 0
+    trouble: str = ""
 
 
 class Ledger:
     """Records calls and answers questions about them. Content is stored only if configured.
 
-    `content`: `none`, `feedback` (a thumb with the person's tick stores its turn) or `all`.
+    `url` is a PostgreSQL URL; without one the store is the SQLite file `path`. `content`: `none`,
+    `feedback` (a thumb with the person's tick stores its turn) or `all`. `durability`: `default`
+    survives the death of the process, `full` the loss of power too.
     """
 
-    def __init__(self, path: Path, *, content: str = "none") -> None:
+    def __init__(
+        self, path: Path, *, url: str = "", content: str = "none", durability: str = "default"
+    ) -> None:
         self.path = path
+        self.database = Database(path, url)
         self._content = content
-        self._spool = Spool(path.parent / "spool")
+        self._spool = Spool(path.parent / "spool", durability)
+        self._lost = 0
+        self._forget()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(before=self._before_fork, after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """In a forked child the drainer's thread is gone, and connections are the parent's."""
         self._lock = threading.RLock()
-        self._engine: sa.Engine | None = None
         self._pending = threading.Event()
         self._drainer: threading.Thread | None = None
+        self.database.forget()
+
+    def _before_fork(self) -> None:
+        if self._pending.is_set():
+            self._last()
 
     # -- writing ---------------------------------------------------------------------------------
+
+    def sent(
+        self, call_id: str, started_at: float, model: str, context: Context,
+        reserved: Decimal | None = None,
+    ) -> None:  # fmt: skip
+        """Note that a request leaves now; if this process dies, it becomes a `lost` row."""
+        row: dict[str, Any] = {"t": "sent", "id": call_id, "started_at": started_at, "model": model}
+        row |= flat_context(context, self._user_key(context.user))
+        if reserved is not None:
+            row["reserved"] = to_pico(reserved)
+        self._spool.sent(row)
 
     def record(self, call: Call, *, question: str = "", answer: str = "") -> None:
         """Put a call on disk. Texts are kept only where the settings say `content: all`.
 
-        Raises:
-            LedgerUnusable: the disk is full or the folder cannot be written.
+        Where the disk refuses, the row waits in memory and is tried again with the next one;
+        `delivery()` counts such rows, and the process says so when it ends.
         """
-        row = asdict(call)
-        row["cost"] = None if call.cost is None else str(call.cost)
-        row["tags"] = dict(call.tags)
-        self._spool.append({"t": "call", **row})
+        self._spool.append({"t": "call", **flatten(call, self._user_key(call.context.user))})
         if self._content == "all" and (question or answer):
             self._keep(call.id, question, answer)
-        self._wake()
+        if not self._pending.is_set():
+            self._wake()
 
     def _keep(self, call_id: str, question: str, answer: str) -> None:
         texts = {"question": question, "answer": answer}
@@ -87,6 +131,9 @@ class Ledger:
             self._keep(call_id, *turn)
         self._wake()
 
+    def _user_key(self, user: str) -> str:
+        return user and pseudonym(self.path.parent, user)
+
     def _wake(self) -> None:
         self._pending.set()
         if self._drainer is None or not self._drainer.is_alive():
@@ -94,6 +141,7 @@ class Ledger:
                 if self._drainer is None or not self._drainer.is_alive():
                     atexit.unregister(self._last)
                     atexit.register(self._last)
+                    _flush_on_signals(self._last)
                     self._drainer = threading.Thread(
                         target=self._drain_forever, name="genai-ledger", daemon=True
                     )
@@ -105,50 +153,59 @@ class Ledger:
             time.sleep(_PERIOD)
             self._pending.clear()
             with suppress(LedgerUnusable):  # rows wait in the spool; a query will say why
-                self.flush()
+                self.drain()
 
     def _last(self) -> None:
         with suppress(LedgerUnusable):
-            self.flush()
+            self.drain()
+        if self._spool.waiting or self._spool.dropped:
+            text = (
+                f"genai: {self._spool.waiting + self._spool.dropped} calls could not be recorded in"
+                f" {self._spool.folder} ({self._spool.trouble}); free some space or make it"
+                " writable\n"
+            )
+            os.write(2, text.encode())
 
-    def flush(self) -> Delivery:
+    def drain(self) -> "Drained":
         """Move every spooled row into the tables, those of dead processes too.
 
         Raises:
-            LedgerUnusable: the file is locked, damaged or read-only; the rows stay in the spool.
+            LedgerUnusable: the store is locked, damaged or away; the rows stay in the spool.
         """
-        written = failed = 0
+        from genai.ledger.drain import Drainer
+
         with self._lock:
-            for path in self._spool.files():
-                done = False
-                while not done:
-                    count, broken, done = self._drain(path)
-                    written, failed = written + count, failed + broken
-        return Delivery(self._spool.accepted, written, failed)
+            self._spool.retry()
+            done = Drainer(self._spool, self.database.begin).run()
+            self._lost += done.lost
+            return done
 
-    def _drain(self, path: Path) -> tuple[int, int, bool]:
-        from genai.ledger.tables import spool as offsets
+    def flush(self) -> Delivery:
+        """Store what is spooled and say what became of all rows; never raises."""
+        trouble = ""
+        try:
+            self.drain()
+        except LedgerUnusable as error:
+            trouble = str(error)
+        return self.delivery(trouble)
 
-        with self._begin() as db:
-            column = offsets.c.offset
-            found = db.execute(offsets.select().where(offsets.c.file == path.name)).first()
-            offset = found.offset if found else 0
-            alive = owner_is_alive(path)
-            rows, end, broken = read_from(path, offset, _BATCH)
-            broken += _insert(db, rows)
-            if end != offset:
-                insert = _insert_for(offsets).values(file=path.name, offset=end)
-                db.execute(
-                    insert.on_conflict_do_update(index_elements=["file"], set_={column: end})
-                )
-            finished = end == offset and not alive
-            if finished and found:
-                db.execute(offsets.delete().where(offsets.c.file == path.name))
-        if finished:
-            with suppress(FileNotFoundError):
-                broken += path.stat().st_size > end  # a line torn by the kill
-                path.unlink()
-        return len(rows), broken, end == offset
+    def delivery(self, trouble: str = "") -> Delivery:
+        """Count what became of the rows, without storing any."""
+        from genai.ledger.drain import counts
+
+        spool = self._spool
+        stored, failed, pending = counts(self.database, spool)
+        return Delivery(
+            accepted=spool.accepted,
+            issued=stored + failed + pending + spool.waiting + spool.dropped,
+            stored=stored,
+            pending=pending,
+            waiting=spool.waiting,
+            failed=failed,
+            dropped=spool.dropped,
+            lost=self._lost,
+            trouble=trouble or spool.trouble,
+        )
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -156,28 +213,38 @@ class Ledger:
         self,
         *,
         limit: int = 50,
-        kind: str | None = None,
-        outcome: str | None = None,
-        model: str | None = None,
         since: float = 0.0,
+        until: float | None = None,
+        **equal: str | None,
     ) -> list[Call]:
-        """Give the newest calls first. `since` is a Unix time."""
+        """Give the newest calls first. `since` and `until` are Unix times; `equal` are columns.
+
+        Raises:
+            LedgerUnusable: no such column, or the store cannot be read.
+        """
         from genai.ledger import tables
 
         table = tables.calls
         query = table.select().where(table.c.started_at >= since)
-        for column, wanted in (("kind", kind), ("outcome", outcome), ("model", model)):
-            if wanted is not None:
-                query = query.where(table.c[column] == wanted)
+        if until is not None:
+            query = query.where(table.c.started_at < until)
+        for column, wanted in equal.items():
+            if wanted is None:
+                continue
+            if column == "user":
+                column, wanted = "user_key", self._user_key(wanted)
+            if column not in table.c:
+                raise LedgerUnusable(f"calls have no column `{column}`; use {', '.join(_FILTERS)}")
+            query = query.where(table.c[column] == wanted)
         query = query.order_by(table.c.started_at.desc(), table.c.id.desc()).limit(limit)
-        return [tables.to_call(row) for row in self._read(query)]
+        return [unflatten(row._mapping) for row in self._read(query)]
 
     def call(self, call_id: str) -> Call | None:
         """Give one call by its id."""
         from genai.ledger import tables
 
         rows = self._read(tables.calls.select().where(tables.calls.c.id == call_id))
-        return tables.to_call(rows[0]) if rows else None
+        return unflatten(rows[0]._mapping) if rows else None
 
     def children(self, call_id: str) -> list[Call]:
         """Give the calls made for another call, oldest first."""
@@ -185,7 +252,7 @@ class Ledger:
 
         table = tables.calls
         query = table.select().where(table.c.parent_id == call_id).order_by(table.c.started_at)
-        return [tables.to_call(row) for row in self._read(query)]
+        return [unflatten(row._mapping) for row in self._read(query)]
 
     def thumbs(self, call_id: str) -> list[bool]:
         """Give the thumbs of a call, oldest first."""
@@ -195,144 +262,67 @@ class Ledger:
         query = table.select().where(table.c.call_id == call_id).order_by(table.c.created_at)
         return [bool(row.value) for row in self._read(query)]
 
+    def groups(self, since: float = 0.0) -> Groups:
+        """Give the sums and sorted times of every kind, day and model, to be added up."""
+        self.drain()
+        with self.database.begin(write=False) as db:
+            return Groups.read(db, since)
+
     def summary(self, since: float = 0.0) -> Summary:
         """Give totals since a Unix time; money with its coverage."""
-        return summarise(self.calls(limit=10**9, since=since))
+        return self.groups(since).summary()
 
     def by_day(self, since: float = 0.0) -> list[DayRow]:
         """Give one row a UTC day, oldest first."""
-        return by_day(self.calls(limit=10**9, since=since))
+        return self.groups(since).by_day()
 
-    def _read(self, query: Any) -> list[Any]:
-        self.flush()
-        with self._begin() as db:
-            return list(db.execute(query))
-
-    # -- the file --------------------------------------------------------------------------------
+    def _read(self, query: Any) -> Sequence[Any]:
+        self.drain()
+        with self.database.begin(write=False) as db:
+            return db.execute(query).all()
 
     def upgrade(self) -> int:
-        """Migrate an older file; give the number of steps. Raises `LedgerUnusable`."""
-        from genai.ledger import tables
+        """Migrate an older store; give the number of steps. Raises `LedgerUnusable`."""
+        return self.database.upgrade()
 
-        steps = 0
-        with self._begin(check=False) as db:
-            found = db.execute(tables.meta.select().where(tables.meta.c.key == "version")).first()
-            version = int(found.value) if found else tables.VERSION
-            for number in range(version + 1, tables.VERSION + 1):
-                for statement in tables.MIGRATIONS[number]:
-                    db.exec_driver_sql(statement)
-                steps += 1
-            update = tables.meta.update().where(tables.meta.c.key == "version")
-            if steps:
-                db.execute(update.values(value=str(tables.VERSION)))
-        return steps
 
-    @contextmanager
-    def _begin(self, check: bool = True) -> Iterator["sa.Connection"]:
-        """Open a write transaction; SQLite's errors become one sentence that names the file."""
-        import sqlalchemy.exc
+_FILTERS = (
+    "kind", "outcome", "model", "provider", "feature", "user", "session", "tenant", "release",
+    "run", "reason", "cost_status",
+)  # fmt: skip
 
+
+@lru_cache(maxsize=4096)
+def pseudonym(folder: Path, user: str) -> str:
+    """Give the keyed hash that stands for a user; the key is `GENAI_USER_KEY` or a local file."""
+    key = os.environ.get(_KEY, "").encode() or _local_key(folder / "user.key")
+    return hmac.new(key, user.encode("utf-8", "backslashreplace"), hashlib.sha256).hexdigest()[:24]
+
+
+@lru_cache(maxsize=8)
+def _local_key(path: Path) -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        made = path.with_suffix(f".{secrets.token_hex(4)}")
+        made.touch(mode=0o600)
+        made.write_bytes(secrets.token_bytes(32))
         try:
-            with self._open(check).begin() as db:
-                yield db
-        except sqlalchemy.exc.DatabaseError as error:
-            raise LedgerUnusable(f"{self.path}: {_words(str(error.orig))}") from error
-        except OSError as error:
-            raise LedgerUnusable(
-                f"{self.path}: cannot be opened ({error.strerror}); check the folder"
-            ) from error
-
-    def _open(self, check: bool) -> "sa.Engine":
-        from genai.ledger import tables
-
-        with self._lock:
-            if self._engine is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                engine = _engine(self.path)
-                tables.metadata.create_all(engine)
-                with engine.begin() as db:
-                    insert = _insert_for(tables.meta).values(
-                        key="version", value=str(tables.VERSION)
-                    )
-                    db.execute(insert.on_conflict_do_nothing())
-                    version = db.execute(
-                        tables.meta.select().where(tables.meta.c.key == "version")
-                    ).one()
-                if int(version.value) > tables.VERSION:
-                    raise LedgerUnusable(
-                        f"{self.path}: was written by a newer genai (version {version.value});"
-                        " upgrade genai"
-                    )
-                if check and int(version.value) < tables.VERSION:
-                    raise LedgerUnusable(f"{self.path}: is of an older version; `genai upgrade`")
-                self._engine = engine
-            return self._engine
+            os.link(made, path)  # the first writer wins, and nobody reads half a key
+        finally:
+            made.unlink()
+    return path.read_bytes()
 
 
-def _engine(path: Path) -> "sa.Engine":
-    import sqlalchemy as sa
-    from sqlalchemy import event
+def _flush_on_signals(flush: Any) -> None:
+    """Store what is spooled when the process is asked to end, then let it end as it would have."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return  # the program has its own handler, which ends in a normal exit
 
-    engine = sa.create_engine(
-        f"sqlite:///{path}", poolclass=sa.pool.NullPool, connect_args={"timeout": 5}
-    )
+    def end(number: int, frame: object) -> None:
+        flush()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _: object) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-
-    @event.listens_for(engine, "begin")
-    def _immediate(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
-def _insert_for(table: "sa.Table") -> Any:
-    from sqlalchemy.dialects.sqlite import insert
-
-    return insert(table)
-
-
-def _insert(db: "sa.Connection", rows: list[dict[str, Any]]) -> int:
-    """Insert spooled rows, each once; give how many could not be."""
-    from genai.ledger import tables
-
-    makers: dict[str, tuple[sa.Table, Callable[[dict[str, Any]], dict[str, Any]]]] = {
-        "call": (tables.calls, _call_row),
-        "feedback": (tables.feedback, dict),
-        "content": (tables.content, dict),
-    }
-    failed = 0
-    for kind, (table, make) in makers.items():
-        ready = []
-        for row in rows:
-            if row.get("t") == kind:
-                fields = {key: value for key, value in row.items() if key in table.c}
-                if fields.keys() >= {c.name for c in table.c if not c.nullable}:
-                    ready.append(make(fields))
-        failed += sum(row.get("t") == kind for row in rows) - len(ready)
-        if ready:
-            db.execute(_insert_for(table).on_conflict_do_nothing(), ready)
-    return failed + sum(row.get("t") not in makers for row in rows)
-
-
-def _call_row(fields: dict[str, Any]) -> dict[str, Any]:
-    from genai.ledger.tables import to_pico
-
-    cost = fields.get("cost")
-    return {**fields, "cost": to_pico(None if cost is None else Decimal(cost))}
-
-
-def _words(problem: str) -> str:
-    if "locked" in problem or "busy" in problem:
-        return "is locked by another program; close it and try again; no call was lost"
-    if "malformed" in problem or "not a database" in problem:
-        return "is damaged; it was not changed; move it away, and the next call starts a new one"
-    if "readonly" in problem or "unable to open" in problem:
-        return "cannot be written; check the folder's permissions"
-    if "full" in problem:
-        return "cannot grow, the disk is full; free some space; calls wait in the spool"
-    return f"failed ({problem}); run `genai check`"
+    signal.signal(signal.SIGTERM, end)

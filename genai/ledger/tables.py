@@ -1,16 +1,36 @@
 """The ledger's tables, in SQLAlchemy Core. Loaded when rows are stored or read, not before.
 
-Money is an integer count of picodollars (1e-12), rounded once, half to even; NULL is unknown.
+The same names on SQLite and PostgreSQL. Money is picodollars (see `row.py`); NULL is unknown.
 """
 
-from decimal import Decimal
+from dataclasses import fields
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
-from genai.types import Call
+from genai.types import BUCKETS, Call, Context
 
-VERSION = 1
+VERSION = 2
 metadata = sa.MetaData()
+_PICO = sa.BigInteger().with_variant(sa.Numeric(38, 0), "postgresql")
+_JSON = sa.JSON().with_variant(JSONB(), "postgresql")
+
+
+def _text(name: str, default: str = "") -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=False, server_default=default)
+
+
+def _column(name: str, annotation: str) -> sa.Column[Any]:
+    """Make the column of a field of `Call` from its annotation."""
+    if annotation == "str":
+        return _text(name)
+    kinds = {"int": sa.Integer, "float": sa.Double, "bool": sa.Boolean}
+    kind = kinds[annotation.removesuffix(" | None")]
+    if annotation.endswith("None"):
+        return sa.Column(name, kind)
+    return sa.Column(name, kind, nullable=False, server_default="1" if name == "attempt" else "0")
+
 
 meta = sa.Table(
     "meta",
@@ -22,71 +42,137 @@ calls = sa.Table(
     "call",
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("started_at", sa.Float, nullable=False, index=True),
-    sa.Column("seconds", sa.Float, nullable=False),
-    sa.Column("outcome", sa.Text, nullable=False),
-    sa.Column("parent_id", sa.Text, nullable=False, index=True),
-    sa.Column("model", sa.Text, nullable=False),
-    sa.Column("prompt_id", sa.Text, nullable=False),
-    sa.Column("config_hash", sa.Text, nullable=False),
-    sa.Column("index_revision", sa.Text, nullable=False),
-    sa.Column("feature", sa.Text, nullable=False),
-    sa.Column("ttft", sa.Float),
-    sa.Column("input_tokens", sa.Integer),
-    sa.Column("output_tokens", sa.Integer),
-    sa.Column("cached_tokens", sa.Integer),
-    sa.Column("usage_source", sa.Text, nullable=False),
-    sa.Column("cost", sa.BigInteger),
-    sa.Column("cost_status", sa.Text, nullable=False),
-    sa.Column("cost_reason", sa.Text, nullable=False),
-    sa.Column("currency", sa.Text, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("finish_reason", sa.Text, nullable=False),
-    sa.Column("tags", sa.JSON, nullable=False),
+    *(
+        _column(f.name, str(f.type))
+        for f in fields(Call)
+        if f.name not in ("id", "context", "usage", "cost", "tags")
+    ),
+    *(_text(f.name) for f in fields(Context) if f.name != "user"),
+    _text("user_key"),
+    sa.Column("day", sa.Integer, nullable=False),
+    *(sa.Column(name, sa.BigInteger) for name in ("input_tokens", "output_tokens", *BUCKETS)),
+    _text("usage_source", "none"),
+    _text("usage_flag"),
+    sa.Column("fees", _JSON, nullable=False, server_default="{}"),
+    sa.Column("cost", _PICO),
+    sa.Column("list_cost", _PICO),
+    sa.Column("fee_cost", _PICO),
+    _text("cost_status"),
+    _text("cost_reason"),
+    _text("currency", "USD"),
+    _text("price_snapshot"),
+    _text("price_key"),
+    sa.Column("tags", _JSON, nullable=False, server_default="{}"),
+    sa.Index("call_started_at", "started_at"),
+    sa.Index("call_parent_id", "parent_id"),
+    # the order of the summary: its sums and exact percentiles read this index alone
+    sa.Index(
+        "call_summary",
+        "kind",
+        "day",
+        "model",
+        "seconds",
+        "started_at",
+        "outcome",
+        "ttft",
+        "cost",
+        "cost_status",
+        "input_tokens",
+        "output_tokens",
+    ),
+    sqlite_with_rowid=True,
 )
 feedback = sa.Table(
     "feedback",
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("call_id", sa.Text, nullable=False, index=True),
-    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("value", sa.Boolean, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("comment", sa.Text, nullable=False),
+    _text("reason"),
+    _text("comment"),
 )
 content = sa.Table(
     "content",
     metadata,
     sa.Column("call_id", sa.Text, primary_key=True),
-    sa.Column("created_at", sa.Float, nullable=False),
-    sa.Column("question", sa.Text, nullable=False),
-    sa.Column("answer", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    _text("question"),
+    _text("answer"),
 )
+# prices that were used or imported, whole, by the hash on each row
+snapshots = sa.Table(
+    "price_snapshot",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("imported_at", sa.Double, nullable=False),
+    sa.Column("body", _JSON, nullable=False),
+)
+# later opinions about the cost of a booked call; the booked one is never changed
+layers = sa.Table(
+    "cost_layer",
+    metadata,
+    sa.Column("call_id", sa.Text, primary_key=True),
+    sa.Column("layer", sa.Text, primary_key=True),
+    sa.Column("cost", _PICO),
+    _text("cost_status"),
+    _text("cost_reason"),
+    _text("price_snapshot"),
+    sa.Column("created_at", sa.Double, nullable=False),
+)
+budgets = sa.Table(
+    "budget",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    _text("scope"),
+    _text("value"),
+    _text("period"),
+    _text("window"),
+    sa.Column("limit", _PICO, nullable=False),
+    sa.Column("spent", _PICO, nullable=False, server_default="0"),
+    sa.Column("reserved", _PICO, nullable=False, server_default="0"),
+)
+reservations = sa.Table(
+    "reservation",
+    metadata,
+    sa.Column("budget_id", sa.Text, primary_key=True),
+    sa.Column("call_id", sa.Text, primary_key=True),
+    sa.Column("amount", _PICO, nullable=False),
+    _text("state", "open"),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("expires_at", sa.Double, nullable=False, index=True),
+    sa.Column("settled", _PICO),
+)
+# how far each spool file is drained, and what became of its lines
 spool = sa.Table(
     "spool",
     metadata,
     sa.Column("file", sa.Text, primary_key=True),
-    sa.Column("offset", sa.Integer, nullable=False),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    sa.Column("stored", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("failed", sa.BigInteger, nullable=False, server_default="0"),
 )
-# version -> statements that lead there from the version before
-MIGRATIONS: dict[int, tuple[str, ...]] = {1: ()}
-
-_PICO = Decimal("1e12")
-
-
-def to_pico(amount: Decimal | None) -> int | None:
-    """Give dollars as picodollars, rounded half to even."""
-    return None if amount is None else int((amount * _PICO).to_integral_value())
-
-
-def from_pico(amount: int | None) -> Decimal | None:
-    """Give picodollars as dollars, exactly."""
-    return None if amount is None else Decimal(amount).scaleb(-12)
-
-
-def to_call(row: sa.Row[tuple[object, ...]]) -> Call:
-    """Make a Call from a row of the table."""
-    fields = dict(row._mapping)
-    fields["cost"] = from_pico(fields["cost"])
-    return Call(**fields)
+# version -> statements that lead there from the version before (SQLite; a PostgreSQL ledger
+# begins at version 2). `{create}` makes the tables that are missing.
+MIGRATIONS: dict[int, tuple[str, ...]] = {
+    1: (),
+    2: (
+        "DROP INDEX IF EXISTS ix_call_started_at",
+        "DROP INDEX IF EXISTS ix_call_parent_id",
+        "ALTER TABLE call RENAME TO call_1",
+        "ALTER TABLE spool ADD COLUMN stored BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE spool ADD COLUMN failed BIGINT NOT NULL DEFAULT 0",
+        "{create}",
+        "INSERT INTO call (id, kind, started_at, day, seconds, outcome, parent_id, model,"
+        " prompt_id, config_hash, index_revision, feature, ttft, input_tokens, output_tokens,"
+        " in_text, in_cache_read, out_text,"
+        " usage_source, cost, cost_status, cost_reason, currency, reason, finish_reason, tags)"
+        " SELECT id, kind, started_at, CAST(started_at / 86400 AS INTEGER), seconds, outcome,"
+        " parent_id, model, prompt_id, config_hash, index_revision, feature, ttft,"
+        " input_tokens, output_tokens, input_tokens - cached_tokens, cached_tokens,"
+        " output_tokens, usage_source, cost,"
+        " cost_status, cost_reason, currency, reason, finish_reason, tags FROM call_1",
+        "DROP TABLE call_1",
+    ),
+}

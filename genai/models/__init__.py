@@ -1,8 +1,19 @@
 """The one door to every model, embedder included."""
 
+from genai.models.attempts import Hooks
 from genai.models.base import Delta, Model, Provider
 from genai.models.door import FORMS, open_model
 from genai.models.embed import Embedder, make_embedder
 from genai.models.fake import Fake
 
-__all__ = ["FORMS", "Delta", "Embedder", "Fake", "Model", "Provider", "make_embedder", "open_model"]
+__all__ = [
+    "FORMS",
+    "Delta",
+    "Embedder",
+    "Fake",
+    "Hooks",
+    "Model",
+    "Provider",
+    "make_embedder",
+    "open_model",
+]

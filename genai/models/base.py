@@ -1,31 +1,66 @@
-"""What every model has in common: time, price, one ledger row a call, sync and async faces."""
+"""What every model has in common: the seam to providers, and the sync and async faces."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from genai import bridge
 from genai.errors import ModelError
-from genai.types import Call, Context, Cost, CostStatus, Message, Reply, Usage, new_id
+from genai.types import Call, Context, Cost, CostStatus, Message, Part, Reply, Usage
 
+if TYPE_CHECKING:
+    from genai.models.attempts import Plan, Route
 Recorder = Callable[[Call], None]
-Pricer = Callable[[str, Usage], Cost]
-Prompted = str | Sequence[Message]
+Prompted = str | Sequence[Message | Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
+class Pricer(Protocol):
+    """Prices one call. `tier` is the service tier, `reported` the provider's own figure."""
+
+    def __call__(
+        self, model: str, usage: Usage, *, tier: str = "", response_model: str = "",
+        reported: str = "",
+    ) -> Cost:  # fmt: skip
+        """Give the cost, or say that nobody knows it."""
+        ...
+
+
+@dataclass(slots=True, unsafe_hash=True)
+class ToolPiece:
+    """A piece of the tool call at `index`, as a stream brings it."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(slots=True, unsafe_hash=True)
 class Delta:
-    """A piece of a reply as it arrives; the last ones carry usage and the finish reason."""
+    """A piece of a reply as it arrives, or all of it; the last ones carry usage and the finish.
+
+    `request_id`, `tier` and `status` are what the provider calls this request.
+    """
 
     text: str = ""
     usage: Usage | None = None
     finish_reason: str = ""
+    tools: tuple[ToolPiece, ...] = ()
+    model: str = ""
+    request_id: str = ""
+    tier: str = ""
+    status: int | None = None
+    reported: str = ""
 
 
 class Provider(Protocol):
-    """The seam: one method that streams one reply."""
+    """The seam: one method that streams one reply.
+
+    A provider may also have `complete(messages, params)` for a whole reply, `name` and `host` for
+    the ledger, and `remote = True` when a request leaves this process.
+    """
 
     def stream(
         self, messages: Sequence[Message], params: Mapping[str, Any]
@@ -34,7 +69,9 @@ class Provider(Protocol):
         ...
 
 
-def unpriced(model: str, usage: Usage) -> Cost:
+def unpriced(
+    model: str, usage: Usage, *, tier: str = "", response_model: str = "", reported: str = ""
+) -> Cost:
     """Price nothing: the cost of every call is unknown."""
     return Cost(None, CostStatus.UNPRICED, "no price table given")
 
@@ -44,159 +81,116 @@ def count_tokens(text: str) -> int:
     return -(-len(text) // 4)
 
 
+def as_messages(prompt: Prompted) -> tuple[Message, ...]:
+    """Take text, Messages, or messages in the protocol's own form.
+
+    Raises:
+        ModelError: a mapping is not a message.
+    """
+    if isinstance(prompt, str):
+        return (Message.user(prompt),)
+    return tuple(each if isinstance(each, Message) else _message(each) for each in prompt)
+
+
+def _message(given: Mapping[str, Any]) -> Message:
+    from genai.types import ToolCall
+
+    try:
+        content, role = given.get("content"), given["role"]
+        trust = "trusted" if role == "system" else "untrusted"
+        pieces = [content] if isinstance(content, str) else content or []
+        parts = tuple(
+            Part(piece, trust)  # type: ignore[arg-type]
+            if isinstance(piece, str)
+            else Part(piece["text"], trust)  # type: ignore[arg-type]
+            if piece["type"] == "text"
+            else Part("", trust, data=piece)  # type: ignore[arg-type]
+            for piece in pieces
+        )
+        calls = tuple(
+            ToolCall(each["id"], each["function"]["name"], each["function"]["arguments"])
+            for each in given.get("tool_calls") or ()
+        )
+        return Message(role, parts, calls, given.get("tool_call_id", ""))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"a message is not in the chat form ({type(error).__name__}: {error}); give text, a"
+            ' Message, or {"role": ..., "content": ...}',
+            "bad_request",
+        ) from error
+
+
 class Model:
-    """One model behind the one door. Call it, stream it, await it; each call is a ledger row."""
+    """One model behind the one door. Call it, stream it, await it; each attempt is a ledger row.
 
-    def __init__(
-        self,
-        name: str,
-        provider: Provider,
-        *,
-        params: Mapping[str, Any] | None = None,
-        timeout: float = 60.0,
-        price: Pricer = unpriced,
-        record: Recorder | None = None,
-    ) -> None:
+    `params` of a call go to the provider as they are: `temperature`, `tools`, `max_tokens`.
+    `schema` (a pydantic class or a JSON schema) makes the reply's `parsed`.
+    """
+
+    def __init__(self, name: str, route: "Route") -> None:
         self.name = name
-        self.label = getattr(provider, "label", name)
-        self._provider = provider
-        self._params = dict(params or {})
-        self._timeout = timeout
-        self._price = price
-        self._record = record
+        self.label = route.label or name
+        self._route = route
 
-    def __call__(self, prompt: Prompted, **params: Any) -> Reply:
+    def __call__(self, prompt: Prompted, *, schema: Any = None, **params: Any) -> Reply:
         """Give the whole reply. Raises `ModelError`."""
-        return bridge.run(self.acall(prompt, **params))
+        return bridge.run(self.acall(prompt, schema=schema, **params))
 
     def stream(self, prompt: Prompted, **params: Any) -> bridge.Stream[str | Reply]:
         """Give text pieces as they arrive, then the Reply; closing the iterator ends the call."""
         return bridge.Stream(self.astream(prompt, **params))
 
     async def acall(
-        self, prompt: Prompted, *, context: Context | None = None, **params: Any
+        self,
+        prompt: Prompted,
+        *,
+        schema: Any = None,
+        context: Context | None = None,
+        **params: Any,
     ) -> Reply:
         """Give the whole reply, in async code."""
-        async for piece in self.astream(prompt, context=context, **params):
-            if isinstance(piece, Reply):
-                return piece
-        raise ModelError(f"model {self.name}: the stream ended without a reply", "bad_reply")
+        messages = as_messages(prompt)
+        if schema is not None:
+            from genai.models.structured import structured
+
+            return await structured(self._whole, messages, schema, context, params)
+        return await self._whole(messages, context, params)
+
+    async def _whole(
+        self, messages: Sequence[Message], context: Context | None, params: Mapping[str, Any]
+    ) -> Reply:
+        plan = self._route.plan(messages, params, context, stream=False)
+        if plan.hedge_after:
+            from genai.models.hedge import hedged
+
+            return await hedged(plan)
+        while True:
+            attempt = await plan.begin()
+            try:
+                return attempt.close("ok", await attempt.complete())
+            except asyncio.CancelledError:
+                attempt.close("cancelled")
+                raise
+            except Exception as error:
+                await plan.failed(attempt, error)
 
     async def astream(
         self, prompt: Prompted, *, context: Context | None = None, **params: Any
     ) -> AsyncGenerator[str | Reply, None]:
         """Give text pieces as they arrive, then the Reply, in async code."""
-        messages = (Message.user(prompt),) if isinstance(prompt, str) else tuple(prompt)
-        meter = _Meter(self, messages, context or Context())
-        source = self._provider.stream(messages, {**self._params, **params})
-        try:
-            async for delta in _within(source, self._timeout, self.name):
-                meter.add(delta)
-                if delta.text:
-                    yield delta.text
-            reply = meter.close("ok")
-        except (GeneratorExit, asyncio.CancelledError):
-            meter.close("cancelled")
-            raise
-        except Exception as error:
-            kind = error.kind if isinstance(error, ModelError) else type(error).__name__
-            meter.close("error", kind)
-            raise
-        finally:
-            aclose = getattr(source, "aclose", None)
-            if aclose is not None:
-                await aclose()
-        yield reply
-
-
-class _Meter:
-    """Follows one call and writes its row, once."""
-
-    def __init__(self, model: Model, messages: Sequence[Message], context: Context) -> None:
-        self._model = model
-        self._messages = messages
-        self._context = context
-        self._started_at = time.time()
-        self._start = time.perf_counter()
-        self._ttft: float | None = None
-        self._text: list[str] = []
-        self._usage: Usage | None = None
-        self._finish = ""
-
-    def add(self, delta: Delta) -> None:
-        if delta.text:
-            if self._ttft is None:
-                self._ttft = time.perf_counter() - self._start
-            self._text.append(delta.text)
-        self._usage = delta.usage or self._usage
-        self._finish = delta.finish_reason or self._finish
-
-    def close(self, outcome: str, reason: str = "") -> Reply:
-        model, text = self._model, "".join(self._text)
-        usage = self._usage or self._counted(text, outcome)
-        cost = model._price(model.name, usage)
-        reply = Reply(
-            text=text,
-            model=model.name,
-            usage=usage,
-            cost=cost,
-            seconds=time.perf_counter() - self._start,
-            ttft=self._ttft,
-            finish_reason=self._finish or ("stop" if outcome == "ok" else outcome),
-            call_id=new_id(),
-        )
-        if model._record is not None:
-            call = row(reply, "model", outcome, self._started_at, self._context)
-            model._record(replace(call, reason=reason))
-        return reply
-
-    def _counted(self, text: str, outcome: str) -> Usage:
-        if outcome == "error" and not text:
-            return Usage()  # nobody knows whether the provider counted anything
-        sent = sum(count_tokens(message.text) for message in self._messages)
-        return Usage(sent, count_tokens(text), source="counted")
-
-
-def row(reply: Reply, kind: str, outcome: str, started_at: float, context: Context) -> Call:
-    """Make the ledger row of a call from its reply."""
-    known = reply.usage.source != "none"
-    return Call(
-        id=reply.call_id,
-        kind=kind,
-        started_at=started_at,
-        seconds=reply.seconds,
-        outcome=outcome,
-        parent_id=context.parent_id,
-        model=reply.model,
-        prompt_id=context.prompt_id,
-        config_hash=context.config_hash,
-        index_revision=context.index_revision,
-        feature=context.feature,
-        ttft=reply.ttft,
-        input_tokens=reply.usage.input_tokens if known else None,
-        output_tokens=reply.usage.output_tokens if known else None,
-        cached_tokens=reply.usage.cached_tokens if known else None,
-        usage_source=reply.usage.source,
-        cost=reply.cost.amount,
-        cost_status=reply.cost.status,
-        cost_reason=reply.cost.reason,
-        currency=reply.cost.currency,
-        finish_reason=reply.finish_reason,
-    )
-
-
-async def _within(source: AsyncIterator[Delta], seconds: float, name: str) -> AsyncIterator[Delta]:
-    """Pass a stream on, but wait at most `seconds` for each piece."""
-    iterator = aiter(source)
-    while True:
-        try:
-            delta = await asyncio.wait_for(anext(iterator), seconds)
-        except StopAsyncIteration:
-            return
-        except TimeoutError as error:
-            raise ModelError(
-                f"model {name}: no reply within {seconds:g} s; raise `models.{name}.timeout`"
-                " or check the server",
-                "timeout",
-            ) from error
-        yield delta
+        plan: Plan = self._route.plan(as_messages(prompt), params, context, stream=True)
+        while True:
+            attempt = await plan.begin()
+            try:
+                async with aclosing(attempt.pieces()) as pieces:
+                    async for text in pieces:
+                        yield text
+                reply = attempt.close("ok")
+            except (GeneratorExit, asyncio.CancelledError):
+                attempt.close("cancelled")
+                raise
+            except Exception as error:
+                await plan.failed(attempt, error)
+            else:
+                yield reply
+                return

@@ -1,17 +1,24 @@
 """The one door: a name becomes a Model. The table says which file serves which prefix."""
 
 import difflib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from genai.config import ModelSettings
 from genai.errors import ModelError
-from genai.models.base import Model, Pricer, Provider, Recorder, unpriced
+from genai.models.attempts import Hooks, Route, Target, Timeouts
+from genai.models.base import Model, Pricer, Provider, Recorder
 from genai.models.embed import make_embedder
+from genai.models.limits import gate_for
 
 # prefix -> what to show when a name is unknown
 FORMS = {
     "extractive": "extractive",
     "fake": "fake/echo",
     "openai": "openai/NAME[@URL]",
+    "responses": "responses/NAME (OpenAI's Responses API)",
+    "azure": "azure/DEPLOYMENT",
     "ollama": "ollama/NAME",
     "vllm": "vllm/NAME",
     "llamacpp": "llamacpp/NAME",
@@ -23,6 +30,7 @@ LOCAL_SERVERS = {
     "vllm": "http://127.0.0.1:8000/v1",
     "llamacpp": "http://127.0.0.1:8080/v1",
 }
+_NONE: Mapping[str, ModelSettings] = {}
 
 
 def open_model(
@@ -31,33 +39,66 @@ def open_model(
     settings: ModelSettings | None = None,
     client: object | None = None,
     provider: Provider | None = None,
-    price: Pricer = unpriced,
+    price: Pricer | None = None,
     record: Recorder | None = None,
+    others: Mapping[str, ModelSettings] = _NONE,
+    hooks: Hooks | None = None,
 ) -> Model:
     """Open a model by name; nothing is imported or connected before its first call.
 
     `openai/NAME@URL` names the server in the same line. `client` is your own `openai` client;
-    `provider` is your own object with `stream(messages, params)`.
+    `provider` is your own object with `stream(messages, params)`. `others` are the settings of
+    the models that `weights` and `fallbacks` name.
 
     Raises:
         ModelError: the name has no known form; the message lists them.
     """
     settings = settings or ModelSettings()
-    if provider is None:
-        provider = _provider(name, settings, client)
+    hooks = hooks or Hooks()
+    if price is not None:
+        hooks = replace(hooks, price=price)
+    if record is not None:
+        hooks = replace(hooks, record=record)
+    if settings.weights:
+        targets = [
+            (weight, _target(each, others.get(each, ModelSettings()), limits=hooks.limits))
+            for each, weight in settings.weights.items()
+        ]
+    else:
+        targets = [(1.0, _target(name, settings, client, provider, hooks.limits))]
+    fallbacks = [
+        _target(each, others.get(each, ModelSettings()), limits=hooks.limits)
+        for each in settings.fallbacks
+    ]
     return Model(
+        name.partition("@")[0], Route(targets, fallbacks, hooks, settings.hedge_after or 0.0)
+    )
+
+
+def _target(
+    name: str,
+    settings: ModelSettings,
+    client: object | None = None,
+    provider: Provider | None = None,
+    limits: Path | None = None,
+) -> Target:
+    provider = provider or _provider(name, settings, client)
+    account = getattr(provider, "account", "")
+    return Target(
         name.partition("@")[0],
         provider,
-        params=settings.params,
-        timeout=settings.timeout,
-        price=price,
-        record=record,
+        settings.params,
+        Timeouts(
+            settings.connect_timeout, settings.timeout, settings.timeout, settings.total_timeout
+        ),
+        settings.retries if account else 0,
+        gate_for(account, limits, settings.max_connections) if account else None,
     )
 
 
 def _provider(name: str, settings: ModelSettings, client: object | None) -> Provider:
     prefix, _, rest = name.partition("/")
-    key_env = settings.api_key_env
+    key_env, url = settings.api_key_env, settings.base_url
     if name == "extractive":
         from genai.models.extractive import Extractive
 
@@ -66,17 +107,25 @@ def _provider(name: str, settings: ModelSettings, client: object | None) -> Prov
         from genai.models.fake import Fake
 
         return Fake()
+    if rest and (prefix in ("azure", "responses") or (prefix == "openai" and client is not None)):
+        from genai.models.sdk import SDK
+
+        api = "responses" if prefix == "responses" else "chat"
+        owner = "azure" if prefix == "azure" else "openai"
+        return SDK(rest, client=client, api=api, provider=owner, base_url=url, api_key_env=key_env)
     if (prefix == "openai" or prefix in LOCAL_SERVERS) and rest:
         from genai.models.openai import OpenAI
 
         bare, _, given = rest.partition("@")
-        url = given or settings.base_url or LOCAL_SERVERS.get(prefix)
-        return OpenAI(bare, base_url=url, api_key_env=key_env, client=client)
+        return OpenAI(
+            bare, base_url=given or url or LOCAL_SERVERS.get(prefix), api_key_env=key_env,
+            provider=prefix, connect=settings.connect_timeout, total=settings.total_timeout,
+        )  # fmt: skip
     if rest:
         from genai.models.litellm import LiteLLM
 
         bare = rest if prefix == "litellm" else name
-        return LiteLLM(bare, base_url=settings.base_url, api_key_env=key_env)
+        return LiteLLM(bare, base_url=url, api_key_env=key_env)
     close = difflib.get_close_matches(name, [*FORMS], n=1)
     hint = f"did you mean `{FORMS[close[0]]}`?" if close else f"use {'; '.join(FORMS.values())}"
     raise ModelError(f"model {name!r}: not a known name; {hint}", "unknown_model")

@@ -6,6 +6,7 @@ Vectors are unit-length float32 rows; an empty text gives a row of zeros, which 
 import hashlib
 import importlib
 import json
+import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,14 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from genai import bridge, extras
 from genai.errors import ModelError
-from genai.models.base import Pricer, Recorder, count_tokens, row, unpriced
-from genai.types import Context, Reply, Usage, new_id
+from genai.ledger import merged
+from genai.models.base import Pricer, Recorder, count_tokens, unpriced
+from genai.types import Call, Context, Usage, new_id
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Vectors = NDArray[np.float32]
+_ATTEMPTS = 3
+_AGAIN = {"rate_limited", "server", "network", "timeout", "conflict"}
 STATIC = Path(__file__).parent / "static"
 
 
@@ -51,27 +55,59 @@ class Embedder:
         return self._dimension
 
     def embed(self, texts: Sequence[str], context: Context | None = None) -> "Vectors":
-        """Give one unit row a text, and leave a ledger row. Raises `ModelError`."""
-        started_at, start = time.time(), time.perf_counter()
-        outcome = "error"
-        try:
-            vectors = self.encode(texts)
-            outcome = "ok"
-        finally:
-            if self._record is not None:
-                usage = Usage(sum(count_tokens(text) for text in texts), source="counted")
-                took = time.perf_counter() - start
-                cost = self._price(self.name, usage)
-                reply = Reply("", self.name, usage, cost, took, call_id=new_id())
-                self._record(row(reply, "embedding", outcome, started_at, context or Context()))
-        return vectors
+        """Give one unit row a text; each attempt leaves a ledger row. Raises `ModelError`."""
+        context, first = merged(context), ""
+        for attempt in range(1, _ATTEMPTS + 1):
+            call_id = new_id()
+            first = first or call_id
+            started_at, start = time.time(), time.perf_counter()
+            usage: Usage | None = None
+            kind = "error"
+            try:
+                vectors, usage = self._encode(texts)
+                kind = ""
+            except ModelError as error:
+                kind = error.kind
+                if kind not in _AGAIN or attempt == _ATTEMPTS:
+                    raise
+                time.sleep(error.retry_after or random.uniform(0, 0.5 * 2**attempt))
+            else:
+                return vectors
+            finally:
+                if self._record is not None:
+                    counted = Usage(sum(map(count_tokens, texts)), source="counted")
+                    usage = usage or (Usage() if kind else counted)
+                    self._record(
+                        Call(
+                            id=call_id,
+                            kind="embedding",
+                            started_at=started_at,
+                            seconds=time.perf_counter() - start,
+                            outcome="error" if kind else "ok",
+                            model=self.name,
+                            context=context,
+                            usage=usage,
+                            cost=self._price(self.name, usage),
+                            operation="embeddings",
+                            provider=self.name.partition("/")[0],
+                            attempt=attempt,
+                            retry_of="" if attempt == 1 else first,
+                            reason=kind,
+                        )
+                    )
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def encode(self, texts: Sequence[str]) -> "Vectors":
         """Give one unit row a text, without a ledger row. Raises `ModelError`."""
+        return self._encode(texts)[0]
+
+    def _encode(self, texts: Sequence[str]) -> tuple["Vectors", Usage | None]:
         np = extras.load("numpy", "rag")
         if not texts:
-            return np.zeros((0, self._dimension or 0), np.float32)  # type: ignore[no-any-return]
-        vectors = np.asarray(self._raw(list(texts)), dtype=np.float32)
+            return np.zeros((0, self._dimension or 0), np.float32), None
+        raw = self._raw(list(texts))
+        raw, usage = raw if isinstance(raw, tuple) else (raw, None)
+        vectors = np.asarray(raw, dtype=np.float32)
         if vectors.ndim != 2 or len(vectors) != len(texts):
             raise ModelError(
                 f"embedder {self.name}: gave shape {vectors.shape} for {len(texts)} texts;"
@@ -91,7 +127,7 @@ class Embedder:
             )
         self._dimension = int(vectors.shape[1])
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)  # type: ignore[no-any-return]
+        return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0), usage
 
 
 def make_embedder(
@@ -101,7 +137,9 @@ def make_embedder(
     price: Pricer = unpriced,
     record: Recorder | None = None,
 ) -> Embedder:
-    """Open an embedder: `static`, `sentence-transformers/NAME`, `litellm/NAME`, `module:function`.
+    """Open an embedder by name.
+
+    `static`, `openai/NAME[@URL]`, `sentence-transformers/NAME`, `litellm/NAME`, `module:function`.
 
     Raises:
         ModelError: no such embedder.
@@ -116,15 +154,17 @@ def make_embedder(
         encode, identity = _sentence_transformer(name.partition("/")[2]), name
     elif name.startswith("litellm/"):
         encode, identity = _litellm(name.partition("/")[2], base_url), name
+    elif name.startswith("openai/"):
+        encode, identity = _openai(name.partition("/")[2], base_url), name.partition("@")[0]
     elif ":" in name:
         encode, identity = _function(name), name
     else:
         raise ModelError(
-            f"embedder {name!r}: not known; use `static`, `sentence-transformers/NAME`,"
-            " `litellm/NAME` or `package.module:function`",
+            f"embedder {name!r}: not known; use `static`, `openai/NAME[@URL]`,"
+            " `sentence-transformers/NAME`, `litellm/NAME` or `package.module:function`",
             "unknown_model",
         )
-    return Embedder(name, encode, identity=identity, price=price, record=record)
+    return Embedder(name.partition("@")[0], encode, identity=identity, price=price, record=record)
 
 
 def _static() -> tuple[Callable[[Sequence[str]], Any], str]:
@@ -164,6 +204,18 @@ def _litellm(name: str, base_url: str | None) -> Callable[[Sequence[str]], Any]:
         from genai.models import litellm
 
         return bridge.run(litellm.embed(name, texts, base_url))
+
+    return encode
+
+
+def _openai(name: str, base_url: str | None) -> Callable[[Sequence[str]], Any]:
+    from genai.models.openai import OpenAI
+
+    bare, _, given = name.partition("@")
+    provider = OpenAI(bare, base_url=given or base_url)
+
+    def encode(texts: Sequence[str]) -> Any:
+        return bridge.run(provider.embed(texts, {}))
 
     return encode
 

@@ -7,12 +7,14 @@ from typing import Any
 
 from genai import extras
 from genai.errors import ModelError
+from genai.models import wire
 from genai.models.base import Delta
-from genai.models.openai import read_chunk
+from genai.models.sdk import read_chunk
 from genai.types import Message
 
 _KINDS = {
     "AuthenticationError": ("key", "the provider refused the key; set its environment variable"),
+    "PermissionDeniedError": ("permission", "the key may not use this model; use another"),
     "NotFoundError": ("unknown_model", "the provider has no such model; check its name"),
     "BadRequestError": ("unknown_model", "LiteLLM cannot route this request; check the name"),
     "RateLimitError": ("rate_limited", "the provider limits the rate; wait and try again"),
@@ -35,9 +37,12 @@ def _package() -> Any:
 class LiteLLM:
     """Streams chat completions through `litellm.acompletion`."""
 
+    remote = True
+
     def __init__(
         self, name: str, *, base_url: str | None = None, api_key_env: str | None = None
     ) -> None:
+        self.name = name.partition("/")[0]
         self._name = name
         self._url = base_url
         self._key_env = api_key_env
@@ -50,7 +55,7 @@ class LiteLLM:
         try:
             response = await litellm.acompletion(
                 model=self._name,
-                messages=[{"role": m.role, "content": m.text} for m in messages],
+                messages=[wire.as_dict(message) for message in messages],
                 stream=True,
                 stream_options={"include_usage": True},
                 base_url=self._url,
@@ -69,7 +74,23 @@ class LiteLLM:
     def _named(self, error: Exception) -> ModelError:
         name = type(error).__name__
         kind, text = _KINDS.get(name, ("server", f"the provider failed ({name})"))
-        return ModelError(f"model {self._name}: {text}", kind)
+        from genai.models.http import retry_after
+
+        status = getattr(error, "status_code", None)
+        headers = getattr(getattr(error, "response", None), "headers", None) or {}
+        return ModelError(
+            f"model {self._name}: {text}", kind, retry_after=retry_after(headers), status=status
+        )
+
+    @property
+    def host(self) -> str:
+        """Host and port of a configured server, for the ledger."""
+        return (self._url or "").partition("://")[2].partition("/")[0]
+
+    @property
+    def account(self) -> str:
+        """What shares one rate limit: the provider or server, and the key."""
+        return f"{self._url or self.name} {os.environ.get(self._key_env or '', '')}"
 
 
 async def embed(name: str, texts: Sequence[str], base_url: str | None) -> list[list[float]]:

@@ -1,38 +1,30 @@
-"""Any OpenAI-compatible server: OpenAI, Ollama, vLLM, llama.cpp, a LiteLLM proxy, your own client.
+"""Any OpenAI-compatible server, straight over HTTP: OpenAI, Ollama, vLLM, llama.cpp, a proxy.
 
-The network call is the `openai` package's; it is imported on the first call.
+Chat and embeddings only; what else the `openai` package covers is served by it, in `sdk.py`.
 """
 
-import asyncio
 import os
-import weakref
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
+from urllib.parse import urlsplit
 
-from genai import extras
+import msgspec
+
 from genai.errors import ModelError
+from genai.ledger.usage import openai_usage
+from genai.models import http, wire
 from genai.models.base import Delta
 from genai.types import Message, Usage
 
-_KINDS = {
-    "AuthenticationError": ("key", "the server refused the key in {key}; set a valid one"),
-    "PermissionDeniedError": ("key", "the key in {key} may not use this model; use another"),
-    "NotFoundError": ("unknown_model", "the server at {url} has no such model; check its name"),
-    "RateLimitError": ("rate_limited", "the server at {url} limits the rate; wait and try again"),
-    "APITimeoutError": ("timeout", "the server at {url} did not answer in time; try again"),
-    "APIConnectionError": ("network", "no connection to {url}; check that it runs and the network"),
-}
-# an async client belongs to the event loop it was first used in, and is shared within it
-_clients: weakref.WeakKeyDictionary[Any, dict[tuple[str | None, str | None], Any]] = (
-    weakref.WeakKeyDictionary()
-)
+_FAULTS = (http.NotSent, http.Broken, http.Late, wire.ServerSaid, ValueError)
+_PUBLIC = "https://api.openai.com/v1"
 
 
 class OpenAI:
-    """Streams chat completions from one server.
+    """Chat completions and embeddings from one server."""
 
-    `client` is a user's own `openai.OpenAI` or `openai.AsyncOpenAI`; it is used as it is.
-    """
+    remote = True
 
     def __init__(
         self,
@@ -40,113 +32,162 @@ class OpenAI:
         *,
         base_url: str | None = None,
         api_key_env: str | None = None,
-        client: object | None = None,
+        provider: str = "openai",
+        connect: float = 10.0,
+        total: float = 600.0,
     ) -> None:
-        self._name = name
+        self.name = provider
+        self._model = name
+        self._label = f"{provider}/{name}"
         self._url = base_url
         self._key_env = api_key_env or "OPENAI_API_KEY"
-        self._own = client
+        self._limits = (connect, total)
+        self._ready: tuple[str | None, str, dict[str, str]] | None = None
+
+    @property
+    def host(self) -> str:
+        """Host and port of the server, for the ledger."""
+        return urlsplit(self._where()).netloc.rpartition("@")[2]
+
+    @property
+    def account(self) -> str:
+        """What shares one rate limit: the server and the key."""
+        return f"{self._where()} {os.environ.get(self._key_env, '')}"
 
     async def stream(
         self, messages: Sequence[Message], params: Mapping[str, Any]
     ) -> AsyncIterator[Delta]:
         """Give the reply piece by piece."""
-        openai = extras.load("openai", "gateway")
-        request: dict[str, Any] = {
-            "model": self._name,
-            "messages": [{"role": m.role, "content": m.text} for m in messages],
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            **params,
-        }
+        options = {"include_usage": True, **(params.get("stream_options") or {})}
+        body = self._body(messages, {**params, "stream": True, "stream_options": options})
+        url, headers = self._address()
+        finished = begun = False
         try:
-            client = self._client(openai)
-            read = _from_sync if isinstance(client, openai.OpenAI) else _from_async
-            finished = False
-            async for delta in read(client, request):
-                finished = finished or bool(delta.finish_reason)
-                yield delta
+            source = http.events(url + "/chat/completions", body, headers, *self._limits)
+            async with aclosing(source) as events:
+                async for data in events:
+                    if isinstance(data, tuple):
+                        raise self._refused(*data)
+                    if data == b"[DONE]":
+                        break
+                    if data:
+                        begun = True
+                        delta = wire.read(data)
+                        finished = finished or bool(delta.finish_reason)
+                        yield delta
+            if not begun:
+                raise ValueError("no event in it")
             if not finished:
-                raise ValueError("the stream ended early")
-        except openai.OpenAIError as error:
+                raise http.Broken("the stream ended early")
+        except (*_FAULTS, msgspec.DecodeError) as error:
             raise self._named(error) from error
-        except (ValueError, TypeError, AttributeError) as error:  # malformed or cut short
-            raise ModelError(
-                f"model openai/{self._name}: the server at {self._where()} sent a reply that is"
-                f" not a whole chat completion ({type(error).__name__}); check the URL, try again",
-                "bad_reply",
-            ) from error
-        except Exception as error:  # the SDK lets httpx's own errors through in a stream
-            if not type(error).__module__.startswith("httpx"):
-                raise
-            raise ModelError(
-                f"model openai/{self._name}: the connection to {self._where()} broke off in the"
-                f" middle ({type(error).__name__}); try again",
-                "network",
-            ) from error
 
-    def _client(self, openai: Any) -> Any:
-        if self._own is not None:
-            return self._own
-        clients = _clients.setdefault(asyncio.get_running_loop(), {})
-        key = os.environ.get(self._key_env)
-        if (self._url, key) not in clients:
-            if key is None and self._url is None and "OPENAI_BASE_URL" not in os.environ:
-                raise ModelError(
-                    f"model openai/{self._name}: {self._key_env} is not set;"
-                    f" export {self._key_env}=... or choose another model in configs/genai.yaml",
-                    "key",
-                )
-            clients[self._url, key] = openai.AsyncOpenAI(
-                base_url=self._url, api_key=key or "none", max_retries=0
-            )
-        return clients[self._url, key]
+    async def complete(self, messages: Sequence[Message], params: Mapping[str, Any]) -> Delta:
+        """Give the whole reply."""
+        content = await self._post("/chat/completions", self._body(messages, params))
+        try:
+            delta = wire.read(content)
+        except (*_FAULTS, msgspec.DecodeError) as error:
+            raise self._named(error) from error
+        if not (delta.finish_reason or delta.text or delta.tools):
+            raise self._named(ValueError("no choice in it"))
+        return delta
+
+    async def embed(
+        self, texts: Sequence[str], params: Mapping[str, Any]
+    ) -> tuple[list[list[float]], Usage]:
+        """Give one vector a text, in order, and the tokens used."""
+        body = wire.encode({"input": list(texts), "model": self._model, **params})
+        try:
+            found = wire.decode_vectors(await self._post("/embeddings", body))
+            vectors = [each.embedding for each in sorted(found.data, key=lambda each: each.index)]
+            if len(vectors) != len(texts):
+                raise ValueError(f"{len(vectors)} vectors for {len(texts)} texts")
+            return vectors, Usage() if found.usage is None else openai_usage(found.usage)
+        except (ValueError, msgspec.DecodeError) as error:
+            raise self._named(error) from error
+
+    async def _post(self, path: str, body: bytes) -> bytes:
+        url, headers = self._address()
+        try:
+            status, said, content = await http.post(url + path, body, headers, *self._limits)
+        except _FAULTS as error:
+            raise self._named(error) from error
+        if status >= 300:
+            raise self._refused(status, said, content)
+        return content
+
+    def _body(self, messages: Sequence[Message], params: Mapping[str, Any]) -> bytes:
+        try:
+            return wire.encode(wire.request(self._model, messages, params))
+        except (ValueError, TypeError) as error:
+            raise ModelError(
+                f"model {self._label}: the request cannot be written as JSON"
+                f" ({type(error).__name__}); remove NaN, lone surrogates and objects from it",
+                "bad_request",
+                sent=False,
+            ) from error
 
     def _named(self, error: Exception) -> ModelError:
-        kind, text = "server", "the server at {url} failed ({error})"
-        for cls in type(error).__mro__:
-            if cls.__name__ in _KINDS:
-                kind, text = _KINDS[cls.__name__]
-                break
-        status = getattr(error, "status_code", None) or type(error).__name__
-        said = text.format(key=self._key_env, url=self._where(), error=status)
-        return ModelError(f"model openai/{self._name}: {said}", kind)
+        """Say a fault of the network or of the reply in one sentence."""
+        name, where = self._label, self._where()
+        if isinstance(error, http.Late):
+            return ModelError(
+                f"model {name}: no whole reply within {self._limits[1]:g} s; raise"
+                f" `models.{name}.total_timeout` or check the server",
+                "timeout",
+            )
+        if isinstance(error, http.NotSent):
+            return ModelError(
+                f"model {name}: no connection to {where} ({error}); check that it runs, the URL"
+                " and the network",
+                "network",
+                sent=False,
+            )
+        if isinstance(error, http.Broken):
+            return ModelError(
+                f"model {name}: the connection to {where} broke off before the reply was whole"
+                f" ({error}); try again",
+                "network",
+            )
+        if isinstance(error, wire.ServerSaid):
+            return ModelError(
+                f"model {name}: the server at {where} reported an error instead of a reply"
+                f" ({error}); try again"
+            )
+        said = str(error) if isinstance(error, http.TooLarge) else type(error).__name__
+        return ModelError(
+            f"model {name}: the server at {where} sent a reply that is not a whole chat completion"
+            f" ({said}); check the URL, try again",
+            "bad_reply",
+        )
+
+    def _refused(self, status: int, headers: Mapping[str, str], body: bytes) -> ModelError:
+        try:
+            code = wire.short(msgspec.json.decode(body))
+        except (ValueError, msgspec.DecodeError):
+            code = ""
+        wait = http.retry_after(headers)
+        return http.wrong_status(self._label, self._where(), status, code, self._key_env, wait)
+
+    def _address(self) -> tuple[str, dict[str, str]]:
+        key = os.environ.get(self._key_env)
+        if self._ready is None or self._ready[0] != key:
+            if key is None and self._url is None and "OPENAI_BASE_URL" not in os.environ:
+                raise ModelError(
+                    f"model {self._label}: {self._key_env} is not set;"
+                    f" export {self._key_env}=... or choose another model in configs/genai.yaml",
+                    "key",
+                    sent=False,
+                )
+            headers = {
+                "Accept": "application/json",
+                "Content-Type": "application/json",
+                "User-Agent": "genai-workbench",
+                "Authorization": f"Bearer {key or 'none'}",
+            }
+            self._ready = (key, self._where().rstrip("/"), headers)
+        return self._ready[1], self._ready[2]
 
     def _where(self) -> str:
-        url = self._url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
-        return str(getattr(self._own, "base_url", url))
-
-
-def read_chunk(chunk: Any) -> Delta:
-    """Read one chunk of an OpenAI-shaped stream."""
-    text, finish = "", ""
-    if chunk.choices:
-        text = chunk.choices[0].delta.content or ""
-        finish = chunk.choices[0].finish_reason or ""
-    usage = getattr(chunk, "usage", None)
-    if usage is None:
-        return Delta(text, finish_reason=finish)
-    details = getattr(usage, "prompt_tokens_details", None)
-    cached = getattr(details, "cached_tokens", None) or 0
-    counts = Usage(usage.prompt_tokens, usage.completion_tokens, cached, "provider")
-    return Delta(text, counts, finish)
-
-
-async def _from_async(client: Any, request: dict[str, Any]) -> AsyncIterator[Delta]:
-    response = await client.chat.completions.create(**request)
-    try:
-        async for chunk in response:
-            yield read_chunk(chunk)
-    finally:
-        await response.close()
-
-
-async def _from_sync(client: Any, request: dict[str, Any]) -> AsyncIterator[Delta]:
-    """Read a sync client's stream in threads, so the loop is never blocked."""
-    response = await asyncio.to_thread(client.chat.completions.create, **request)
-    chunks = iter(response)
-    try:
-        while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
-            yield read_chunk(chunk)
-    finally:
-        response.close()
+        return self._url or os.environ.get("OPENAI_BASE_URL") or _PUBLIC

@@ -14,6 +14,7 @@ from genai import bridge
 from genai.config import Config
 from genai.errors import ModelError
 from genai.guards import Policy, combine
+from genai.ledger import merged
 from genai.models import Model
 from genai.prompts import Prompt
 from genai.rag.cite import Citer, strip_marks, whole_sentences
@@ -74,12 +75,14 @@ class Chain:
     ) -> AsyncGenerator[str | Outcome, None]:
         """Give judged sentences as they come, then the Answer or Refusal, in async code."""
         turn = self._tally.open(question)
-        turn.context = Context(
-            parent_id=turn.id,
-            prompt_id=self.prompt.id,
-            config_hash=self.config.hash,
-            index_revision=self.index.revision,
-            feature=feature,
+        turn.context = merged(
+            Context(
+                parent_id=turn.id,
+                prompt_id=self.prompt.id,
+                config_hash=self.config.hash,
+                index_revision=self.index.revision,
+                feature=feature,
+            )
         )
         try:
             reason = await self._prepare(turn)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from genai.types import (
@@ -48,34 +48,22 @@ class Turn:
     @property
     def usage(self) -> Usage:
         """Tokens of the model's calls; what the embedder read is on its own rows."""
-        total = Usage()
-        for call in self.children:
-            if (
-                call.kind == "model"
-                and call.input_tokens is not None
-                and call.usage_source != "none"
-            ):
-                total += Usage(
-                    call.input_tokens,
-                    call.output_tokens or 0,
-                    call.cached_tokens or 0,
-                    "provider" if call.usage_source == "provider" else "counted",
-                )
-        return total
+        return sum((c.usage for c in self.children if c.kind == "model"), Usage())
 
     @property
     def cost(self) -> Cost:
         """Money of all calls made for this question; unknown if any of them is."""
-        paid = [call for call in self.children if call.cost_status != CostStatus.DECLARED_FREE]
+        costs = [call.cost for call in self.children]
+        paid = [cost for cost in costs if cost.status != CostStatus.DECLARED_FREE]
         if not paid:
             return Cost(Decimal(0), CostStatus.DECLARED_FREE, "every call was declared free")
-        unknown = [call for call in paid if call.cost is None]
+        unknown = [cost for cost in paid if cost.amount is None]
         if unknown:
-            return Cost(None, CostStatus.UNPRICED, unknown[0].cost_reason)
-        amount = sum((call.cost for call in paid if call.cost is not None), Decimal(0))
-        statuses = {call.cost_status for call in paid}
-        status = CostStatus(statuses.pop()) if len(statuses) == 1 else CostStatus.ESTIMATED
-        return Cost(amount, status, paid[0].cost_reason)
+            return Cost(None, CostStatus.UNPRICED, unknown[0].reason)
+        amount = sum((cost.amount for cost in paid if cost.amount is not None), Decimal(0))
+        statuses = {cost.status for cost in paid}
+        status = statuses.pop() if len(statuses) == 1 else CostStatus.ESTIMATED
+        return Cost(amount, status, paid[0].reason)
 
 
 class Tally:
@@ -87,7 +75,7 @@ class Tally:
 
     def __call__(self, call: Call) -> None:
         """Record a model's or an embedder's call."""
-        turn = self._open.get(call.parent_id)
+        turn = self._open.get(call.context.parent_id)
         if turn is not None:
             turn.children.append(call)
         self._record(call)
@@ -109,13 +97,9 @@ class Tally:
                 started_at=started_at,
                 seconds=sum(verdict.seconds for verdict in verdicts),
                 outcome="ok",
-                parent_id=turn.id,
                 model=f"guards/{place}",
-                config_hash=turn.context.config_hash,
-                feature=turn.context.feature,
-                cost=_FREE.amount,
-                cost_status=_FREE.status,
-                cost_reason=_FREE.reason,
+                context=replace(turn.context, parent_id=turn.id),
+                cost=_FREE,
                 tags={"place": place, **{v.guard: v.decision.value for v in verdicts}},
             )
         )
@@ -123,8 +107,9 @@ class Tally:
     def close(self, turn: Turn, model: str, outcome: str, reason: str = "") -> Call:
         """Record the turn itself; its tokens and money are the sum of its calls."""
         self._open.pop(turn.id, None)
-        usage, cost = turn.usage, turn.cost
-        known = usage.source != "none" or all(c.kind != "model" for c in turn.children)
+        usage = turn.usage
+        if usage.source == "none" and all(c.kind != "model" for c in turn.children):
+            usage = Usage(source="counted")  # no model was called, so it is known to be 0
         call = Call(
             id=turn.id,
             kind="chain",
@@ -132,18 +117,10 @@ class Tally:
             seconds=time.perf_counter() - turn.start,
             outcome=outcome,
             model=model,
-            prompt_id=turn.context.prompt_id,
-            config_hash=turn.context.config_hash,
-            index_revision=turn.context.index_revision,
-            feature=turn.context.feature,
+            context=replace(turn.context, parent_id=""),
             ttft=next((c.ttft for c in turn.children if c.kind == "model"), None),
-            input_tokens=usage.input_tokens if known else None,
-            output_tokens=usage.output_tokens if known else None,
-            cached_tokens=usage.cached_tokens if known else None,
-            usage_source=usage.source,
-            cost=cost.amount,
-            cost_status=cost.status,
-            cost_reason=cost.reason,
+            usage=usage,
+            cost=turn.cost,
             reason=reason,
             tags={
                 "confidence": round(turn.confidence, 4),

@@ -181,10 +181,10 @@ def test_every_part_of_an_answer_is_a_row_and_the_whole_equals_the_answer(
     row = ledger.call(answer.call_id)
     assert row is not None
     assert row.seconds == answer.seconds
-    assert row.cost == answer.cost.amount
-    assert row.feature == "test"
-    assert row.index_revision == chain.index.revision
-    assert row.config_hash == chain.config.hash
+    assert row.cost == answer.cost
+    assert row.context.feature == "test"
+    assert row.context.index_revision == chain.index.revision
+    assert row.context.config_hash == chain.config.hash
     kinds = [child.kind for child in ledger.children(answer.call_id)]
     assert {"embedding", "guard"} <= set(kinds)
 

@@ -1,0 +1,187 @@
+"""The database behind the ledger: SQLite in a file, or PostgreSQL by URL, one schema."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genai import extras
+from genai.errors import LedgerUnusable
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+# file systems on which SQLite's shared memory, and so its write-ahead log, does not work
+_NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"}
+
+
+class Database:
+    """Opens transactions; every failure is one sentence that names the file or the server."""
+
+    def __init__(self, path: Path, url: str = "") -> None:
+        self.name = hide(url) or str(path)
+        self._path = path
+        self._url = url
+        self._lock = threading.Lock()
+        self._engine: sa.Engine | None = None
+
+    @contextmanager
+    def begin(self, *, write: bool = True, check: bool = True) -> Iterator["sa.Connection"]:
+        """Open a transaction. Raises `LedgerUnusable`."""
+        import sqlalchemy.exc
+
+        try:
+            engine = self._open(check)
+            with engine.execution_options(genai_write=write).begin() as db:
+                yield db
+        except sqlalchemy.exc.DBAPIError as error:
+            raise LedgerUnusable(f"{self.name}: {_words(str(error.orig))}") from error
+        except OSError as error:
+            raise LedgerUnusable(
+                f"{self.name}: cannot be opened ({error.strerror}); check the folder"
+            ) from error
+
+    def forget(self) -> None:
+        """Drop the connections; a forked child must never use its parent's."""
+        self._lock, self._engine = threading.Lock(), None
+
+    def dispose(self) -> None:
+        """Close the connections that are kept open."""
+        if self._engine is not None:
+            self._engine.dispose()
+
+    def upgrade(self) -> int:
+        """Migrate an older database; give the number of steps. Raises `LedgerUnusable`."""
+        from genai.ledger import tables
+
+        steps = 0
+        with self.begin(check=False) as db:
+            for number in range(_version(db) + 1, tables.VERSION + 1):
+                for statement in tables.MIGRATIONS[number]:
+                    if statement == "{create}":
+                        tables.metadata.create_all(db)
+                    else:
+                        db.exec_driver_sql(statement)
+                steps += 1
+            if steps:
+                update = tables.meta.update().where(tables.meta.c.key == "version")
+                db.execute(update.values(value=str(tables.VERSION)))
+        return steps
+
+    def _open(self, check: bool) -> "sa.Engine":
+        with self._lock:
+            if self._engine is None:
+                engine = _postgres(self._url) if self._url else _sqlite(self._path)
+                self._prepare(engine, check)
+                if not check:
+                    return engine
+                self._engine = engine
+            return self._engine
+
+    def _prepare(self, engine: "sa.Engine", check: bool) -> None:
+        import sqlalchemy as sa
+
+        from genai.ledger import tables
+
+        with engine.begin() as db:
+            if db.dialect.name == "postgresql":  # two processes may come first at once
+                db.execute(sa.text("SELECT pg_advisory_xact_lock(4711)"))
+            if not sa.inspect(db).has_table("meta"):
+                tables.metadata.create_all(db)
+                db.execute(tables.meta.insert().values(key="version", value=str(tables.VERSION)))
+            version = _version(db)
+        if version > tables.VERSION:
+            raise LedgerUnusable(
+                f"{self.name}: was written by a newer genai (version {version}); upgrade genai"
+            )
+        if check and version < tables.VERSION:
+            raise LedgerUnusable(f"{self.name}: is of an older version; `genai upgrade`")
+
+
+def _version(db: "sa.Connection") -> int:
+    from genai.ledger import tables
+
+    return int(db.execute(tables.meta.select().where(tables.meta.c.key == "version")).one().value)
+
+
+def _sqlite(path: Path) -> "sa.Engine":
+    import sqlalchemy as sa
+    from sqlalchemy import event
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = _file_system(path.parent)
+    if kind in _NETWORK:
+        raise LedgerUnusable(
+            f"{path}: lies on a network file system ({kind}), where SQLite loses rows; set"
+            " `ledger.url` to a PostgreSQL server or move the project's .genai folder"
+        )
+    engine = sa.create_engine(
+        f"sqlite:///{path}", poolclass=sa.pool.NullPool, connect_args={"timeout": 5}
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _: object) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA secure_delete=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        write = connection.get_execution_options().get("genai_write", True)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _postgres(url: str) -> "sa.Engine":
+    import sqlalchemy as sa
+
+    extras.load("psycopg", "server")
+    _, _, rest = url.partition("://")
+    return sa.create_engine(
+        f"postgresql+psycopg://{rest}", pool_size=2, pool_pre_ping=True,
+        connect_args={"connect_timeout": 5, "prepare_threshold": None},
+    )  # fmt: skip
+
+
+def hide(url: str) -> str:
+    """Give a URL without its password."""
+    head, at, tail = url.rpartition("@")
+    scheme, slashes, user = head.partition("://")
+    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{tail}" if at else url
+
+
+def _file_system(folder: Path) -> str:
+    """Give the type of the file system a folder lies on; "" where nobody says."""
+    try:
+        mounts = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    best, kind = "", ""
+    where = str(folder.resolve())
+    for line in mounts:
+        _, point, found, *_ = line.split(" ")
+        inside = where == point or where.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, found
+    return kind
+
+
+def _words(problem: str) -> str:
+    problem = " ".join(problem.split())
+    said = {
+        ("locked", "busy"): "is locked by another program; close it and try again; no call was"
+        " lost",
+        ("malformed", "not a database"): "is damaged; it was not changed; move it away, and the"
+        " next call starts a new one",
+        ("readonly", "unable to open"): "cannot be written; check the folder's permissions",
+        ("full", "No space"): "cannot grow, the disk is full; free some space; calls wait in the"
+        " spool",
+        ("connection", "authentication"): "cannot be reached; check that the server runs and the"
+        " name and password in GENAI_LEDGER_URL; calls wait in the spool",
+    }
+    for words, sentence in said.items():
+        if any(word in problem for word in words):
+            return sentence
+    return f"failed ({problem[:200]}); run `genai check`"

@@ -1,0 +1,259 @@
+"""Moves spool files into the tables: one statement a batch, and the file's offset with it.
+
+A line that cannot be stored is
+counted and set aside in `spool/failed.txt`; it blocks no other.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from genai.errors import LedgerUnusable
+from genai.ledger import tables
+from genai.ledger.database import Database
+from genai.ledger.row import context_of, flatten, from_pico
+from genai.ledger.spool import Spool, is_in_use, owner_is_alive, read_from
+from genai.types import Call, Cost, CostStatus
+
+_BATCH = 2000
+_decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
+_encode = msgspec.json.encode
+_KINDS = {"call": tables.calls, "feedback": tables.feedback, "content": tables.content}
+
+
+@dataclass(slots=True)
+class Drained:
+    """What one pass did: rows `written`, lines `failed`, calls found `lost`."""
+
+    written: int = 0
+    failed: int = 0
+    lost: int = 0
+
+
+class Drainer:
+    """Drains one spool folder through transactions that `begin` opens."""
+
+    def __init__(self, spool: Spool, begin: Any) -> None:
+        self._spool = spool
+        self._begin = begin
+
+    def run(self) -> Drained:
+        """Move every complete line; then settle what dead processes left."""
+        done, finished = Drained(), []
+        for path in self._spool.files():
+            while self._batch(path, done):
+                pass
+            if not is_in_use(path):
+                finished.append(path)
+        for path in finished:  # after all files, since a call may be answered in a later one
+            self._finish(path, done)
+        return done
+
+    def _batch(self, path: Path, done: Drained) -> bool:
+        """Store the next lines of a file; say whether there may be more."""
+        with self._begin() as db:
+            row = _claim(db, path.name)
+            lines, end = read_from(path, row.offset, _BATCH)
+            if end == row.offset:
+                return False
+            written, failed = _store(db, lines)
+            if failed:
+                with (path.parent / "failed.txt").open("ab") as file:
+                    file.writelines(failed)
+            update = tables.spool.update().where(tables.spool.c.file == path.name)
+            stored = row.stored + _calls(lines) - _calls(failed)
+            broken = row.failed + len(failed)
+            db.execute(update.values(offset=end, stored=stored, failed=broken))
+            done.written, done.failed = done.written + written, done.failed + len(failed)
+        return len(lines) == _BATCH
+
+    def _finish(self, path: Path, done: Drained) -> None:
+        """Book what a dead process had sent and never heard of, then remove its file."""
+        lines, end = read_from(path, 0, 1 << 62)
+        with self._begin() as db:
+            row = _claim(db, path.name)
+            if row.offset != end:
+                return  # it grew since; the next pass takes it
+            lost = [] if owner_is_alive(path) else _lost(lines)
+            written, _ = _store(db, [_line_of(call) for call in lost]) if lost else (0, [])
+            torn = 0
+            with suppress(FileNotFoundError):
+                torn = int(path.stat().st_size > end)  # a line cut by the kill
+            done.lost, done.failed = done.lost + written, done.failed + torn
+            total = _claim(db, "*")
+            update = tables.spool.update().where(tables.spool.c.file == "*")
+            stored, failed = row.stored + written, row.failed + torn
+            db.execute(update.values(stored=total.stored + stored, failed=total.failed + failed))
+            db.execute(tables.spool.delete().where(tables.spool.c.file == path.name))
+        path.unlink(missing_ok=True)
+
+
+def _claim(db: sa.Connection, file: str) -> Any:
+    """Lock and give a file's row, made on first sight."""
+    values = {"file": file, "offset": 0}
+    db.execute(insert_for(db, tables.spool).values(values).on_conflict_do_nothing())
+    query = tables.spool.select().where(tables.spool.c.file == file).with_for_update()
+    return db.execute(query).one()
+
+
+def insert_for(db: sa.Connection, table: sa.Table) -> Any:
+    """Give the dialect's INSERT, which knows `on_conflict_do_nothing`."""
+    if db.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def _store(db: sa.Connection, lines: list[bytes]) -> tuple[int, list[bytes]]:
+    """Store lines; give how many rows are new, and the lines that could not be stored."""
+    written = _try(db, lines)
+    if written is not None:
+        return written, []
+    total, failed = 0, []
+    for line in lines:  # one of them is broken: find it
+        written = _try(db, [line])
+        if written is None:  # PostgreSQL takes no NUL
+            written = _try(db, [line.replace(b"\\u0000", b"\\ufffd")])
+        if written is None and line.strip():
+            failed.append(line)
+        total += written or 0
+    return total, failed
+
+
+def _try(db: sa.Connection, lines: list[bytes]) -> int | None:
+    """Store lines in one savepoint; None where one of them is broken."""
+    payload = b"[" + b",".join(line.rstrip(b"\n") or b"{}" for line in lines) + b"]"
+    try:
+        rows = _decode(payload)
+        written = 0
+        with db.begin_nested():
+            for kind in {row["t"] for row in rows} - {"sent"}:
+                own = [row for row in rows if row["t"] == kind]
+                written += _insert(db, _KINDS[kind], own)
+        return written
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return None
+    except (sa.exc.IntegrityError, sa.exc.DataError, sa.exc.InterfaceError):
+        return None
+    except sa.exc.ProgrammingError as error:
+        if db.dialect.name == "sqlite" and "type" in str(error.orig):
+            return None
+        raise
+
+
+def _insert(db: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> int:
+    """Insert rows that are not there yet; give how many were new."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        del row["t"]
+        if table is tables.calls:
+            row["day"] = int(row["started_at"] // 86_400)
+        groups.setdefault(tuple(row), []).append(row)
+    if db.dialect.name == "postgresql":
+        text = _encode(rows).decode()
+        return max(db.exec_driver_sql(_postgres_insert(table), (text,)).rowcount, 0)
+    written = 0
+    for names, own in groups.items():
+        # many rows a statement: a busy thread gets the interpreter lock back once, not per row
+        most = 32_000 // len(names)
+        for start in range(0, len(own), most):
+            batch = own[start : start + most]
+            for row in batch:
+                for name in ("tags", "fees"):
+                    if name in row:
+                        row[name] = _encode(row[name]).decode()
+            values = tuple(chain.from_iterable(row.values() for row in batch))
+            statement = _sqlite_insert(table, names, len(batch))
+            written += max(db.exec_driver_sql(statement, values).rowcount, 0)
+    return written
+
+
+@lru_cache(maxsize=32)
+def _sqlite_insert(table: sa.Table, names: tuple[str, ...], rows: int) -> str:
+    if unknown := set(names) - {column.name for column in table.c}:
+        raise KeyError(min(unknown))
+    columns = ", ".join(f'"{name}"' for name in names)
+    one = f"({', '.join('?' * len(names))})"
+    values = ", ".join([one] * rows)
+    return f'INSERT INTO "{table.name}" ({columns}) VALUES {values} ON CONFLICT DO NOTHING'
+
+
+@lru_cache(maxsize=8)
+def _postgres_insert(table: sa.Table) -> str:
+    """Build INSERT ... SELECT over JSON, which the server reads in its own process."""
+    dialect: Any = postgresql.dialect
+    names = ", ".join(f'"{column.name}"' for column in table.c)
+    kinds = {column.name: str(column.type.compile(dialect())) for column in table.c}
+    defaults = {
+        c.name: c.server_default.arg if isinstance(c.server_default, sa.DefaultClause) else None
+        for c in table.c
+    }
+    values = ", ".join(
+        f"r.\"{name}\"" if default is None
+        else f"coalesce(r.\"{name}\", CAST('{default}' AS {kinds[name]}))"
+        for name, default in defaults.items()
+    )  # fmt: skip
+    types = ", ".join(f'"{name}" {kind}' for name, kind in kinds.items())
+    source = f"jsonb_to_recordset(CAST(%s AS jsonb)) AS r({types})"
+    return (
+        f'INSERT INTO "{table.name}" ({names}) SELECT {values} FROM {source} ON CONFLICT DO NOTHING'
+    )
+
+
+def _lost(lines: list[bytes]) -> list[Call]:
+    """Make the rows of requests that were sent and never heard of again."""
+    sent: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        with suppress(msgspec.DecodeError):
+            row = msgspec.json.decode(line)
+            if not isinstance(row, dict):
+                continue
+            if row.get("t") == "sent":
+                sent[row["id"]] = row
+            elif row.get("t") == "call":
+                sent.pop(str(row.get("id")), None)
+    return [_lost_call(row) for row in sent.values()]
+
+
+def _lost_call(row: dict[str, Any]) -> Call:
+    reserved = from_pico(row.get("reserved"))
+    status = CostStatus.UNPRICED if reserved is None else CostStatus.ESTIMATED
+    return Call(
+        id=row["id"],
+        kind=row.get("kind", "model"),
+        started_at=row["started_at"],
+        seconds=0.0,
+        outcome="lost",
+        model=row.get("model", ""),
+        provider=row.get("provider", ""),
+        context=context_of(row),
+        cost=Cost(reserved, status, "the process died before the reply"),
+        reason="lost",
+    )
+
+
+def _line_of(call: Call) -> bytes:
+    return msgspec.json.encode({"t": "call", **flatten(call, call.context.user)}) + b"\n"
+
+
+def counts(database: Database, spool: Spool) -> tuple[int, int, int]:
+    """Give the rows stored, failed and still in spool files."""
+    rows = {}
+    with suppress(LedgerUnusable), database.begin(write=False) as db:
+        rows = {row.file: row for row in db.execute(tables.spool.select())}
+    pending = 0
+    for path in spool.files():
+        lines, _ = read_from(path, rows[path.name].offset if path.name in rows else 0, 1 << 62)
+        pending += _calls(lines)
+    failed = sum(row.failed for row in rows.values())
+    return sum(row.stored for row in rows.values()), failed, pending
+
+
+def _calls(lines: list[bytes]) -> int:
+    return sum(b'"t":"call"' in line for line in lines)

@@ -1,0 +1,189 @@
+"""Tokens as six sources report them, as one `Usage` whose ten buckets are disjoint.
+
+Providers disagree on what a total includes; each function says what its source does. A count that
+does not add up sets `flag` and never raises: the reply is the user's, the doubt is the ledger's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from genai.types import Usage
+
+_FEES = {"web_search_requests": "web_search"}
+_EMPTY: dict[str, Any] = {}
+_INWARD = ("read", "write_5m", "write_1h", "audio_in", "image_in")
+_OUTWARD = ("reasoning", "audio_out", "image_out")
+
+
+def openai_usage(raw: Any) -> Usage:
+    """Read OpenAI's chat or Responses usage; both totals include their details.
+
+    LiteLLM's `Usage` has the same shape, with Anthropic's counts added up already.
+    """
+    quick = _plain(raw)
+    if quick is not None:
+        return quick
+    raw = _mapping(raw)
+    chat = "prompt_tokens" in raw or "completion_tokens" in raw
+    names = ("prompt_tokens", "completion_tokens") if chat else ("input_tokens", "output_tokens")
+    into = _mapping(raw.get("prompt_tokens_details" if chat else "input_tokens_details"))
+    out = _mapping(raw.get("completion_tokens_details" if chat else "output_tokens_details"))
+    split = _mapping(into.get("cache_creation_token_details"))
+    written = into.get("cache_write_tokens", into.get("cache_creation_tokens"))
+    write_5m, write_1h, doubt = _split(
+        written, split.get("ephemeral_5m_input_tokens"), split.get("ephemeral_1h_input_tokens")
+    )
+    return checked(
+        input_total=raw.get(names[0]),
+        output_total=raw.get(names[1]),
+        total=raw.get("total_tokens"),
+        read=into.get("cached_tokens"),
+        write_5m=write_5m,
+        write_1h=write_1h,
+        audio_in=into.get("audio_tokens"),
+        image_in=into.get("image_tokens"),
+        reasoning=out.get("reasoning_tokens"),
+        audio_out=out.get("audio_tokens"),
+        image_out=out.get("image_tokens"),
+        flag=doubt,
+    )
+
+
+def _plain(raw: Any) -> Usage | None:
+    """Read the usual chat usage, sound and with no part but cached and reasoning, at once."""
+    if type(raw) is not dict:
+        return None
+    inward, outward = raw.get("prompt_tokens"), raw.get("completion_tokens")
+    into = raw.get("prompt_tokens_details") or _EMPTY
+    out = raw.get("completion_tokens_details") or _EMPTY
+    if type(inward) is not int or type(outward) is not int or type(into) is not dict:
+        return None
+    if type(out) is not dict or raw.get("total_tokens") != inward + outward:
+        return None
+    cached, thought = into.get("cached_tokens") or 0, out.get("reasoning_tokens") or 0
+    for key, part in (*into.items(), *out.items()):
+        if part and key not in ("cached_tokens", "reasoning_tokens"):
+            return None  # parts may overlap, so they are checked
+    if type(cached) is int and type(thought) is int:
+        if 0 <= cached <= inward < 2**53 and 0 <= thought <= outward < 2**53:
+            return Usage(inward, outward, cached, "provider", 0, 0, 0, 0, thought)
+    return None
+
+
+def anthropic_usage(raw: Any) -> Usage:
+    """Read Anthropic's usage; `input_tokens` excludes what the cache read and wrote."""
+    raw = _mapping(raw)
+    turns = raw.get("iterations")
+    if isinstance(turns, list) and turns:
+        total = Usage(source="provider")
+        for turn in turns:
+            total += anthropic_usage({**_mapping(turn), "iterations": None})
+        return total
+    read, wrote = raw.get("cache_read_input_tokens"), raw.get("cache_creation_input_tokens")
+    split = _mapping(raw.get("cache_creation"))
+    write_5m, write_1h, doubt = _split(
+        wrote, split.get("ephemeral_5m_input_tokens"), split.get("ephemeral_1h_input_tokens")
+    )
+    fees = _mapping(raw.get("server_tool_use"))
+    found = checked(
+        input_total=_int(raw.get("input_tokens")) + _int(read) + _int(wrote),
+        output_total=raw.get("output_tokens"),
+        read=read,
+        write_5m=write_5m,
+        write_1h=write_1h,
+        flag=doubt,
+    )
+    billed = tuple((_FEES[k], _int(v)) for k, v in fees.items() if k in _FEES and _int(v))
+    return replace(found, fees=billed)
+
+
+def gemini_usage(raw: Any) -> Usage:
+    """Read Gemini's usage; whether candidates include thoughts shows in the total."""
+    raw = _mapping(raw)
+    prompt, tool = _int(raw.get("promptTokenCount")), _int(raw.get("toolUsePromptTokenCount"))
+    said, thoughts = _int(raw.get("candidatesTokenCount")), _int(raw.get("thoughtsTokenCount"))
+    total = _int(raw.get("totalTokenCount"))
+    includes = thoughts == 0 or prompt + said + tool == total
+    return checked(
+        input_total=prompt + tool,
+        output_total=said if includes else said + thoughts,
+        total=raw.get("totalTokenCount"),
+        read=raw.get("cachedContentTokenCount"),
+        reasoning=thoughts,
+    )
+
+
+def langchain_usage(raw: Any) -> Usage:
+    """Read LangChain's `usage_metadata`; totals include details that need not sum to them."""
+    raw = _mapping(raw)
+    into = _mapping(raw.get("input_token_details"))
+    out = _mapping(raw.get("output_token_details"))
+    return checked(
+        input_total=raw.get("input_tokens"),
+        output_total=raw.get("output_tokens"),
+        total=raw.get("total_tokens"),
+        read=into.get("cache_read"),
+        write_5m=into.get("cache_creation"),
+        audio_in=into.get("audio"),
+        reasoning=out.get("reasoning"),
+        audio_out=out.get("audio"),
+    )
+
+
+def checked(
+    *, input_total: Any, output_total: Any, total: Any = None, flag: str = "", **parts: Any
+) -> Usage:
+    """Make a Usage of what a source said; parts that do not fit are cut, and flagged."""
+    if input_total is None and output_total is None:
+        return Usage(flag=flag or "no_count")
+    given = {name: value for name, value in parts.items() if value}
+    inward, outward = _int(input_total), _int(output_total)
+    counts = {name: _int(value) for name, value in given.items()} if given else given
+    strange = (inward != (input_total or 0)) or (outward != (output_total or 0))
+    if strange or counts != given:
+        flag = flag or "not_a_count"
+    if total is not None and inward + outward != total:
+        flag = flag or "total_differs"
+    if counts:
+        flag = _cut(counts, _INWARD, inward) or flag
+        flag = _cut(counts, _OUTWARD, outward) or flag
+    get = counts.get
+    return Usage(
+        inward, outward, get("read", 0), "provider", get("write_5m", 0), get("write_1h", 0),
+        get("audio_in", 0), get("image_in", 0), get("reasoning", 0), get("audio_out", 0),
+        get("image_out", 0), flag=flag,
+    )  # fmt: skip
+
+
+def _cut(counts: dict[str, int], names: tuple[str, ...], most: int) -> str:
+    """Cut parts to a total; say so where that was needed."""
+    left, flag = most, ""
+    for name in names:
+        if name in counts:
+            if counts[name] > left:
+                counts[name], flag = left, "parts_exceed_total"
+            left -= counts[name]
+    return flag
+
+
+def _split(written: Any, five: Any, hour: Any) -> tuple[int, int, str]:
+    """Split cache writes by lifetime; what the split leaves out is priced at the 5-minute rate."""
+    total = _int(written)
+    if five is None and hour is None:
+        return total, 0, ""
+    short, long = _int(five), min(_int(hour), total)
+    return total - long, long, "" if short + long == total else "cache_split_differs"
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if type(value) is dict:
+        return value
+    if isinstance(value, Mapping):
+        return value
+    return getattr(value, "__dict__", None) or {}
+
+
+def _int(value: Any) -> int:
+    """Give a count; what is none is 0 here, and flagged by `checked`."""
+    return value if type(value) is int and 0 <= value < 2**53 else 0

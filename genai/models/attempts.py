@@ -1,0 +1,198 @@
+"""One call and its attempts: which model next, how long to wait, and one true row for each.
+
+A retry or a fallback happens only before the first piece of a reply; after it, what was received
+is recorded and the error is the caller's.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from genai.errors import BudgetExceeded, ModelError
+from genai.ledger import merged
+from genai.models.base import Pricer, Provider, Recorder, unpriced
+from genai.models.breaker import Breaker
+from genai.models.limits import Gate
+from genai.models.meter import Attempt
+from genai.types import Context, Message
+
+# worth another try at the same model; the rest would fail again
+_AGAIN = {"rate_limited", "server", "network", "timeout", "conflict"}
+# of no use at another model either
+_HOPELESS = {"bad_request", "unprocessable"}
+_BASE, _CAP, _PATIENCE = 0.5, 8.0, 60.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds: to connect, to the first token, between two tokens, and for the whole reply."""
+
+    connect: float = 10.0
+    first: float = 60.0
+    between: float = 60.0
+    total: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What every attempt passes on its way; each may be absent.
+
+    `sent` notes that a request leaves, `record` takes the row; `worst` prices the dearest reply a
+    request may get, which `budgets` reserve; `limits` is the folder where processes share limits.
+    """
+
+    price: Pricer = unpriced
+    record: Recorder | None = None
+    sent: Any = None
+    worst: Any = None
+    budgets: Any = None
+    telemetry: Any = None
+    replay: Any = None
+    limits: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One model at one provider."""
+
+    name: str
+    provider: Provider
+    params: Mapping[str, Any] = field(default_factory=dict)
+    timeouts: Timeouts = Timeouts()
+    retries: int = 2
+    gate: Gate | None = None
+    breaker: Breaker = field(default_factory=Breaker)
+
+    @property
+    def kind(self) -> str:
+        """What the ledger calls the provider."""
+        return getattr(self.provider, "name", "") or self.name.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The models that may answer a call: one, or several by weight, then fallbacks in order."""
+
+    targets: Sequence[tuple[float, Target]]
+    fallbacks: Sequence[Target] = ()
+    hooks: Hooks = Hooks()
+    hedge_after: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """What a person reads as the model's name; "" for its plain name."""
+        return getattr(self.targets[0][1].provider, "label", "")
+
+    def plan(
+        self,
+        messages: Sequence[Message],
+        params: Mapping[str, Any],
+        context: Context | None,
+        *,
+        stream: bool,
+    ) -> "Plan":
+        """Begin a call."""
+        return Plan(self, messages, params, merged(context), stream)
+
+    def order(self) -> list[Target]:
+        """Draw one target by weight; the other ones and the fallbacks come after it."""
+        if len(self.targets) == 1:
+            return [self.targets[0][1], *self.fallbacks]
+        weights = [weight for weight, _ in self.targets]
+        first = random.choices(range(len(weights)), weights)[0]
+        rest = [target for n, (_, target) in enumerate(self.targets) if n != first]
+        return [self.targets[first][1], *rest, *self.fallbacks]
+
+
+class Plan:
+    """What remains to be tried for one call."""
+
+    def __init__(
+        self,
+        route: Route,
+        messages: Sequence[Message],
+        params: Mapping[str, Any],
+        context: Context,
+        stream: bool,
+    ) -> None:
+        self.hooks = route.hooks
+        self.messages = messages
+        self.given = params
+        self.context = context
+        self.stream = stream
+        self.hedge_after = route.hedge_after
+        self.attempts = 0
+        self.first_id = ""
+        self._left = route.order()
+        self._tries = 0
+        self._first_here = ""
+
+    @property
+    def target(self) -> Target:
+        """The model tried now."""
+        return self._left[0]
+
+    async def begin(self) -> Attempt:
+        """Start the next attempt: past the breaker, the budget and the gate."""
+        self._skip_broken()
+        attempt = Attempt(self, self.target)
+        self.attempts += 1
+        self._tries += 1
+        attempt.number = self.attempts
+        attempt.retry_of = self._first_here
+        if self.first_id and self._first_here == "":
+            attempt.fallback_of = self.first_id
+        self.first_id = self.first_id or attempt.id
+        self._first_here = self._first_here or attempt.id
+        await attempt.begin()
+        return attempt
+
+    def _skip_broken(self) -> None:
+        while not self.target.breaker.lets_through():
+            if len(self._left) == 1:
+                wait = self.target.breaker.seconds_left()
+                raise ModelError(
+                    f"model {self.target.name}: failed {self.target.breaker.failures} times in a"
+                    f" row and is left alone for {wait:.0f} s; check the provider, or add a"
+                    " fallback",
+                    "network",
+                )
+            self._next_target()
+
+    def _next_target(self) -> None:
+        self._left.pop(0)
+        self._tries, self._first_here = 0, ""
+
+    async def failed(self, attempt: Attempt, error: Exception) -> None:
+        """Record a failed attempt; return when another may begin, else raise the error."""
+        attempt.close("error", error=error)
+        kind = getattr(error, "kind", "")
+        if isinstance(error, BudgetExceeded) or not isinstance(error, ModelError):
+            raise error
+        if attempt.touched or kind in _HOPELESS:
+            raise self._counted(error)
+        if kind in _AGAIN and self._tries <= self.target.retries:
+            wait = self._wait(attempt.retry_after)
+            if wait is not None:
+                await asyncio.sleep(wait)
+                return
+        if len(self._left) == 1:
+            raise self._counted(error)
+        self._next_target()
+
+    def _wait(self, asked: float | None) -> float | None:
+        """Give the seconds to wait: full jitter, or what the server asks; None if too long."""
+        jitter = random.uniform(0, min(_CAP, _BASE * 2 ** (self._tries - 1)))
+        if asked is None:
+            return jitter
+        return asked + jitter / 10 if asked <= _PATIENCE else None
+
+    def _counted(self, error: ModelError) -> ModelError:
+        if self.attempts == 1:
+            return error
+        found = ModelError(f"{error}; {self.attempts} attempts were made", error.kind)
+        found.__cause__ = error
+        return found

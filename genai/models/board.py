@@ -1,0 +1,202 @@
+"""What processes share of one account's limit: the law's state, and who has how much in flight.
+
+A small mapped file: entering and leaving are plain stores, so the usual request makes no system
+call. Only a change of the limit takes the file's lock. A process that dies leaves its count
+behind; whoever finds no slot looks for such counts and clears them.
+"""
+
+import mmap
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: shared by threads only
+    fcntl = None  # type: ignore[assignment]
+_MIN, _START, _MAX = 10, 20, 100
+_COOLDOWN = 15.0  # seconds after a cut in which nothing counts
+_FIELDS, _PROCESSES, _STALE = 8, 128, 1200.0
+_SIZE = 8 * (_FIELDS + 3 * _PROCESSES)
+
+
+@dataclass(slots=True)
+class Law:
+    """The law: after a clean round the limit grows, after a 429 it is cut.
+
+    A clean round is `max(limit, 4)` successes in a row with none retried, and with at least 80 %
+    of the limit in use at its peak. Before the first cut the limit doubles, after it it grows by
+    5 %. Limits above 10 are multiples of 5.
+    """
+
+    limit: int = _START
+    cut_before: int = 0
+    successes: int = 0
+    peak: int = 0
+    most: int = _MAX
+    cooldown_until: float = 0.0
+
+    def succeeded(self, now: float, in_flight: int, retried: bool) -> None:
+        """Note a success with so many requests in flight."""
+        if now < self.cooldown_until:
+            return
+        self.peak = max(self.peak, in_flight)
+        if retried:
+            self._restart()
+            return
+        self.successes += 1
+        if self.successes < max(self.limit, 4):
+            return
+        if self.peak >= 0.8 * self.limit:
+            grown = self.limit + max(1, round(self.limit * 0.05)) if self.cut_before else 0
+            self.limit = min(_step(grown, up=True) if grown else self.limit * 2, self.most)
+        self._restart()
+
+    def throttled(self, now: float, retry_after: float | None) -> None:
+        """Note a 429; one cut an episode."""
+        if now < self.cooldown_until:
+            return
+        least = min(_MIN, self.most)
+        self.limit = max(_step(int(self.limit * 0.8), up=False), least)
+        self.cut_before = 1
+        self.cooldown_until = now + max(_COOLDOWN, retry_after or 0.0)
+        self._restart()
+
+    def disturbed(self) -> None:
+        """Note a server error or a time-out: no cut, but the round is not clean."""
+        self._restart()
+
+    def _restart(self) -> None:
+        self.successes = self.peak = 0
+
+
+def _step(limit: int, *, up: bool) -> int:
+    if limit <= 10:
+        return limit
+    return -(-limit // 5) * 5 if up else limit // 5 * 5
+
+
+class Board:
+    """The shared state of one account; `path` None keeps it in this process.
+
+    Doubles in a row: the law's fields, then for each process its id, what it has in flight, and
+    when it last entered.
+    """
+
+    def __init__(self, path: Path | None, law: Law) -> None:
+        self._file = -1
+        self._start = law
+        if path is None or fcntl is None:
+            self._cells = memoryview(bytearray(_SIZE)).cast("d")
+            self._write(law)
+            self._mine = _FIELDS
+            self._cells[self._mine] = os.getpid()
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        with self._locked():
+            if os.fstat(self._file).st_size != _SIZE:
+                os.ftruncate(self._file, _SIZE)
+            self._cells = memoryview(mmap.mmap(self._file, _SIZE)).cast("d")
+            if self._cells[0] < 1:
+                self._write(law)
+            self._mine = self._register()
+
+    @property
+    def limit(self) -> int:
+        """How many requests may be in flight now, on this machine."""
+        return int(self._cells[0])
+
+    def enter(self, limit: int) -> bool:
+        """Count one more request of this process if the limit allows it."""
+        cells, own = self._cells, self._mine + 1
+        if self._total() >= limit and (not self._clear_dead() or self._total() >= limit):
+            return False
+        cells[own] += 1
+        if self._total() > limit:  # another process was as quick; both step back
+            cells[own] -= 1
+            return False
+        cells[own + 1] = time.time()
+        return True
+
+    def leave(self) -> int:
+        """Count one request less; give how many were in flight with it, on this machine."""
+        total = self._total()
+        self._cells[self._mine + 1] -= 1
+        return total
+
+    def counted(self, now: float, in_flight: int) -> bool:
+        """Note a success in the middle of a round; False where the round ends with it."""
+        cells = self._cells
+        if now < cells[5]:
+            return True
+        if cells[2] + 1 >= max(cells[0], 4):
+            return False
+        cells[2] += 1
+        cells[3] = max(cells[3], in_flight)
+        return True
+
+    @contextmanager
+    def law(self) -> Iterator[Law]:
+        """Change the law's state, alone on this machine."""
+        with self._locked():
+            cells = self._cells
+            limit, cut_before, successes, peak, most = (int(cells[n]) for n in range(5))
+            law = Law(limit, cut_before, successes, peak, most, cells[5])
+            yield law
+            self._write(law)
+
+    def _write(self, law: Law) -> None:
+        for n, value in enumerate(astuple(law)):
+            self._cells[n] = value
+
+    def _total(self) -> int:
+        if self._cells[6] <= 1:
+            return int(self._cells[_FIELDS + 1])
+        return int(sum(self._cells[_FIELDS + 1 : _FIELDS + 1 + 3 * self._used() : 3]))
+
+    def _used(self) -> int:
+        return int(self._cells[6]) or 1
+
+    def _register(self) -> int:
+        for n in range(_PROCESSES):
+            at = _FIELDS + 3 * n
+            if not self._cells[at] or not _is_alive(int(self._cells[at])):
+                self._cells[at], self._cells[at + 1], self._cells[at + 2] = os.getpid(), 0, 0
+                self._cells[6] = max(self._cells[6], n + 1)
+                return at
+        return _FIELDS + 3 * (os.getpid() % _PROCESSES)  # more processes than cells: they share
+
+    def _clear_dead(self) -> bool:
+        """Clear the counts of processes that died or have been silent for very long."""
+        found = False
+        for at in range(_FIELDS, _FIELDS + 3 * self._used(), 3):
+            pid, count, entered = (self._cells[at + n] for n in range(3))
+            if count and (not _is_alive(int(pid)) or entered < time.time() - _STALE):
+                self._cells[at + 1] = 0
+                found = True
+        return found
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if self._file < 0:
+            yield
+            return
+        fcntl.lockf(self._file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

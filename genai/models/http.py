@@ -1,0 +1,187 @@
+"""The network: one aiohttp session an event loop, streams that close their socket, four time-outs.
+
+httpx walks its whole pool for every request and collapses at 64 in flight; aiohttp does not.
+"""
+
+import asyncio
+import os
+import weakref
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from genai import extras
+from genai.errors import ModelError
+
+_MOST = 32 * 2**20  # bytes of one reply, or of one event of a stream
+_keepers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
+
+
+class TooLarge(ValueError):
+    """A reply beyond what this process will hold."""
+
+
+async def post(
+    url: str, body: bytes, headers: Mapping[str, str], connect: float, total: float
+) -> tuple[int, Mapping[str, str], bytes]:
+    """Send a request and read the whole reply: status, headers, body.
+
+    Raises:
+        NotSent: no connection, so nothing was sent.
+        Late: the reply was not whole in `total` seconds.
+        Broken: the connection ended while the reply was awaited or read.
+        TooLarge: the reply is too large to hold.
+    """
+    aiohttp: Any = extras.load("aiohttp", "gateway")
+    session = await _session(aiohttp)
+    try:
+        async with session.post(
+            url, data=body, headers=headers, timeout=_limit(connect, total), allow_redirects=False
+        ) as response:
+            return response.status, response.headers, await _body(response.content)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise _named(aiohttp, error) from error
+
+
+async def events(
+    url: str, body: bytes, headers: Mapping[str, str], connect: float, total: float
+) -> AsyncGenerator[bytes | tuple[int, Mapping[str, str], bytes], None]:
+    """Send a request and give the data of each server-sent event; closing it closes the socket.
+
+    Where the status is not 2xx, the one item is the status, headers and body. Raises as `post`.
+    """
+    aiohttp: Any = extras.load("aiohttp", "gateway")
+    session = await _session(aiohttp)
+    try:
+        async with session.post(
+            url, data=body, headers=headers, timeout=_limit(connect, total), allow_redirects=False
+        ) as response:
+            if response.status >= 300:
+                yield response.status, response.headers, await _body(response.content)
+                return
+            async for data in _events(response.content):
+                yield data
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise _named(aiohttp, error) from error
+
+
+async def _body(content: Any) -> bytes:
+    pieces, size = [], 0
+    async for piece in content.iter_any():
+        size += len(piece)
+        if size > _MOST:
+            raise TooLarge(f"more than {_MOST >> 20} MB")
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def _events(content: Any) -> AsyncIterator[bytes]:
+    rest = b""
+    async for piece in content.iter_any():
+        lines = (rest + piece).split(b"\n")
+        rest = lines.pop()
+        if len(rest) > _MOST:
+            raise TooLarge(f"an event of more than {_MOST >> 20} MB")
+        for line in lines:
+            if line.startswith(b"data:"):
+                yield line[5:].strip()
+    if rest.startswith(b"data:"):
+        yield rest[5:].strip()
+
+
+@lru_cache(maxsize=64)
+def _limit(connect: float, total: float) -> Any:
+    aiohttp: Any = extras.load("aiohttp", "gateway")
+    return aiohttp.ClientTimeout(total=total, sock_connect=connect)
+
+
+def _named(aiohttp: Any, error: Exception) -> Exception:
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return NotSent(type(error).__name__)
+    if isinstance(error, aiohttp.InvalidURL):
+        return NotSent("the URL is not valid")
+    return (Late if isinstance(error, TimeoutError) else Broken)(type(error).__name__)
+
+
+class NotSent(Exception):
+    """Nothing left this machine."""
+
+
+class Late(Exception):
+    """The whole reply took longer than allowed."""
+
+
+class Broken(Exception):
+    """The connection ended in the middle."""
+
+
+async def _session(aiohttp: Any) -> Any:
+    loop = asyncio.get_running_loop()
+    found = _keepers.get(loop)
+    if found is None:
+        keeper = _keep(aiohttp)
+        found = _keepers[loop] = (keeper, await anext(keeper))
+    return found[1]
+
+
+async def _keep(aiohttp: Any) -> AsyncGenerator[Any, None]:
+    """Hold a session as long as its loop: a loop that ends closes its generators, and so this."""
+    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30)
+    session = aiohttp.ClientSession(
+        connector=connector,
+        # proxies from the environment; asked for only then, since it costs a thread each time
+        trust_env=any(name.lower().endswith("_proxy") for name in os.environ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=True,
+    )
+    try:
+        yield session
+    finally:
+        _keepers.pop(asyncio.get_running_loop(), None)
+        await session.close()
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Give the seconds a server asks to wait: `retry-after-ms`, `retry-after`, or a date."""
+    import email.utils
+    import time
+
+    text = headers.get("retry-after-ms", "")
+    scale = 1000.0
+    if not text:
+        text, scale = headers.get("retry-after", ""), 1.0
+    try:
+        seconds = float(text) / scale
+    except ValueError:
+        date = email.utils.parsedate_tz(text)
+        if date is None:
+            return None
+        seconds = email.utils.mktime_tz(date) - time.time()
+    return seconds if 0 <= seconds < float("inf") else None
+
+
+def wrong_status(
+    name: str, where: str, status: int, code: str, key: str, wait: float | None
+) -> ModelError:
+    """Say what a status means, in the kinds of `ModelError`."""
+    kind, text = _STATUS.get(status, _STATUS[500 if status >= 500 else 400])
+    said = f" ({code})" if code else ""
+    return ModelError(
+        f"model {name}: the server at {where} {text.format(key=key)} [HTTP {status}{said}]",
+        kind,
+        retry_after=wait,
+        status=status,
+    )
+
+
+# the SDK's error classes by status; `openai._exceptions` draws the same lines
+_STATUS = {
+    400: ("bad_request", "refused the request; check the parameters and the model's limits"),
+    401: ("key", "refused the key in {key}; set a valid one"),
+    403: ("permission", "does not let the key in {key} use this model; use another"),
+    404: ("unknown_model", "has no such model; check its name and the URL"),
+    409: ("conflict", "is busy with a request that conflicts; try again"),
+    422: ("unprocessable", "cannot process the request; check the parameters"),
+    500: ("server", "failed; try again, or add a fallback model"),
+    429: ("rate_limited", "limits the rate; wait, or add a fallback model"),
+}

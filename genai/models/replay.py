@@ -1,0 +1,132 @@
+"""Replay: replies kept by everything that shaped them, so that tests need no network.
+
+SQLite with JSON, no pickle; many processes may read and write one file. The key covers provider,
+model, URL, every message, every parameter, tools and schema, and which repeat it is.
+"""
+
+import hashlib
+import json
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from genai.errors import InputError, Unmeasured
+from genai.models.base import Delta, ToolPiece
+from genai.types import Call, Message, Usage
+
+if TYPE_CHECKING:
+    from genai.models.attempts import Plan, Target
+Mode = Literal["off", "record", "replay", "refresh"]
+_TABLE = "CREATE TABLE IF NOT EXISTS reply (key TEXT PRIMARY KEY, at REAL, body TEXT NOT NULL)"
+
+
+class Replay:
+    """A store of replies.
+
+    `record` asks and keeps, and gives what it has; `refresh` asks always and keeps; `replay`
+    never asks: a reply it does not have raises `Unmeasured`. Repeats of one request in a run get
+    their own replies, in order; `begin()` starts a run.
+    """
+
+    def __init__(self, path: Path, mode: Mode) -> None:
+        self.path = path
+        self.mode = mode
+        self._lock = threading.Lock()
+        self._repeats: Counter[str] = Counter()
+
+    def begin(self) -> None:
+        """Count repeats from the start again."""
+        with self._lock:
+            self._repeats.clear()
+
+    def find(
+        self, plan: "Plan", target: "Target", params: Mapping[str, Any]
+    ) -> tuple[str, list[Delta] | None]:
+        """Give the key of a request and the reply kept for it. Raises `Unmeasured`."""
+        url = getattr(target.provider, "host", "")
+        base = key_of(target.kind, target.name, url, plan.messages, params)
+        with self._lock:
+            repeat = self._repeats[base]
+            if plan.attempts <= 1:
+                self._repeats[base] += 1
+        key = f"{base}-{repeat}"
+        if self.mode == "refresh":
+            return key, None
+        kept = self._read(key)
+        if kept is None and self.mode == "replay":
+            raise Unmeasured(
+                f"model {target.name}: no recorded reply in {self.path.name} for this request;"
+                " run once with GENAI_REPLAY_MODE=record and a key"
+            )
+        return key, kept
+
+    def keep(
+        self, key: str, text: str, tools: Sequence[ToolPiece], usage: Usage | None, call: Call
+    ) -> None:
+        """Keep a reply."""
+        body = {
+            "text": text,
+            "tools": [asdict(piece) for piece in tools],
+            "usage": None if usage is None else asdict(usage),
+            "finish_reason": call.finish_reason,
+            "model": call.response_model,
+            "request_id": call.request_id,
+            "tier": call.served_tier,
+        }
+        with self._lock, closing(self._open()) as db, db:
+            db.execute(
+                "INSERT INTO reply VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE"
+                " SET at = excluded.at, body = excluded.body",
+                (key, time.time(), json.dumps(body)),
+            )
+
+    def _read(self, key: str) -> list[Delta] | None:
+        if not self.path.exists():
+            return None
+        with self._lock, closing(self._open()) as db:
+            row = db.execute("SELECT body FROM reply WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return None
+        try:
+            body = json.loads(row[0])
+            usage = body.pop("usage")
+            if usage is not None:
+                usage = Usage(**{**usage, "fees": tuple(map(tuple, usage["fees"]))})
+            tools = tuple(ToolPiece(**piece) for piece in body.pop("tools"))
+            whole = Delta(usage=usage, tools=tools, **body)
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(
+                f"{self.path}: a recorded reply is damaged ({type(error).__name__}); record it"
+                " again with GENAI_REPLAY_MODE=refresh"
+            ) from error
+        return [replace(whole, usage=None, finish_reason=""), replace(whole, text="", tools=())]
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            db = sqlite3.connect(self.path, timeout=10)
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute(_TABLE)
+        except (OSError, sqlite3.Error) as error:
+            raise InputError(
+                f"{self.path}: the replay store cannot be used ({error}); move it away or set"
+                " `replay.path`"
+            ) from error
+        return db
+
+
+def key_of(
+    provider: str, name: str, url: str, messages: Sequence[Message], params: Mapping[str, Any]
+) -> str:
+    """Hash everything that shapes a reply; the order of parameters does not."""
+    from genai.models.wire import as_dict
+
+    whole = [provider, name, url, [as_dict(message) for message in messages], dict(params)]
+    text = json.dumps(whole, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:40]

@@ -1,0 +1,257 @@
+"""What only the `openai` package covers: your own client, Azure sign-in, the Responses API.
+
+Imported on the first call. Chat over HTTP is in `openai.py`; batches are in `batch.py`.
+"""
+
+import asyncio
+import os
+import weakref
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from genai import extras
+from genai.errors import ModelError
+from genai.ledger.usage import openai_usage
+from genai.models import wire
+from genai.models.base import Delta, ToolPiece
+from genai.types import Message
+
+# the SDK's error classes in the kinds of ModelError; `http.py` gives the same by status
+KINDS = {
+    "BadRequestError": "bad_request",
+    "AuthenticationError": "key",
+    "PermissionDeniedError": "permission",
+    "NotFoundError": "unknown_model",
+    "ConflictError": "conflict",
+    "UnprocessableEntityError": "unprocessable",
+    "RateLimitError": "rate_limited",
+    "InternalServerError": "server",
+    "APITimeoutError": "timeout",
+    "APIConnectionError": "network",
+}
+_CURES = {
+    "key": "the server refused the key in {key}; set a valid one",
+    "permission": "the key in {key} may not use this model; use another",
+    "unknown_model": "the server at {url} has no such model; check its name",
+    "rate_limited": "the server at {url} limits the rate; wait and try again",
+    "timeout": "the server at {url} did not answer in time; try again",
+    "network": "no connection to {url}; check that it runs and the network",
+}
+# an async client belongs to the event loop it was first used in, and is shared within it
+_clients: weakref.WeakKeyDictionary[Any, dict[tuple[str, ...], Any]] = weakref.WeakKeyDictionary()
+
+
+class SDK:
+    """Streams through the `openai` package.
+
+    `client` is your own `openai.OpenAI`, `AsyncOpenAI` or an Azure one; it is used as it is.
+    `api` is `chat` or `responses`.
+    """
+
+    remote = True
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        client: object | None = None,
+        api: str = "chat",
+        provider: str = "openai",
+        base_url: str | None = None,
+        api_key_env: str | None = None,
+    ) -> None:
+        self.name = provider
+        self._model = name
+        self._own = client
+        self._api = api
+        self._url = base_url
+        default = "AZURE_OPENAI_API_KEY" if provider == "azure" else "OPENAI_API_KEY"
+        self._key_env = api_key_env or default
+
+    @property
+    def host(self) -> str:
+        """Host and port of the server, for the ledger."""
+        return self._where().partition("://")[2].partition("/")[0]
+
+    @property
+    def account(self) -> str:
+        """What shares one rate limit: the server and the key."""
+        return f"{self._where()} {os.environ.get(self._key_env, '')}"
+
+    async def stream(
+        self, messages: Sequence[Message], params: Mapping[str, Any]
+    ) -> AsyncIterator[Delta]:
+        """Give the reply piece by piece."""
+        openai: Any = extras.load("openai", "gateway")
+        try:
+            client = self._client(openai)
+            create, request, read = self._request(client, messages, params)
+            finished = False
+            events = _from_sync if isinstance(client, openai.OpenAI) else _from_async
+            async for event in events(create, request):
+                delta = read(event)
+                finished = finished or bool(delta.finish_reason)
+                yield delta
+            if not finished:
+                raise ValueError("the stream ended early")
+        except openai.OpenAIError as error:
+            raise self._named(error) from error
+        except (ValueError, TypeError, AttributeError) as error:  # malformed or cut short
+            raise ModelError(
+                f"model {self.name}/{self._model}: the server at {self._where()} sent a reply that"
+                f" is not a whole chat completion ({type(error).__name__}); check the URL, try"
+                " again",
+                "bad_reply",
+            ) from error
+        except Exception as error:  # the SDK lets httpx's own errors through in a stream
+            if not type(error).__module__.startswith("httpx"):
+                raise
+            raise ModelError(
+                f"model {self.name}/{self._model}: the connection to {self._where()} broke off in"
+                f" the middle ({type(error).__name__}); try again",
+                "network",
+            ) from error
+
+    def _request(
+        self, client: Any, messages: Sequence[Message], params: Mapping[str, Any]
+    ) -> tuple[Any, dict[str, Any], Any]:
+        """Give the SDK's method, its arguments and what reads an event."""
+        written = [wire.as_dict(message) for message in messages]
+        if self._api == "responses":
+            request = {"model": self._model, "input": written, "stream": True, **params}
+            return client.responses.create, request, read_event
+        request = {
+            "model": self._model,
+            "messages": written,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            **params,
+        }
+        return client.chat.completions.create, request, read_chunk
+
+    def _client(self, openai: Any) -> Any:
+        if self._own is not None:
+            return self._own
+        clients = _clients.setdefault(asyncio.get_running_loop(), {})
+        key = os.environ.get(self._key_env, "")
+        if not key and self.name != "azure" and self._url is None:
+            raise ModelError(
+                f"model {self.name}/{self._model}: {self._key_env} is not set; export"
+                f" {self._key_env}=... or choose another model in configs/genai.yaml",
+                "key",
+                sent=False,
+            )
+        mine = (self.name, self._url or "", key)
+        if mine not in clients:
+            make = self._azure if self.name == "azure" else self._plain
+            clients[mine] = make(openai, key)
+        return clients[mine]
+
+    def _plain(self, openai: Any, key: str) -> Any:
+        return openai.AsyncOpenAI(base_url=self._url, api_key=key or "none", max_retries=0)
+
+    def _azure(self, openai: Any, key: str) -> Any:
+        """Sign in to Azure: by key, or by what `azure-identity` finds on this machine."""
+        url = self._url or os.environ.get("AZURE_OPENAI_ENDPOINT")
+        if not url:
+            raise ModelError(
+                f"model azure/{self._model}: AZURE_OPENAI_ENDPOINT is not set; export it or set"
+                f" `models.azure/{self._model}.base_url`",
+                "key",
+                sent=False,
+            )
+        version = os.environ.get("OPENAI_API_VERSION", "2025-04-01-preview")
+        options = {"azure_endpoint": url, "api_version": version, "max_retries": 0}
+        if key:
+            return openai.AsyncAzureOpenAI(api_key=key, **options)
+        identity: Any = extras.load("azure.identity.aio", "azure")
+        token = identity.get_bearer_token_provider(
+            identity.DefaultAzureCredential(), "https://cognitiveservices.azure.com/.default"
+        )
+        return openai.AsyncAzureOpenAI(azure_ad_token_provider=token, **options)
+
+    def _named(self, error: Exception) -> ModelError:
+        names = [cls.__name__ for cls in type(error).__mro__]
+        kind = next((KINDS[name] for name in names if name in KINDS), "server")
+        status = getattr(error, "status_code", None)
+        text = _CURES.get(kind, f"the server at {{url}} failed ({status or names[0]})")
+        said = text.format(key=self._key_env, url=self._where())
+        from genai.models.http import retry_after
+
+        headers = getattr(getattr(error, "response", None), "headers", {})
+        return ModelError(
+            f"model {self.name}/{self._model}: {said}",
+            kind,
+            retry_after=retry_after(headers),
+            status=status,
+        )
+
+    def _where(self) -> str:
+        url = self._url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+        return str(getattr(self._own, "base_url", url))
+
+
+def read_chunk(chunk: Any) -> Delta:
+    """Read one chunk of an OpenAI-shaped chat stream."""
+    text, finish, tools = "", "", []
+    if chunk.choices:
+        choice = chunk.choices[0]
+        text, finish = choice.delta.content or "", choice.finish_reason or ""
+        for piece in getattr(choice.delta, "tool_calls", None) or ():
+            function = piece.function
+            tools.append(
+                ToolPiece(
+                    piece.index, piece.id or "", function.name or "", function.arguments or ""
+                )
+            )
+    usage = getattr(chunk, "usage", None)
+    return Delta(
+        text,
+        None if usage is None else openai_usage(usage.model_dump()),
+        finish,
+        tuple(tools),
+        getattr(chunk, "model", None) or "",
+        getattr(chunk, "id", None) or "",
+        getattr(chunk, "service_tier", None) or "",
+    )
+
+
+def read_event(event: Any) -> Delta:
+    """Read one event of a Responses stream."""
+    if event.type == "response.output_text.delta":
+        return Delta(event.delta)
+    if event.type == "response.output_item.done" and event.item.type == "function_call":
+        item = event.item
+        return Delta(
+            tools=(ToolPiece(event.output_index, item.call_id, item.name, item.arguments),)
+        )
+    if event.type in ("response.completed", "response.incomplete"):
+        response = event.response
+        usage = None if response.usage is None else openai_usage(response.usage.model_dump())
+        cut = event.type == "response.incomplete"
+        tier = response.service_tier or ""
+        finish = "length" if cut else "stop"
+        return Delta("", usage, finish, (), str(response.model), response.id, tier)
+    if event.type in ("response.failed", "error"):
+        raise ValueError("the response failed")
+    return Delta()
+
+
+async def _from_async(create: Any, request: dict[str, Any]) -> AsyncIterator[Any]:
+    response = await create(**request)
+    try:
+        async for event in response:
+            yield event
+    finally:
+        await response.close()
+
+
+async def _from_sync(create: Any, request: dict[str, Any]) -> AsyncIterator[Any]:
+    """Read a sync client's stream in threads, so the loop is never blocked."""
+    response = await asyncio.to_thread(create, **request)
+    events = iter(response)
+    try:
+        while (event := await asyncio.to_thread(next, events, None)) is not None:
+            yield event
+    finally:
+        response.close()

@@ -1,0 +1,142 @@
+"""Structured replies: a JSON schema is asked for, checked, mended once, then asked for again."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from genai.errors import ModelError
+from genai.types import Context, Cost, CostStatus, Message, Part, Reply, Usage
+
+_MOST = 2  # times to ask again
+Ask = Callable[[Sequence[Message], Context | None, Mapping[str, Any]], Awaitable[Reply]]
+
+
+async def structured(
+    ask: Ask,
+    messages: Sequence[Message],
+    schema: Any,
+    context: Context | None,
+    params: Mapping[str, Any],
+) -> Reply:
+    """Ask until the reply fits `schema`: a pydantic class, or a JSON schema as a mapping.
+
+    The reply's `usage`, `cost` and `attempts` are the sums over all that was asked; each request
+    has its own row.
+
+    Raises:
+        ModelError: `bad_reply` when no reply fits; names the place and rule that failed, never
+            the content.
+    """
+    form, check = _form(schema)
+    params = {**params, "response_format": form}
+    most = int(params.pop("reasks", _MOST))
+    said: list[Reply] = []
+    while True:
+        reply = await ask(messages, context, params)
+        said.append(reply)
+        value, problem = _fit(reply.text, check)
+        if not problem:
+            return _total(said, value)
+        if len(said) > most:
+            raise ModelError(
+                f"model {reply.model}: no reply fitted the schema in {len(said)} requests"
+                f" ({problem}); simplify the schema or use a stronger model",
+                "bad_reply",
+            )
+        wrong = Message("assistant", (Part(reply.text, "untrusted"),))
+        again = f"That does not fit the schema: {problem}. Reply with the corrected JSON only."
+        messages = [*messages, wrong, Message("user", (Part(again),))]
+
+
+def _form(schema: Any) -> tuple[dict[str, Any], Callable[[Any], Any]]:
+    """Give the request's `response_format` and a check that returns the value or raises."""
+    if isinstance(schema, type) and hasattr(schema, "model_json_schema"):
+        name, body = schema.__name__, schema.model_json_schema()
+        check: Callable[[Any], Any] = schema.model_validate  # type: ignore[attr-defined]
+    elif isinstance(schema, Mapping):
+        name, body = str(schema.get("title", "reply")), dict(schema)
+        check = _json_schema(body)
+    else:
+        raise ModelError(
+            f"a schema is a pydantic class or a mapping, not {type(schema).__name__}", "bad_request"
+        )
+    name = re.sub(r"\W", "_", name)[:64]
+    return {"type": "json_schema", "json_schema": {"name": name, "schema": body}}, check
+
+
+def _json_schema(body: dict[str, Any]) -> Callable[[Any], Any]:
+    from genai import extras
+
+    package: Any = extras.load("jsonschema", "gateway")
+    try:
+        package.validators.validator_for(body).check_schema(body)
+    except package.SchemaError as error:
+        raise ModelError(f"the schema itself is wrong: {error.message}", "bad_request") from error
+    validator = package.validators.validator_for(body)(body)
+
+    def check(value: Any) -> Any:
+        problem = next(iter(validator.iter_errors(value)), None)
+        if problem is not None:
+            where = ".".join(map(str, problem.absolute_path)) or "the top"
+            raise ValueError(f"{where} breaks `{problem.validator}`")
+        return value
+
+    return check
+
+
+def _fit(text: str, check: Callable[[Any], Any]) -> tuple[Any, str]:
+    """Give the checked value, or what is wrong; plain damage is mended first."""
+    problem = ""
+    for candidate in (text, mend(text)):
+        try:
+            return check(json.loads(candidate)), ""
+        except json.JSONDecodeError as error:
+            problem = problem or f"not JSON at character {error.pos}"
+        except ValueError as error:
+            problem = _short(error)
+    return None, problem
+
+
+def _short(error: ValueError) -> str:
+    """Say which field breaks which rule; pydantic's own words would quote the content."""
+    errors = getattr(error, "errors", None)
+    if errors is None:
+        return str(error)
+    first = errors(include_input=False, include_url=False)[0]
+    where = ".".join(map(str, first["loc"])) or "the top"
+    return f"{where} breaks `{first['type']}`"
+
+
+def mend(text: str) -> str:
+    """Take the JSON out of a fence or of prose around it, and drop commas before a bracket."""
+    fence = re.search(r"```(?:json)?\s*(.*?)```", text, re.DOTALL)
+    text = fence.group(1) if fence else text
+    starts = [at for at in (text.find("{"), text.find("[")) if at >= 0]
+    end = max(text.rfind("}"), text.rfind("]"))
+    if starts and end > min(starts):
+        text = text[min(starts) : end + 1]
+    return re.sub(r",(\s*[}\]])", r"\1", text)
+
+
+def _total(said: Sequence[Reply], value: Any) -> Reply:
+    """Give the last reply with the sums of all of them."""
+    costs = [reply.cost for reply in said]
+    amounts = [cost.amount for cost in costs if cost.amount is not None]
+    cost = costs[-1]
+    if len(amounts) < len(costs):
+        cost = Cost(None, CostStatus.UNPRICED, "a request of this reply is unpriced")
+    elif len(costs) > 1:
+        same = len({each.status for each in costs}) == 1
+        status = cost.status if same else CostStatus.ESTIMATED
+        cost = replace(cost, amount=sum(amounts, Decimal(0)), status=status)
+    return replace(
+        said[-1],
+        parsed=value,
+        usage=sum((reply.usage for reply in said), Usage()),
+        cost=cost,
+        seconds=sum(reply.seconds for reply in said),
+        attempts=sum(reply.attempts for reply in said),
+    )

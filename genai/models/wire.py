@@ -1,0 +1,200 @@
+"""The OpenAI chat protocol on the wire: request bytes, and replies as small structs.
+
+Held to the `openai` SDK by `tests/test_models/test_conformance.py`: the same bytes out, the same
+values in.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from genai.ledger.usage import openai_usage
+from genai.models.base import Delta, ToolPiece
+from genai.types import Message, ToolCall
+
+# the order in which the SDK writes the keys of a chat request
+_ORDER = (
+    "messages", "model", "audio", "frequency_penalty", "function_call", "functions", "logit_bias",
+    "logprobs", "max_completion_tokens", "max_tokens", "metadata", "modalities", "moderation", "n",
+    "parallel_tool_calls", "prediction", "presence_penalty", "prompt_cache_key",
+    "prompt_cache_options", "prompt_cache_retention", "reasoning_effort", "response_format",
+    "safety_identifier", "seed", "service_tier", "stop", "store", "stream", "stream_options",
+    "temperature", "tool_choice", "tools", "top_logprobs", "top_p", "user", "verbosity",
+    "web_search_options",
+)  # fmt: skip
+_RANK = {name: rank for rank, name in enumerate(_ORDER)}
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Tool(msgspec.Struct):
+    index: int = 0
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Said(msgspec.Struct):
+    content: str | list[Any] | None = None
+    tool_calls: list[_Tool] | None = None
+
+
+class _Choice(msgspec.Struct):
+    index: int = 0
+    delta: _Said | None = None
+    message: _Said | None = None
+    finish_reason: str | None = None
+
+
+class _Body(msgspec.Struct):
+    id: str | None = None
+    model: str | None = None
+    choices: list[_Choice] | None = None
+    usage: Any = None
+    service_tier: str | None = None
+    error: Any = None
+
+
+class _Vector(msgspec.Struct):
+    embedding: list[float]
+    index: int = 0
+
+
+class _Vectors(msgspec.Struct):
+    data: list[_Vector]
+    model: str | None = None
+    usage: Any = None
+
+
+_SAME = {str, int, bool, type(None)}  # written alike by both encoders
+_encode = msgspec.json.encode
+_decode = msgspec.json.Decoder(_Body).decode
+decode_vectors = msgspec.json.Decoder(_Vectors).decode
+
+
+def request(name: str, messages: Sequence[Message], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the body of a chat request, its keys in the SDK's order, others after them."""
+    body: dict[str, Any] = {"messages": [as_dict(m) for m in messages], "model": name}
+    known = sorted((key for key in params if key in _RANK), key=_RANK.__getitem__)
+    for key in known:
+        body[key] = params[key]
+    for key in params:
+        if key not in _RANK:
+            body[key] = params[key]
+    return body
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    """Write a body as the SDK does. Raises `ValueError` on NaN or a lone surrogate."""
+    for key, value in body.items():
+        if key != "messages" and type(value) not in _SAME:
+            break
+    else:
+        if not any(type(message["content"]) is list for message in body.get("messages", ())):
+            return _encode(body)
+    # numbers such as 1e-05 are written in another way by the C encoder, and NaN as null
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def as_dict(message: Message) -> dict[str, Any]:
+    """Give a message in the protocol's form; images and files pass through as they are."""
+    content: Any = message.text
+    if any(part.data is not None for part in message.parts):
+        content = [
+            {"type": "text", "text": part.text} if part.data is None else dict(part.data)
+            for part in message.parts
+        ]
+    found: dict[str, Any] = {"role": message.role, "content": content}
+    if message.tool_calls:
+        found["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in message.tool_calls
+        ]
+        found["content"] = content or None
+    if message.tool_call_id:
+        found["tool_call_id"] = message.tool_call_id
+    return found
+
+
+def read(body: bytes | memoryview | str) -> Delta:
+    """Read a whole reply or one chunk of a stream.
+
+    Raises:
+        ValueError: not a chat completion; it may be cut, another format, or not UTF-8.
+    """
+    found = _decode(body)
+    text, finish = "", ""
+    tools: tuple[ToolPiece, ...] = ()
+    if found.choices:
+        choice = next((each for each in found.choices if each.index == 0), found.choices[0])
+        finish = choice.finish_reason or ""
+        said = choice.delta or choice.message
+        if said is not None:
+            text = _text(said.content)
+            if said.tool_calls:
+                tools = tuple(map(_piece, said.tool_calls))
+    elif found.error is not None:
+        raise ServerSaid(short(found.error))
+    elif found.choices is None and found.usage is None:
+        raise ValueError("neither choices nor usage")
+    return Delta(
+        text=text,
+        usage=None if found.usage is None else openai_usage(found.usage),
+        finish_reason=finish,
+        tools=tools,
+        model=found.model or "",
+        request_id=found.id or "",
+        tier=found.service_tier or "",
+        reported=_reported(found.usage),
+    )
+
+
+class ServerSaid(Exception):
+    """The server put an error where a reply belongs; holds its short code only."""
+
+
+def short(error: object) -> str:
+    """Give the code or type of a provider's error; its message may quote the prompt."""
+    if isinstance(error, dict):
+        inner = error.get("error")
+        for source in (inner if isinstance(inner, dict) else {}, error):
+            for key in ("code", "type"):
+                value = str(source.get(key) or "")
+                if 0 < len(value) <= 60 and value.replace("_", "").replace(".", "").isalnum():
+                    return value
+    return ""
+
+
+def _text(content: str | list[Any] | None) -> str:
+    if isinstance(content, list):
+        return "".join(str(each.get("text") or "") for each in content if isinstance(each, dict))
+    return content or ""
+
+
+def _piece(tool: _Tool) -> ToolPiece:
+    function = tool.function or _Function()
+    return ToolPiece(tool.index, tool.id or "", function.name or "", function.arguments or "")
+
+
+def _reported(usage: Any) -> str:
+    cost = usage.get("cost") if isinstance(usage, dict) else None
+    return str(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) else ""
+
+
+def join(pieces: Sequence[ToolPiece]) -> tuple[ToolCall, ...]:
+    """Put the pieces of tool calls together, by their index."""
+    calls: dict[int, list[str]] = {}
+    for piece in pieces:
+        held = calls.setdefault(piece.index, ["", "", ""])
+        held[0] = held[0] or piece.id
+        held[1] += piece.name
+        held[2] += piece.arguments
+    return tuple(ToolCall(*held) for _, held in sorted(calls.items()))

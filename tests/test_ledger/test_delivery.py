@@ -1,0 +1,235 @@
+"""Delivery: nothing acknowledged is lost, through kills, forks, full disks and damage."""
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from makers import call
+
+from genai.errors import LedgerUnusable
+from genai.ledger import Ledger
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger.db")
+
+
+KILLED = """
+import sys, os
+from pathlib import Path
+from genai.ledger import Ledger
+from genai.types import Call, new_id
+ledger = Ledger(Path(sys.argv[1]))
+for n in range(100000):
+    ledger.record(Call(id=f"{n:06}", kind="model", started_at=1.0, seconds=0.1, outcome="ok"))
+    sys.stdout.write(f"{n}\\n"); sys.stdout.flush()
+"""
+
+
+def test_kill_9_loses_no_call_that_returned(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, path], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    last = -1
+    for line in process.stdout:
+        last = int(line)
+        if last == 3000:
+            os.kill(process.pid, signal.SIGKILL)
+    process.stdout.close()
+    process.wait()
+    assert last >= 3000
+    ledger = Ledger(path)
+    found = {row.id for row in ledger.calls(limit=10**6)}
+    assert {f"{n:06}" for n in range(last + 1)} <= found
+    ledger.flush()
+    assert not list((tmp_path / "spool").glob("*.jsonl"))  # all drained, so the file is gone
+
+
+def record_many(path: Path, count: int) -> None:
+    ledger = Ledger(path)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: ledger.record(call()), range(count)))
+    ledger.flush()
+
+
+def test_two_processes_and_16_threads_share_one_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=record_many, args=(path, 500)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert len(Ledger(path).calls(limit=10_000)) == 1000
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_writes_its_own_spool(ledger: Ledger) -> None:
+    ledger.record(call(id="parent"))
+    child = os.fork()
+    if child == 0:
+        ledger.record(call(id="child"))
+        os._exit(0)
+    os.waitpid(child, 0)
+    ledger.record(call(id="after"))
+    assert {row.id for row in ledger.calls()} == {"parent", "child", "after"}
+
+
+def test_torn_and_broken_lines_are_counted_and_block_nobody(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    good = Ledger(tmp_path / "other" / "ledger.db")
+    good.record(call(id="kept"))
+    line = next((tmp_path / "other" / "spool").iterdir()).read_bytes()
+    strange = b'{"t":"call","id":["x"],"kind":"model"}\n{"t":"call","id":"n","colour":1}\n[1]\n'
+    broken = b"not json\n\xff\xfe\n" + strange
+    (spool / "999999999-dead.jsonl").write_bytes(broken + line + b'{"t":"call","id":"to')
+    ledger = Ledger(tmp_path / "ledger.db")
+    done = ledger.drain()
+    assert (done.written, done.failed) == (1, 6)
+    assert [row.id for row in ledger.calls()] == ["kept"]
+    assert (spool / "failed.txt").read_bytes() == broken  # set aside, not thrown away
+    delivery = ledger.flush()
+    assert (delivery.stored, delivery.failed, delivery.pending) == (1, 6, 0)
+
+
+def test_a_damaged_ledger_is_left_alone_and_calls_wait(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    path.write_bytes(b"this was a database " * 500)
+    ledger = Ledger(path)
+    ledger.record(call(id="waits"))
+    with pytest.raises(LedgerUnusable) as caught:
+        ledger.calls()
+    assert "is damaged; it was not changed" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == b"this was a database " * 500
+    path.rename(tmp_path / "aside.db")
+    assert [row.id for row in Ledger(path).calls()] == ["waits"]
+
+
+def test_a_locked_ledger_says_so_and_calls_wait(ledger: Ledger) -> None:
+    ledger.record(call(id="first"))
+    ledger.flush()
+    other = sqlite3.connect(ledger.path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    ledger.record(call(id="second"))
+    done = threading.Timer(30, other.close)
+    with pytest.raises(LedgerUnusable, match="is locked by another program"):
+        ledger.calls()
+    done.cancel()
+    other.execute("ROLLBACK")
+    other.close()
+    assert len(ledger.calls()) == 2
+
+
+def test_where_the_disk_refuses_the_call_goes_on_and_its_row_waits(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_text("a file where the folder should be")
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.record(call(id="first"))
+    ledger.record(call(id="second"))
+    delivery = ledger.flush()
+    assert (delivery.accepted, delivery.waiting, delivery.stored) == (2, 2, 0)
+    assert delivery.trouble
+    (tmp_path / "spool").unlink()
+    assert {row.id for row in ledger.calls()} == {"first", "second"}
+    assert ledger.flush().waiting == 0
+
+
+FULL = """
+import sys
+from pathlib import Path
+from genai.ledger import Ledger
+from genai.types import Call
+ledger = Ledger(Path(sys.argv[1]))
+for n in range(2000):
+    ledger.record(Call(f"{n:06}", "model", 1.0, 0.1, "ok", reason="x" * 500))
+delivery = ledger.flush()
+print(delivery.accepted, delivery.issued, delivery.waiting > 0)
+"""
+
+
+def test_a_full_disk_loses_no_count_and_is_said_at_the_end(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "none", disk]).returncode:
+        pytest.skip("a small file system can be mounted by root only")
+    try:
+        line = [sys.executable, "-c", FULL, disk / "ledger.db"]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=60)
+        assert done.stdout == "2000 2000 True\n", done.stderr
+        assert "calls could not be recorded" in done.stderr
+        assert "free some space" in done.stderr
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_a_read_only_ledger_is_one_sentence_and_calls_wait(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.record(call(id="first"))
+    ledger.flush()
+    if subprocess.run(["chattr", "+i", tmp_path / "ledger.db"], check=False).returncode:
+        pytest.skip("only root can make a file immutable, and not on every file system")
+    try:
+        ledger.record(call(id="second"))
+        with pytest.raises(LedgerUnusable, match="permissions"):
+            ledger.calls()
+    finally:
+        subprocess.run(["chattr", "-i", tmp_path / "ledger.db"], check=False)
+    assert {row.id for row in ledger.calls()} == {"first", "second"}
+
+
+def test_a_newer_ledger_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    Ledger(path).flush()
+    Ledger(path).calls()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE meta SET value = '99' WHERE key = 'version'")
+    with pytest.raises(LedgerUnusable, match="written by a newer genai"):
+        Ledger(path).calls()
+
+
+VERSION_1 = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+INSERT INTO meta VALUES ('version', '1');
+CREATE TABLE call (id TEXT PRIMARY KEY, kind TEXT NOT NULL, started_at FLOAT NOT NULL,
+  seconds FLOAT NOT NULL, outcome TEXT NOT NULL, parent_id TEXT NOT NULL, model TEXT NOT NULL,
+  prompt_id TEXT NOT NULL, config_hash TEXT NOT NULL, index_revision TEXT NOT NULL,
+  feature TEXT NOT NULL, ttft FLOAT, input_tokens INTEGER, output_tokens INTEGER,
+  cached_tokens INTEGER, usage_source TEXT NOT NULL, cost BIGINT, cost_status TEXT NOT NULL,
+  cost_reason TEXT NOT NULL, currency TEXT NOT NULL, reason TEXT NOT NULL,
+  finish_reason TEXT NOT NULL, tags JSON NOT NULL);
+CREATE INDEX ix_call_started_at ON call (started_at);
+CREATE INDEX ix_call_parent_id ON call (parent_id);
+CREATE TABLE spool (file TEXT PRIMARY KEY, "offset" INTEGER NOT NULL);
+INSERT INTO call VALUES ('old', 'model', 1800000000.5, 0.5, 'ok', 'p', 'gpt-4o', 'rag/answer@1',
+  'c', 'i', 'chat', 0.1, 10, 5, 4, 'provider', 450000000, 'priced', '', 'USD', '', 'stop', '{}');
+"""
+
+
+def test_a_ledger_of_version_1_is_upgraded_with_every_row(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with sqlite3.connect(path) as db:
+        db.executescript(VERSION_1)
+    with pytest.raises(LedgerUnusable, match="`genai upgrade`"):
+        Ledger(path).calls()
+    assert Ledger(path).upgrade() == 1
+    assert Ledger(path).upgrade() == 0
+    row = Ledger(path).call("old")
+    assert row is not None
+    assert (row.usage.input_tokens, row.usage.cached_tokens, row.output_tokens) == (10, 4, 5)
+    assert row.cost.amount == Decimal("0.00045")
+    assert (row.context.feature, row.context.parent_id) == ("chat", "p")
+    Ledger(path).record(call(id="new"))
+    assert Ledger(path).summary().cost.total == Decimal("0.000450000001")
