@@ -1,19 +1,27 @@
-"""The one way from sync to async: a background event loop that sync faces call into.
+"""The one way from sync to async.
 
-Works where a loop already runs (Streamlit, Jupyter), because the loop is always another thread's.
+A sync call of the main thread drives a loop of its own there, with no thread to wake; where a loop
+runs already (Jupyter), or in another thread (Streamlit), it waits for a background loop.
 """
 
 import asyncio
+import atexit
 import contextvars
 import os
 import threading
+import time
 from collections.abc import AsyncGenerator, Coroutine, Iterator
+from contextlib import suppress
 from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
+_IDLE = 0.25  # seconds after which the other side may have closed a kept connection
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _thread_id: int | None = None
+_main: asyncio.AbstractEventLoop | None = None
+_last_used = 0.0
+_leaked: list[object] = []
 
 
 def _background_loop() -> asyncio.AbstractEventLoop:
@@ -28,26 +36,76 @@ def _background_loop() -> asyncio.AbstractEventLoop:
 
 
 def _forget() -> None:
-    """In a forked child the loop's thread is gone, so the next call makes a new one."""
-    global _lock, _loop
-    _lock, _loop = threading.Lock(), None
+    """In a forked child the loops are the parent's: kept, unused, so that nothing closes them."""
+    global _lock, _loop, _main
+    _leaked.extend((_loop, _main))
+    _lock, _loop, _main = threading.Lock(), None, None
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def run(coroutine: Coroutine[Any, Any, T], context: contextvars.Context | None = None) -> T:
-    """Run a coroutine to its end from sync code, in its context; an interrupt cancels it.
+@atexit.register
+def _end() -> None:
+    """Close what the loops hold open, connections above all."""
+    global _loop, _main
+    background, own, _loop, _main = _loop, _main, None, None
+    if own is not None and not own.is_running():
+        own.run_until_complete(own.shutdown_asyncgens())
+        own.close()
+    if background is not None and background.is_running():
+        ended = asyncio.run_coroutine_threadsafe(background.shutdown_asyncgens(), background)
+        with suppress(TimeoutError):
+            ended.result(2)
+        background.call_soon_threadsafe(background.stop)
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end from sync code; an interrupt cancels it.
 
     Raises:
-        RuntimeError: called from async code on this loop, which would wait for itself for ever.
+        RuntimeError: called from async code on the background loop, which would wait for itself.
     """
+    if threading.current_thread() is threading.main_thread():
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return _run_here(coroutine)
+    return _run_there(coroutine, contextvars.copy_context())
+
+
+def _run_here(coroutine: Coroutine[Any, Any, T]) -> T:
+    global _main, _last_used
+    if _main is None or _main.is_closed():
+        _main = asyncio.new_event_loop()
+    if time.monotonic() - _last_used > _IDLE:
+        _main.run_until_complete(_look_round())
+    task = _main.create_task(coroutine)
+    try:
+        return _main.run_until_complete(task)
+    except BaseException:
+        if not task.done():  # interrupted: let it end its call and leave its row
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                _main.run_until_complete(task)
+        raise
+    finally:
+        _last_used = time.monotonic()
+
+
+async def _look_round() -> None:
+    """Let the loop see which connections the other side has closed while it stood still."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+def _run_there(coroutine: Coroutine[Any, Any, T], context: contextvars.Context) -> T:
     loop = _background_loop()
     if threading.get_ident() == _thread_id:
         coroutine.close()
         raise RuntimeError("a sync call inside async code would never end; await the a-form of it")
-    waiting = _Waiting(coroutine, context or contextvars.copy_context())
+    waiting = _Waiting(coroutine, context)
     loop.call_soon_threadsafe(waiting.start)
     try:
         waiting.done.acquire()
@@ -93,7 +151,7 @@ class Stream(Generic[T], Iterator[T]):
     def __next__(self) -> T:
         """Wait for the next item."""
         try:
-            while (item := run(self._wait(None), self._context)) is None:
+            while (item := _run_there(self._wait(None), self._context)) is None:
                 pass
         except StopAsyncIteration:
             raise StopIteration from None
@@ -106,13 +164,13 @@ class Stream(Generic[T], Iterator[T]):
             StopIteration: there is no further item.
         """
         try:
-            return run(self._wait(seconds), self._context)
+            return _run_there(self._wait(seconds), self._context)
         except StopAsyncIteration:
             raise StopIteration from None
 
     def close(self) -> None:
         """End the source; a call that is under way is cancelled, not waited for."""
-        run(self._end(), self._context)
+        _run_there(self._end(), self._context)
 
     async def _wait(self, seconds: float | None) -> T | None:
         if self._next is None:

@@ -13,6 +13,7 @@ from genai import project as projects
 from genai.config import Config, LedgerSettings, ModelSettings, load_config, parse_yaml
 from genai.guards import Policy, load_policy
 from genai.ledger import Ledger, Prices
+from genai.ledger.prices import load_all
 from genai.models import Embedder, Hooks, Model, make_embedder, open_model
 from genai.models.replay import Mode, Replay
 from genai.project import Project
@@ -46,7 +47,7 @@ def open_ledger(project: Project | None = None) -> Ledger:
 @lru_cache(maxsize=8)
 def _prices(path: Path) -> Prices:
     data = parse_yaml(path.read_text("utf-8"), "configs/prices.yaml") if path.is_file() else {}
-    return Prices.read(data, "configs/prices.yaml")
+    return Prices.read(data, "configs/prices.yaml", partial(load_all, path.with_suffix("")))
 
 
 def _price(project: Project) -> Prices:

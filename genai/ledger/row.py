@@ -15,17 +15,10 @@ from genai.types import BUCKETS, NOBODY, Call, Context, Cost, CostStatus, Usage
 _PICO = Decimal("1e12")
 _CALL = tuple(f.name for f in fields(Call) if f.name not in ("context", "usage", "cost", "tags"))
 _CONTEXT = tuple(f.name for f in fields(Context) if f.name != "user")
-_get_call = attrgetter(*_CALL)
 _get_context = attrgetter(*_CONTEXT)
-# never left out of a line, even at a value that looks like nothing
-_ALWAYS = {
-    "id": "",
-    "kind": "",
-    "started_at": 0.0,
-    "seconds": 0.0,
-    "outcome": "",
-    "cost_status": "",
-}
+_FIRST = ("id", "kind", "started_at", "seconds", "outcome", "model", "attempt")
+_MORE = tuple(name for name in _CALL if name not in _FIRST)
+_get_more = attrgetter(*_MORE)
 
 
 def to_pico(amount: Decimal | None) -> int | None:
@@ -48,10 +41,31 @@ def flat_context(context: Context, user_key: str) -> dict[str, str]:
 
 def flatten(call: Call, user_key: str = "") -> dict[str, Any]:
     """Give the columns of a call that hold something. `user_key` stands for the user."""
-    cost, usage = call.cost, call.usage
-    row = {k: v for k, v in zip(_CALL, _get_call(call), strict=True) if v or k in _ALWAYS}
+    row: dict[str, Any] = {
+        "id": call.id,
+        "kind": call.kind,
+        "started_at": call.started_at,
+        "seconds": call.seconds,
+        "outcome": call.outcome,
+        "model": call.model,
+        "cost_status": call.cost.status.value,
+    }
+    more = zip(_MORE, _get_more(call), strict=True)
+    row |= {name: value for name, value in more if value or value.__class__ is float}
+    if call.attempt != 1:
+        row["attempt"] = call.attempt
     if call.context is not NOBODY:
         row |= flat_context(call.context, user_key)
+    if call.usage.source != "none" or call.usage.flag or call.usage.fees:
+        row |= _flat_usage(call.usage)
+    row |= _flat_cost(call.cost)
+    if call.tags:
+        row["tags"] = dict(call.tags)
+    return row
+
+
+def _flat_usage(usage: Usage) -> dict[str, Any]:
+    row: dict[str, Any] = {}
     if usage.source != "none":
         row |= zip(BUCKETS, usage.buckets, strict=True)
         row["usage_source"] = usage.source
@@ -60,24 +74,19 @@ def flatten(call: Call, user_key: str = "") -> dict[str, Any]:
         row["usage_flag"] = usage.flag
     if usage.fees:
         row["fees"] = dict(usage.fees)
-    for column, amount in (
-        ("cost", cost.amount),
-        ("list_cost", cost.list_amount),
-        ("fee_cost", cost.fee),
-    ):
-        if amount is not None:
-            row[column] = to_pico(amount)
-    row["cost_status"] = cost.status.value
-    row["currency"] = cost.currency
-    for column, text in (
+    return row
+
+
+def _flat_cost(cost: Cost) -> dict[str, Any]:
+    amounts = (("cost", cost.amount), ("list_cost", cost.list_amount), ("fee_cost", cost.fee))
+    row: dict[str, Any] = {name: to_pico(value) for name, value in amounts if value is not None}
+    texts = (
         ("cost_reason", cost.reason),
         ("price_snapshot", cost.snapshot),
         ("price_key", cost.key),
-    ):
-        if text:
-            row[column] = text
-    if call.tags:
-        row["tags"] = dict(call.tags)
+        ("currency", "" if cost.currency == "USD" else cost.currency),
+    )
+    row |= {column: text for column, text in texts if text}
     return row
 
 

@@ -1,41 +1,137 @@
-"""Prices: the worked examples, to the last digit."""
+"""Prices: the worked examples to the last digit, and a status for all that is not known."""
 
 import subprocess
 import sys
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from genai.config import parse_yaml
 from genai.errors import ConfigError
 from genai.ledger import Prices
+from genai.ledger.prices import load_all, refresh
+from genai.ledger.prices.rates import resolve
+from genai.ledger.prices.snapshot import Snapshot, digest, load
+from genai.ledger.usage import anthropic_usage, gemini_usage, langchain_usage, openai_usage
 from genai.types import CostStatus, Usage
 
 ROOT = Path(__file__).parent.parent.parent
-
-
-# -- prices: the worked examples, to the last digit ------------------------------------------------
+NAME = "configs/prices.yaml"
 
 
 @pytest.fixture(scope="module")
 def prices() -> Prices:
-    text = (ROOT / "configs" / "prices.yaml").read_text(encoding="utf-8")
-    return Prices.read(parse_yaml(text, "configs/prices.yaml"), "configs/prices.yaml")
+    data = parse_yaml((ROOT / NAME).read_text(encoding="utf-8"), NAME)
+    return Prices.read(data, NAME, partial(load_all, ROOT / "configs" / "prices"))
 
 
-@pytest.mark.parametrize(
-    ("model", "usage", "cost"),
-    [
-        ("gpt-4o-mini", Usage(1000, 500, 0, "provider"), "0.00045"),
-        ("openai/gpt-4o", Usage(2006, 300, 1920, "provider"), "0.005615"),
-        ("text-embedding-3-small", Usage(123457, 0, 0, "provider"), "0.00246914"),
-    ],
-)
-def test_the_worked_examples(prices: Prices, model: str, usage: Usage, cost: str) -> None:
-    found = prices.cost(model, usage)
+@pytest.fixture(scope="module")
+def listed() -> Prices:
+    """The dated snapshot alone."""
+    return Prices.read({}, NAME, partial(load_all, ROOT / "configs" / "prices"))
+
+
+def openai(prompt: int, said: int, cached: int = 0, reasoning: int = 0) -> Usage:
+    return openai_usage(
+        {"prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said,
+         "prompt_tokens_details": {"cached_tokens": cached},
+         "completion_tokens_details": {"reasoning_tokens": reasoning}}
+    )  # fmt: skip
+
+
+def claude(split: dict[str, int] | None) -> Usage:
+    return anthropic_usage(
+        {"input_tokens": 1000, "output_tokens": 800, "cache_read_input_tokens": 9000,
+         "cache_creation_input_tokens": 2000, "cache_creation": split}
+    )  # fmt: skip
+
+
+SPLIT = {"ephemeral_5m_input_tokens": 1500, "ephemeral_1h_input_tokens": 500}
+GOLDEN: list[tuple[str, Usage, str, str]] = [
+    ("openai/gpt-4o-mini", openai(1000, 500), "", "0.00045"),
+    ("openai/gpt-4o", openai(2006, 300, 1920, 100), "", "0.005615"),
+    ("anthropic/claude-sonnet-4-5", claude(SPLIT), "", "0.026325"),
+    ("anthropic/claude-sonnet-4-5", claude(None), "", "0.0252"),
+    ("gemini/gemini-2.5-pro", openai(200000, 1000), "", "0.26"),
+    ("gemini/gemini-2.5-pro", openai(200001, 1000, 150000), "", "0.1775025"),
+    ("openai/gpt-5-mini", openai(10000, 2000, 8000, 1500), "flex", "0.00235"),
+    ("openai/gpt-5-mini", openai(10000, 2000, 8000, 1500), "priority", "0.00846"),
+    ("openai/text-embedding-3-small", openai(123457, 0), "", "0.00246914"),
+    ("dashscope/qwen-turbo", openai(1000, 1000, 0, 700), "", "0.00046"),
+    ("dashscope/qwen-flash", openai(256000, 1000), "", "0.0132"),
+    ("dashscope/qwen-flash", openai(300000, 1000), "", "0.077"),
+]
+
+
+@pytest.mark.parametrize(("model", "usage", "tier", "cost"), GOLDEN)
+def test_the_worked_examples(
+    listed: Prices, model: str, usage: Usage, tier: str, cost: str
+) -> None:
+    found = listed.cost(model, usage, tier=tier)
     assert found.amount == Decimal(cost)
     assert found.status is CostStatus.PRICED
+    assert found.amount not in (Decimal("0.010415"), Decimal("0.008015"), Decimal("0.006615"))
+    assert len(found.snapshot) == 16
+
+
+def test_search_fees_are_part_of_the_cost_and_named(listed: Prices) -> None:
+    usage = Usage(1000, 500, source="provider", fees=(("web_search", 2),))
+    found = listed.cost("openai/gpt-4o-mini", usage)
+    assert (found.amount, found.fee) == (Decimal("0.05045"), Decimal("0.05"))
+    strange = Usage(1, 1, source="provider", fees=(("moon_trip", 1),))
+    assert listed.cost("openai/gpt-4o-mini", strange).amount is None
+
+
+def test_a_batch_without_a_cache_rate_is_an_estimate(listed: Prices) -> None:
+    found = listed.cost("openai/gpt-4o", openai(2006, 300, 1920), tier="batch")
+    assert (found.amount, found.status) == (Decimal("0.0040075"), CostStatus.ESTIMATED)
+    assert "in_cache_read" in found.reason
+
+
+def test_a_split_that_does_not_sum_is_priced_at_the_short_rate_and_flagged(listed: Prices) -> None:
+    found = listed.cost("anthropic/claude-sonnet-4-5", claude({"ephemeral_5m_input_tokens": 0}))
+    assert (found.amount, found.status) == (Decimal("0.0252"), CostStatus.ESTIMATED)
+
+
+def test_a_tier_nobody_lists_is_an_estimate_at_the_standard_rate(listed: Prices) -> None:
+    found = listed.cost("openai/gpt-4o-mini", openai(1000, 500), tier="scale")
+    assert (found.amount, found.status) == (Decimal("0.00045"), CostStatus.ESTIMATED)
+    assert "scale" in found.reason
+    assert listed.cost("openai/gpt-4o-mini", openai(1, 1), tier="default").status == "priced"
+
+
+def test_off_peak_hours_start_at_once_and_end_before() -> None:
+    entry: dict[str, Any] = {
+        "input_cost_per_token": Decimal("2"),
+        "off_peak_pricing": {"input_cost_per_token": Decimal("1"), "windows": [
+            {"hours_utc": ["10:00-00:00", "00:00-01:00"], "weekdays": [1, 2, 3, 4, 5]},
+            {"hours_utc": "00:00-00:00", "weekdays": [6, 7]}]},
+    }  # fmt: skip
+
+    def rate(day: int, hour: int, minute: int = 0) -> Decimal:
+        found = resolve(entry, prompt=1, at=datetime(2026, 11, day, hour, minute, tzinfo=UTC))
+        assert found is not None
+        return found.rates["in_text"]
+
+    assert [rate(23, 9, 59), rate(23, 10), rate(23, 23, 59)] == [2, 1, 1]  # a Monday
+    assert [rate(24, 0, 59), rate(24, 1), rate(22, 5)] == [1, 2, 1]  # the 22nd is a Sunday
+
+
+def test_xai_counts_the_threshold_itself() -> None:
+    entry = {"input_cost_per_token": "1", "input_cost_per_token_above_128k_tokens": "2"}
+    for provider, rate in (("xai", 2), ("openai", 1)):
+        found = resolve({**entry, "litellm_provider": provider}, prompt=128_000)
+        assert found is not None
+        assert found.rates["in_text"] == rate
 
 
 def test_each_status_is_reached(prices: Prices) -> None:
@@ -45,17 +141,105 @@ def test_each_status_is_reached(prices: Prices) -> None:
     assert prices.cost("no/such-model", used).status is CostStatus.UNPRICED
     assert prices.cost("no/such-model", used).amount is None
     assert prices.cost("gpt-4o", Usage(10, 10, 0, "counted")).status is CostStatus.ESTIMATED
+    assert prices.cost("gpt-4o", Usage(10, 10, 0, "provider", flag="x")).status == "estimated"
     assert prices.cost("gpt-4o", Usage()).status is CostStatus.UNPRICED
+    reported = prices.cost("openai/gpt-4o", used, reported="0.5")
+    assert (reported.amount, reported.status) == (Decimal("0.5"), "provider_reported")
+    assert reported.list_amount == Decimal("0.000125")  # our own figure stands beside it
 
 
-def test_a_model_we_do_not_list_is_priced_from_litellms_file_without_importing_it() -> None:
-    code = (
-        "import sys; from genai.ledger import Prices; from genai.types import Usage\n"
-        "cost = Prices.read({}, 'x').cost('openai/gpt-5-mini', Usage(10**6, 0, 0, 'provider'))\n"
-        "assert cost.amount > 0 and cost.status == 'priced', cost\n"
-        "assert 'litellm' not in sys.modules"
+def test_rates_of_all_zeros_are_not_a_declaration() -> None:
+    own = Prices.read({"models": {"m": {"input": "0", "output": "0"}}}, NAME)
+    assert own.cost("m", Usage(1, 1, 0, "provider")).status is CostStatus.UNPRICED
+    half = Prices.read({"models": {"m": {"input": "1"}}}, NAME)
+    assert half.cost("m", Usage(1, 1, 0, "provider")).amount is None  # no rate for the output
+    assert half.cost("m", Usage(1, 0, 0, "provider")).amount == 1
+
+
+def test_a_price_belongs_to_a_provider_not_to_a_name(listed: Prices) -> None:
+    used = Usage(10, 10, 0, "provider")
+    assert listed.cost("openai/gpt-4o", used).status == "priced"
+    assert listed.cost("vllm/gpt-4o", used).status == "unpriced"
+    assert listed.cost("litellm/anthropic/claude-sonnet-4-5", used).status == "priced"
+
+
+def test_the_model_that_answered_is_priced_before_the_one_asked_for() -> None:
+    own = {"openai/a": {"input": "1", "output": "1"}, "openai/b": {"input": "2", "output": "2"}}
+    found = Prices.read({"models": own}, NAME).cost(
+        "openai/a", Usage(1, 1, 0, "provider"), response_model="b"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert (found.amount, found.key) == (4, "openai/b")
+
+
+def test_ten_thousand_unknown_names_are_unpriced(listed: Prices) -> None:
+    for _ in range(10_000):
+        name = f"{uuid.uuid4().hex[:6]}/{uuid.uuid4().hex}"
+        cost = listed.cost(name, Usage(5, 5, 0, "provider"))
+        assert (cost.status, cost.amount) == (CostStatus.UNPRICED, None)
+
+
+def snapshots() -> list[Snapshot]:
+    def made(day: int, rate: str) -> Snapshot:
+        models = {"m": {"litellm_provider": "p", "input_cost_per_token": rate,
+                        "output_cost_per_token": "0"}}  # fmt: skip
+        return Snapshot(digest(models), "test", date(2026, 11, day), models)
+
+    return [made(20, "2"), made(10, "1")]
+
+
+@pytest.mark.parametrize(
+    ("day", "amount", "status"), [(25, 2, "priced"), (15, 1, "priced"), (5, 1, "estimated")]
+)
+def test_the_price_is_that_of_the_day_of_the_call(day: int, amount: int, status: str) -> None:
+    prices = Prices.read({}, NAME, snapshots)
+    at = datetime(2026, 11, day, 12, tzinfo=UTC)
+    found = prices.cost("p/m", Usage(1, 0, 0, "provider"), at=at)
+    assert (found.amount, found.status) == (amount, status)
+    assert (found.reason == "price_after_call") == (status == "estimated")
+
+
+def test_pricing_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from pathlib import Path; from functools import partial\n"
+        "from genai.ledger.prices import Prices, load_all; from genai.types import Usage\n"
+        "prices = Prices.read({}, 'x', partial(load_all, Path(sys.argv[1])))\n"
+        "cost = prices.cost('openai/gpt-5-mini', Usage(10**6, 0, 0, 'provider'))\n"
+        "assert cost.amount > 0 and cost.status == 'priced', cost\n"
+        "assert not {'litellm', 'pydantic', 'sqlalchemy', 'yaml'} & set(sys.modules)"
+    )
+    line = [sys.executable, "-c", code, ROOT / "configs" / "prices"]
+    subprocess.run(line, check=True, timeout=60)
+
+
+def test_refresh_writes_a_dated_file_and_says_what_changed(tmp_path: Path) -> None:
+    path, first = refresh(tmp_path, date(2026, 11, 1))
+    assert {change.what for change in first} == {"added"}
+    models: dict[str, Any] = {name: dict(entry) for name, entry in load(path).models.items()}
+    path.unlink()
+    models["gpt-4o"]["input_cost_per_token"] = Decimal("0.000009")
+    del models["gpt-4o-mini"]
+    body = {"source": "x", "imported_at": "2026-10-01", "sha256": digest(models), "models": models}
+    text = msgspec.json.Encoder(decimal_format="number").encode(body)
+    (tmp_path / "older.json").write_bytes(text)
+    _, changes = refresh(tmp_path, date(2026, 11, 1))
+    repriced, added = changes
+    assert [(c.model, c.what) for c in changes] == [
+        ("gpt-4o", "repriced"), ("gpt-4o-mini", "added"),
+    ]  # fmt: skip
+    assert (repriced.old[0], repriced.new[0]) == (Decimal("9"), Decimal("2.5"))
+    assert added.old == (None, None)
+    days = [each.imported_at for each in load_all(tmp_path)]
+    assert days == [date(2026, 11, 1), date(2026, 10, 1)]  # the older file stays
+
+
+def test_a_snapshot_changed_by_hand_is_refused(tmp_path: Path) -> None:
+    path, _ = refresh(tmp_path, date(2026, 11, 1))
+    path.write_text(path.read_text().replace("0.0000025", "0.0000001", 1))
+    with pytest.raises(ConfigError, match="was changed by hand"):
+        load_all(tmp_path)
+    path.write_text("{")
+    with pytest.raises(ConfigError, match="not a price snapshot"):
+        load_all(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -63,10 +247,78 @@ def test_a_model_we_do_not_list_is_priced_from_litellms_file_without_importing_i
     [
         ({"models": {"x": {"input": 0.1}}}, "must be a quoted decimal"),
         ({"models": {"x": {"input": "-1"}}}, "must be a quoted decimal"),
-        ({"models": {"x": {"inputs": "1"}}}, "`inputs` of `x` is not a rate"),
+        ({"models": {"x": {"input": "NaN"}}}, "must be a quoted decimal"),
+        ({"models": {"x": {"inputs": "1"}}}, "`inputs` is not a rate; use input"),
+        ({"models": {"x": {"effective_from": "soon"}}}, "must be a date"),
+        ({"models": {"x": 7}}, "must be a mapping"),
         ({"model": {}}, "`model` is not a setting"),
     ],
 )
 def test_a_wrong_price_names_the_model(data: object, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        Prices.read(data, "configs/prices.yaml")
+        Prices.read(data, NAME)
+
+
+# -- tokens: disjoint buckets from every source --------------------------------------------------
+
+count = st.integers(0, 10**6)
+loose = st.one_of(st.none(), count, st.integers(), st.floats(), st.text(max_size=3), st.just({}))
+
+
+def sums(usage: Usage) -> None:
+    assert all(tokens >= 0 for tokens in usage.buckets)
+    assert sum(usage.buckets[:6]) == usage.input_tokens
+    assert sum(usage.buckets[6:]) == usage.output_tokens
+
+
+@given(prompt=loose, said=loose, total=loose, parts=st.lists(loose, min_size=6, max_size=6))
+def test_buckets_sum_to_the_totals_whatever_comes(
+    prompt: Any, said: Any, total: Any, parts: list[Any]
+) -> None:
+    into = dict(zip(("cached_tokens", "cache_write_tokens", "audio_tokens"), parts, strict=False))
+    out = dict(zip(("reasoning_tokens", "audio_tokens"), parts[3:], strict=False))
+    raws: Iterator[Usage] = iter(
+        (
+            openai_usage({"prompt_tokens": prompt, "completion_tokens": said, "total_tokens": total,
+                          "prompt_tokens_details": into, "completion_tokens_details": out}),
+            openai_usage({"input_tokens": prompt, "output_tokens": said, "total_tokens": total,
+                          "input_tokens_details": into, "output_tokens_details": out}),
+            anthropic_usage({"input_tokens": prompt, "output_tokens": said,
+                             "cache_read_input_tokens": parts[0],
+                             "cache_creation_input_tokens": parts[1],
+                             "cache_creation": {"ephemeral_1h_input_tokens": parts[2]}}),
+            gemini_usage({"promptTokenCount": prompt, "candidatesTokenCount": said,
+                          "totalTokenCount": total, "cachedContentTokenCount": parts[0],
+                          "thoughtsTokenCount": parts[1], "toolUsePromptTokenCount": parts[2]}),
+            langchain_usage({"input_tokens": prompt, "output_tokens": said, "total_tokens": total,
+                             "input_token_details": {"cache_read": parts[0], "audio": parts[1]},
+                             "output_token_details": {"reasoning": parts[2]}}),
+            openai_usage(prompt),
+        )
+    )  # fmt: skip
+    for usage in raws:
+        sums(usage)
+
+
+def test_sound_counts_carry_no_flag() -> None:
+    assert openai(100, 50, 40, 20).flag == ""
+    assert openai(100, 50, 40, 20).buckets == (60, 40, 0, 0, 0, 0, 30, 20, 0, 0)
+    assert claude(SPLIT).buckets == (1000, 9000, 1500, 500, 0, 0, 800, 0, 0, 0)
+    thinking = {"promptTokenCount": 10, "candidatesTokenCount": 5, "thoughtsTokenCount": 7}
+    outside = gemini_usage({**thinking, "totalTokenCount": 22})
+    inside = gemini_usage({**thinking, "candidatesTokenCount": 12, "totalTokenCount": 22})
+    assert (outside.output_tokens, inside.output_tokens) == (12, 12)
+    assert (outside.flag, inside.flag) == ("", "")
+    turns = {"iterations": [{"input_tokens": 1, "output_tokens": 2}] * 3}
+    assert anthropic_usage(turns).output_tokens == 6
+
+
+@given(a=count, b=count, more=count)
+def test_more_tokens_never_cost_less_and_money_is_exact(a: int, b: int, more: int) -> None:
+    own = {"m": {"input": "0.00000015", "output": "0.0000006", "cached_input": "0.000000075"}}
+    prices = Prices.read({"models": own}, NAME)
+    less = prices.cost("m", Usage(a, b, 0, "provider")).amount
+    rest = prices.cost("m", Usage(a + more, b, 0, "provider")).amount
+    assert isinstance(less, Decimal)
+    assert rest is not None
+    assert rest - less == more * Decimal("0.00000015")

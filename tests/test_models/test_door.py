@@ -25,7 +25,7 @@ from genai.models.embed import STATIC
 from genai.models.extractive import Extractive
 from genai.types import Call, Message, Part
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 
 def free_port() -> int:

@@ -1,0 +1,234 @@
+"""The project's prices: its own file first, then dated snapshots; every cost says what it rests on.
+
+Lookups are exact: the model that answered, the model that was asked for, an alias. Nothing is
+guessed from a prefix, and a model without a price is `unpriced`, never 0.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from fnmatch import fnmatchcase
+from typing import Any
+
+from genai.errors import ConfigError
+from genai.ledger.prices.rates import Rates, resolve
+from genai.ledger.prices.snapshot import Snapshot, digest
+from genai.types import Cost, CostStatus, Usage
+
+# the short names of prices.yaml for the fields of LiteLLM's file
+_SHORT = {
+    "input": "input_cost_per_token",
+    "output": "output_cost_per_token",
+    "cached_input": "cache_read_input_token_cost",
+    "cache_write": "cache_creation_input_token_cost",
+    "cache_write_1h": "cache_creation_input_token_cost_above_1hr",
+    "reasoning": "output_cost_per_reasoning_token",
+    "batch_input": "input_cost_per_token_batches",
+    "batch_output": "output_cost_per_token_batches",
+}
+# what else an entry may say of its model, for `genai models`
+_FACTS = {"source", "licence", "regions", "context", "max_output", "end_of_life", "modalities"}
+_PROVIDERS = {"responses": "openai"}
+_CACHE = 2048
+Known = tuple[Rates | None, str, str, date | None]
+
+
+class Prices:
+    """What calls cost. Make one with `read`; `cost` prices a call."""
+
+    def __init__(
+        self,
+        own: Mapping[str, Mapping[str, Any]],
+        free: Sequence[str] = (),
+        snapshots: Callable[[], Sequence[Snapshot]] = tuple,
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        self._own = own
+        self._own_hash = digest({name: dict(entry) for name, entry in own.items()})[:16]
+        self._free = tuple(free)
+        self._aliases = dict(aliases or {})
+        self._load = snapshots
+        self._snapshots: Sequence[Snapshot] | None = None
+        self._known: dict[tuple[str, ...], Known] = {}
+
+    @classmethod
+    def read(
+        cls, data: Any, name: str, snapshots: Callable[[], Sequence[Snapshot]] = tuple
+    ) -> "Prices":
+        """Take the parsed content of a price file; rates must be quoted decimals.
+
+        Raises:
+            ConfigError: names file, model, key and cure.
+        """
+        data = data or {}
+        unknown = set(data) - {"version", "free", "models", "aliases"}
+        if unknown:
+            raise ConfigError(
+                f"{name}: `{min(unknown)}` is not a setting; use free, models or aliases"
+            )
+        own = {
+            model: _entry(entry, f"{name}: `{model}`")
+            for model, entry in (data.get("models") or {}).items()
+        }
+        return cls(own, tuple(data.get("free") or ()), snapshots, data.get("aliases"))
+
+    @property
+    def snapshots(self) -> Sequence[Snapshot]:
+        """The dated snapshots, newest first; read on first use."""
+        if self._snapshots is None:
+            self._snapshots = self._load()
+        return self._snapshots
+
+    def cost(
+        self, model: str, usage: Usage, *, tier: str = "", response_model: str = "",
+        reported: str = "", region: str = "", at: datetime | None = None,
+    ) -> Cost:  # fmt: skip
+        """Price one call.
+
+        `tier` is the service tier (`batch` too), `reported` the provider's own figure in dollars,
+        `at` the time of the call where it is not now.
+        """
+        if any(fnmatchcase(model, pattern) for pattern in self._free):
+            zero = Decimal(0)
+            return Cost(zero, CostStatus.DECLARED_FREE, "configs/prices.yaml: free", key=model)
+        cost = self._listed(model, usage, tier, response_model, region, at)
+        own = _dollars(reported)
+        if own is None:
+            return cost
+        return Cost(
+            own, CostStatus.PROVIDER_REPORTED, "", cost.currency, cost.amount, None,
+            cost.snapshot, cost.key,
+        )  # fmt: skip
+
+    def _listed(
+        self, model: str, usage: Usage, tier: str, response_model: str, region: str,
+        at: datetime | None,
+    ) -> Cost:  # fmt: skip
+        rates, key, snapshot, since = self._rates(
+            model, usage.input_tokens, tier, response_model, region, at
+        )
+        if rates is None:
+            return Cost(None, CostStatus.UNPRICED, f"no price for {model}")
+        if usage.source == "none":
+            return Cost(None, CostStatus.UNPRICED, "no usage reported", key=key)
+        amount, fee, doubt = rates.amount(usage)
+        if amount is None:
+            return Cost(None, CostStatus.UNPRICED, doubt, snapshot=snapshot, key=key)
+        if usage.source == "counted":
+            doubt = "tokens counted here"
+        elif usage.flag:
+            doubt = f"usage: {usage.flag}"
+        elif since is not None and at is not None and at.date() < since:
+            doubt = "price_after_call"
+        status = CostStatus.ESTIMATED if doubt else CostStatus.PRICED
+        return Cost(amount, status, doubt, "USD", amount, fee or None, snapshot, key)
+
+    def _rates(
+        self, model: str, prompt: int, tier: str, response_model: str, region: str,
+        at: datetime | None,
+    ) -> Known:  # fmt: skip
+        asked = (model, response_model, tier, region, at.date().isoformat() if at else "")
+        known = self._known.get(asked)
+        if known is not None:
+            return known
+        entry, key, snapshot, since = self._find(model, response_model, at)
+        if entry is None:
+            found: Known = (None, "", "", None)
+        else:
+            rates = resolve(entry, prompt=prompt, tier=tier, region=region, at=at)
+            found = (rates, key, snapshot, since)
+        if entry is None or not _varies(entry):
+            if len(self._known) >= _CACHE:
+                self._known.clear()
+            self._known[asked] = found
+        return found
+
+    def entry(self, model: str) -> Mapping[str, Any] | None:
+        """Give all that is known of a model, in LiteLLM's field names."""
+        return self._find(model, "", None)[0]
+
+    def names(self) -> list[str]:
+        """Every model with a price, the project's own first."""
+        listed = self.snapshots[0].models if self.snapshots else {}
+        return [*self._own, *(name for name in listed if name not in self._own)]
+
+    def _find(
+        self, model: str, response_model: str, at: datetime | None
+    ) -> tuple[Mapping[str, Any] | None, str, str, date | None]:
+        model = model.removeprefix("litellm/")
+        prefix, _, bare = model.partition("/")
+        provider = _PROVIDERS.get(prefix, prefix)
+        alias = self._aliases.get(model, "")
+        wanted = [f"{provider}/{response_model}", response_model, model, bare, alias]
+        for name in wanted:
+            if name and name in self._own:
+                entry = self._own[name]
+                return entry, name, self._own_hash, entry.get("effective_from")
+        for snapshot in self._valid(at):
+            for name in wanted:
+                listed = snapshot.models.get(name) if name else None
+                if listed and ("/" in name or name == alias or _same(provider, listed)):
+                    return listed, name, snapshot.hash[:16], snapshot.imported_at
+        return None, "", "", None
+
+    def _valid(self, at: datetime | None) -> Sequence[Snapshot]:
+        """Give the snapshot known at a time; before the first one, the first one."""
+        if not self.snapshots:
+            return ()
+        if at is None:
+            return self.snapshots[:1]
+        earlier = [each for each in self.snapshots if each.imported_at <= at.date()]
+        return earlier[:1] or self.snapshots[-1:]
+
+
+def _same(provider: str, entry: Mapping[str, Any]) -> bool:
+    """Say whether a plain name's entry is this provider's: a price is not a name's alone."""
+    listed = str(entry.get("litellm_provider", ""))
+    return listed == provider or (provider == "" and bool(listed))
+
+
+def _varies(entry: Mapping[str, Any]) -> bool:
+    """Say whether rates depend on the prompt's length or the hour."""
+    if entry.get("tiered_pricing") or entry.get("off_peak_pricing"):
+        return True
+    return any("_above_" in key and key.endswith("k_tokens") for key in entry)
+
+
+def _entry(entry: Any, where: str) -> dict[str, Any]:
+    if not isinstance(entry, dict):
+        raise ConfigError(f"{where} must be a mapping of rates, got {entry!r}")
+    found: dict[str, Any] = {}
+    for key, value in entry.items():
+        key = str(key)
+        if key == "effective_from":
+            found[key] = _date(value, where)
+        elif key in _FACTS:
+            found[key] = value
+        elif key in _SHORT or key.startswith(("input_cost_", "output_cost_", "cache_")):
+            found[_SHORT.get(key) or key] = _decimal(value, f"{where}: `{key}`")
+        else:
+            raise ConfigError(f"{where}: `{key}` is not a rate; use {', '.join(_SHORT)}")
+    return found
+
+
+def _date(value: Any, where: str) -> date:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).date()
+    if isinstance(value, date):
+        return value
+    raise ConfigError(f"{where}: `effective_from` must be a date such as 2026-11-01, got {value!r}")
+
+
+def _decimal(value: object, where: str) -> Decimal:
+    amount = _dollars(value) if isinstance(value, str) else None
+    if amount is None:
+        raise ConfigError(f'{where} must be a quoted decimal such as "0.00000015", got {value!r}')
+    return amount
+
+
+def _dollars(value: object) -> Decimal | None:
+    try:
+        amount = Decimal(str(value)) if value else None
+    except InvalidOperation:
+        return None
+    return amount if amount is not None and amount.is_finite() and amount >= 0 else None

@@ -1,0 +1,272 @@
+"""Our own wire is held to the `openai` SDK: the same bytes out, the same values and errors in."""
+
+import asyncio
+import contextlib
+import json
+from typing import Any
+
+import faults
+import openai
+import pytest
+from faults import Fault, faulty, reply
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from genai.config import ModelSettings
+from genai.errors import ModelError
+from genai.ledger.usage import openai_usage
+from genai.models import open_model, wire
+from genai.models.base import Delta, as_messages
+from genai.models.openai import OpenAI
+from genai.models.sdk import KINDS
+
+TOOL = {
+    "type": "function",
+    "function": {"name": "add", "parameters": {"type": "object", "properties": {"a": {}}}},
+}
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}}
+FILE = {"type": "file", "file": {"file_id": "file-1"}}
+CALL = {"id": "t1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
+CONVERSATIONS: list[list[dict[str, Any]]] = [
+    [{"role": "user", "content": "plain"}],
+    [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "naïve 日本 🎉 \u2028"},
+    ],
+    [{"role": "user", "content": [{"type": "text", "text": "look"}, IMAGE, FILE]}],
+    [
+        {"role": "user", "content": "add"},
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "tool", "content": "2", "tool_call_id": "t1"},
+    ],
+]
+PARAMS = st.fixed_dictionaries(
+    {},
+    optional={
+        "temperature": st.floats(0, 2),
+        "top_p": st.floats(1e-9, 1),
+        "max_tokens": st.integers(1, 10**6),
+        "seed": st.integers(-(2**53), 2**53),
+        "n": st.integers(1, 3),
+        "stop": st.one_of(st.text(max_size=5), st.lists(st.text(max_size=5), max_size=3)),
+        "tools": st.just([TOOL]),
+        "tool_choice": st.just("auto"),
+        "response_format": st.just({"type": "json_object"}),
+        "logit_bias": st.dictionaries(st.sampled_from(["50256", "11"]), st.integers(-100, 100)),
+        "reasoning_effort": st.just("low"),
+        "service_tier": st.just("flex"),
+        "metadata": st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2),
+        "user": st.text(max_size=8),
+    },
+)
+
+
+class Sent(Exception):
+    """Carries the bytes the SDK would have sent."""
+
+
+def sdk_bytes(messages: list[dict[str, Any]], params: dict[str, Any], streamed: bool) -> bytes:
+    """Give the body the SDK makes, without sending it."""
+    import httpx
+
+    def catch(request: httpx.Request) -> httpx.Response:
+        raise Sent(request.content)
+
+    client = openai.OpenAI(
+        api_key="k", max_retries=0, http_client=httpx.Client(transport=httpx.MockTransport(catch))
+    )
+    extra: dict[str, Any] = {}
+    if streamed:
+        extra = {"stream": True, "stream_options": {"include_usage": True}}
+    with client, pytest.raises(openai.APIConnectionError) as caught:
+        client.chat.completions.create(model="m", messages=messages, **params, **extra)  # type: ignore[call-overload]
+    cause = caught.value.__cause__
+    assert isinstance(cause, Sent)
+    return bytes(cause.args[0])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(messages=st.sampled_from(CONVERSATIONS), params=PARAMS, streamed=st.booleans())
+def test_the_request_is_the_same_bytes(
+    messages: list[dict[str, Any]], params: dict[str, Any], streamed: bool
+) -> None:
+    ours = dict(params)
+    if streamed:
+        ours |= {"stream": True, "stream_options": {"include_usage": True}}
+    body = OpenAI("m")._body(as_messages(messages), ours)
+    assert body == sdk_bytes(messages, params, streamed)
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=st.text())
+def test_any_text_is_written_alike_or_refused_alike(text: str) -> None:
+    ours = OpenAI("m")._body(as_messages(text), {})
+    assert json.loads(ours)["messages"][0]["content"] == text
+    assert ours == sdk_bytes([{"role": "user", "content": text}], {}, False)
+
+
+@pytest.mark.parametrize("bad", ["\ud800", float("nan"), object(), {"a": float("inf")}])
+def test_what_json_has_no_form_for_is_an_error_and_not_sent(bad: Any) -> None:
+    with faulty(reply()) as (url, server):
+        model = open_model(f"openai/m@{url}")
+        with pytest.raises(ModelError, match="cannot be written as JSON"):
+            model("hi", metadata=bad)
+        assert not server.requests
+
+
+def pieces(name: str, text: str) -> dict[str, Any]:
+    return {"index": 0, "id": "t1" if name else None, "type": "function",
+            "function": {"name": name or None, "arguments": text}}  # fmt: skip
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
+    base = {"id": "c9", "object": "chat.completion.chunk", "created": 1, "model": "gpt-x",
+            "service_tier": "default", "system_fingerprint": "fp"}  # fmt: skip
+    choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+    return f"data: {json.dumps({**base, 'choices': [choice], **more})}\n\n".encode()
+
+
+USAGE = {
+    "prompt_tokens": 30, "completion_tokens": 12, "total_tokens": 42,
+    "prompt_tokens_details": {"cached_tokens": 20, "audio_tokens": 0},
+    "completion_tokens_details": {"reasoning_tokens": 5, "audio_tokens": 0,
+                                  "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0},
+}  # fmt: skip
+STREAM = b"".join(
+    [
+        chunk({"role": "assistant", "content": ""}),
+        b": a comment\n\n",
+        chunk({"content": "naïve "}),
+        b"event: message\n" + chunk({"content": "日本"}),
+        chunk({"tool_calls": [pieces("add", "")]}),
+        chunk({"tool_calls": [pieces("", '{"a":')]}),
+        chunk({"tool_calls": [pieces("", " 1}")]}),
+        chunk({}, "tool_calls"),
+        b"data: " + json.dumps({"id": "c9", "object": "chat.completion.chunk", "created": 1,
+                                "model": "gpt-x", "choices": [], "usage": USAGE}).encode(),
+        b"\n\ndata: [DONE]\n\n",
+    ]
+)  # fmt: skip
+WHOLE = json.dumps(
+    {"id": "c9", "object": "chat.completion", "created": 1, "model": "gpt-x",
+     "service_tier": "default", "usage": USAGE,
+     "choices": [{"index": 0, "finish_reason": "tool_calls", "logprobs": None, "message":
+                  {"role": "assistant", "content": "naïve 日本", "refusal": None, "tool_calls": [
+                      {"id": "t1", "type": "function",
+                       "function": {"name": "add", "arguments": '{"a": 1}'}}]}}]}
+).encode()  # fmt: skip
+
+
+def sse(connection: Any, request: bytes) -> bool:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")
+    connection.sendall(b"Connection: close\r\n\r\n")
+    for start in range(0, len(STREAM), 7):  # torn anywhere, inside a character too
+        connection.sendall(STREAM[start : start + 7])
+    return False
+
+
+def seen_by_us(url: str, streamed: bool) -> tuple[Any, ...]:
+    model = open_model(f"openai/m@{url}")
+    answer: Any = list(model.stream("hi"))[-1] if streamed else model("hi")
+    calls = tuple((call.id, call.name, call.arguments) for call in answer.tool_calls)
+    return answer.text, answer.finish_reason, answer.response_model, calls, answer.usage
+
+
+def seen_by_sdk(url: str, streamed: bool) -> tuple[Any, ...]:
+    with openai.OpenAI(base_url=url, api_key="k", max_retries=0) as client:
+        hi: Any = [{"role": "user", "content": "hi"}]
+        if not streamed:
+            whole = client.chat.completions.create(model="m", messages=hi)
+            message = whole.choices[0].message
+            made = message.tool_calls or []
+            calls = tuple((c.id, c.function.name, c.function.arguments) for c in made)  # type: ignore[union-attr]
+            finish = whole.choices[0].finish_reason
+            assert whole.usage is not None
+            return (message.content, finish, whole.model, calls,
+                    openai_usage(whole.usage.model_dump()))  # fmt: skip
+        text, finish_reason, model, usage, parts = "", "", "", None, []
+        with client.chat.completions.create(model="m", messages=hi, stream=True) as events:
+            for event in events:
+                model, usage = event.model, event.usage or usage
+                for choice in event.choices:
+                    text += choice.delta.content or ""
+                    finish_reason = choice.finish_reason or finish_reason
+                    parts += choice.delta.tool_calls or []
+        joined = wire.join(
+            [
+                wire.ToolPiece(
+                    p.index, p.id or "", p.function.name or "", p.function.arguments or ""
+                )
+                for p in parts
+                if p.function
+            ]
+        )
+        assert usage is not None
+        calls = tuple((call.id, call.name, call.arguments) for call in joined)
+        return text, finish_reason, model, calls, openai_usage(usage.model_dump())
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_the_reply_has_the_same_values(streamed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    with faulty(sse if streamed else reply(body=WHOLE)) as (url, _):
+        ours, theirs = seen_by_us(url, streamed), seen_by_sdk(url, streamed)
+    assert ours == theirs
+    assert ours[0] == "naïve 日本"
+    assert ours[4].cached_tokens == 20
+
+
+def ask_sdk(url: str, streamed: bool) -> None:
+    hi: Any = [{"role": "user", "content": "hi"}]
+    with openai.OpenAI(base_url=url, api_key="k", max_retries=0, timeout=0.3) as client:
+        if streamed:
+            with client.chat.completions.create(model="m", messages=hi, stream=True) as events:
+                list(events)
+        else:
+            client.chat.completions.create(model="m", messages=hi)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    "fault",
+    [*(reply(status) for status in (400, 401, 403, 404, 409, 418, 422, 429, 500, 502, 503, 529)),
+     faults.stall, faults.hang_up, faults.reset],
+    ids=["400", "401", "403", "404", "409", "418", "422", "429", "500", "502", "503", "529",
+         "stall", "hang up", "reset"],
+)  # fmt: skip
+def test_the_same_fault_is_the_same_class_of_error(fault: Fault, streamed: bool) -> None:
+    with faulty(fault) as (url, _):
+        with pytest.raises(openai.APIError) as theirs:
+            ask_sdk(url, streamed)
+        given = ModelSettings(timeout=0.3, total_timeout=0.3, retries=0)
+        model = open_model(f"openai/m@{url}", settings=given)
+        ask = (lambda: list(model.stream("hi"))) if streamed else (lambda: model("hi"))
+        with pytest.raises(ModelError) as ours:
+            ask()
+    names = [cls.__name__ for cls in type(theirs.value).__mro__]
+    expected = next((KINDS[name] for name in names if name in KINDS), "bad_request")
+    assert ours.value.kind == expected  # 418 is a bare APIStatusError there, a bad request here
+
+
+def test_a_stream_is_read_at_any_cut() -> None:
+    async def cut(size: int) -> list[Any]:
+        class Content:
+            async def iter_any(self) -> Any:
+                for start in range(0, len(STREAM), size):
+                    yield STREAM[start : start + size]
+
+        from genai.models.http import _events
+
+        return [event async for event in _events(Content())]
+
+    whole = asyncio.run(cut(10**6))
+    assert len(whole) == 9
+    for size in (1, 2, 3, 5, 64, 1000):
+        assert asyncio.run(cut(size)) == whole
+
+
+@settings(max_examples=300, deadline=None)
+@given(body=st.binary(max_size=200))
+def test_any_bytes_are_a_delta_or_a_value_error(body: bytes) -> None:
+    with contextlib.suppress(ValueError, wire.ServerSaid):
+        assert isinstance(wire.read(body), Delta)
