@@ -9,6 +9,7 @@ _ROOMS = {
     "Answer": "genai.types",
     "Call": "genai.types",
     "Case": "genai.evals",
+    "BudgetExceeded": "genai.errors",
     "Chain": "genai.rag",
     "Citation": "genai.types",
     "Cost": "genai.types",
@@ -28,6 +29,7 @@ _ROOMS = {
     "Summary": "genai.ledger",
     "Usage": "genai.types",
     "Verdict": "genai.types",
+    "bind": "genai.ledger",
     "evaluate": "genai.evals",
     "find_project": "genai.project",
     "load": "genai.wiring",
@@ -35,12 +37,14 @@ _ROOMS = {
     "model": "genai.wiring",
     "open_ledger": "genai.wiring",
     "prompt": "genai.wiring",
+    "scope": "genai.ledger",
     "settings": "genai.wiring",
 }
 __version__ = "0.1.0"
 __all__ = sorted(_ROOMS)
 
 if TYPE_CHECKING:
+    from genai.errors import BudgetExceeded as BudgetExceeded
     from genai.errors import GenaiError as GenaiError
     from genai.errors import InputError as InputError
     from genai.evals import Case as Case
@@ -48,6 +52,8 @@ if TYPE_CHECKING:
     from genai.evals import evaluate as evaluate
     from genai.ledger import DayRow as DayRow
     from genai.ledger import Summary as Summary
+    from genai.ledger import bind as bind
+    from genai.ledger import scope as scope
     from genai.models import Fake as Fake
     from genai.models import Model as Model
     from genai.project import find_project as find_project

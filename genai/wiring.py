@@ -5,16 +5,24 @@ Everything here reads `configs/` and passes settings down; no lower room reads t
 
 import threading
 from collections.abc import Callable
+from decimal import Decimal
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from genai import project as projects
-from genai.config import Config, LedgerSettings, ModelSettings, load_config, parse_yaml
+from genai.config import (
+    BudgetSettings,
+    Config,
+    LedgerSettings,
+    ModelSettings,
+    load_config,
+    parse_yaml,
+)
 from genai.guards import Policy, load_policy
-from genai.ledger import Ledger, Prices
+from genai.ledger import Budgets, Ledger, Limit, Prices
 from genai.ledger.prices import load_all
-from genai.models import Embedder, Hooks, Model, make_embedder, open_model
+from genai.models import Embedder, Hooks, Model, make_embedder, open_model, worst_case
 from genai.models.replay import Mode, Replay
 from genai.project import Project
 from genai.prompts import Prompt, load_prompt
@@ -95,8 +103,11 @@ def _hooks(project: Project, config: Config, record: Any = None) -> Hooks:
     """Give what every call of this project passes: prices, ledger, limits, replay."""
     ledger = open_ledger(project)
     replay = config.replay
+    prices = _price(project)
     return Hooks(
-        price=_price(project).cost,
+        price=prices.cost,
+        worst=partial(worst_case, prices.cost, prices.entry),
+        budgets=_budgets(ledger, tuple(config.budgets)) if config.budgets else None,
         record=record or ledger.record,
         sent=ledger.sent if record is None or isinstance(record, Tally) else None,
         limits=project.state / "limits",
@@ -104,6 +115,15 @@ def _hooks(project: Project, config: Config, record: Any = None) -> Hooks:
         if replay.mode == "off"
         else _replay(project.state.parent / replay.path, replay.mode),
     )
+
+
+@lru_cache(maxsize=8)
+def _budgets(ledger: Ledger, chosen: tuple[BudgetSettings, ...]) -> Budgets:
+    limits = [
+        Limit(each.scope, Decimal(each.limit), each.match, each.period, each.unpriced)
+        for each in chosen
+    ]
+    return Budgets(ledger.database, limits, ledger.user_key)
 
 
 @lru_cache(maxsize=8)

@@ -88,7 +88,7 @@ class Ledger:
     ) -> None:  # fmt: skip
         """Note that a request leaves now; if this process dies, it becomes a `lost` row."""
         row: dict[str, Any] = {"t": "sent", "id": call_id, "started_at": started_at, "model": model}
-        row |= flat_context(context, self._user_key(context.user))
+        row |= flat_context(context, self.user_key(context.user))
         if reserved is not None:
             row["reserved"] = to_pico(reserved)
         self._spool.sent(row)
@@ -99,7 +99,7 @@ class Ledger:
         Where the disk refuses, the row waits in memory and is tried again with the next one;
         `delivery()` counts such rows, and the process says so when it ends.
         """
-        self._spool.append({"t": "call", **flatten(call, self._user_key(call.context.user))})
+        self._spool.append({"t": "call", **flatten(call, self.user_key(call.context.user))})
         if self._content == "all" and (question or answer):
             self._keep(call.id, question, answer)
         if not self._pending.is_set():
@@ -131,7 +131,8 @@ class Ledger:
             self._keep(call_id, *turn)
         self._wake()
 
-    def _user_key(self, user: str) -> str:
+    def user_key(self, user: str) -> str:
+        """Give the keyed hash that stands for a user in this ledger."""
         return user and pseudonym(self.path.parent, user)
 
     def _wake(self) -> None:
@@ -232,7 +233,7 @@ class Ledger:
             if wanted is None:
                 continue
             if column == "user":
-                column, wanted = "user_key", self._user_key(wanted)
+                column, wanted = "user_key", self.user_key(wanted)
             if column not in table.c:
                 raise LedgerUnusable(f"calls have no column `{column}`; use {', '.join(_FILTERS)}")
             query = query.where(table.c[column] == wanted)

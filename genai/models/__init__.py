@@ -1,7 +1,7 @@
 """The one door to every model, embedder included."""
 
 from genai.models.attempts import Hooks
-from genai.models.base import Delta, Model, Provider
+from genai.models.base import Delta, Model, Provider, worst_case
 from genai.models.door import FORMS, open_model
 from genai.models.embed import Embedder, make_embedder
 from genai.models.fake import Fake
@@ -16,4 +16,5 @@ __all__ = [
     "Provider",
     "make_embedder",
     "open_model",
+    "worst_case",
 ]

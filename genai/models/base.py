@@ -12,6 +12,8 @@ from genai.types import Call, Context, Cost, CostStatus, Message, Part, Reply, U
 
 if TYPE_CHECKING:
     from genai.models.attempts import Plan, Route
+_MOST_OUTPUT = 16_384
+_OVERHEAD = 8  # tokens a message costs beside its text
 Recorder = Callable[[Call], None]
 Prompted = str | Sequence[Message | Mapping[str, Any]]
 
@@ -79,6 +81,28 @@ def unpriced(
 def count_tokens(text: str) -> int:
     """Guess tokens where a provider reports none: four characters each, rounded up."""
     return -(-len(text) // 4)
+
+
+def worst_case(
+    price: Pricer,
+    entry: Callable[[str], Mapping[str, Any] | None],
+    model: str,
+    messages: Sequence[Message],
+    params: Mapping[str, Any],
+) -> Cost:
+    """Price the dearest reply a request may get: all its input fresh, its output at the most.
+
+    The most is the request's own limit, else 16,384 tokens, capped by what the model can give.
+    """
+    asked = [params.get(name) for name in ("max_completion_tokens", "max_tokens")]
+    most = next((limit for limit in asked if isinstance(limit, int)), _MOST_OUTPUT)
+    known = (entry(model) or {}).get("max_output_tokens")
+    if known:
+        most = min(most, int(known))
+    choices = params.get("n") if isinstance(params.get("n"), int) else 1
+    sent = sum(count_tokens(message.text) + _OVERHEAD for message in messages)
+    sent += count_tokens(str(params.get("tools") or ""))
+    return price(model, Usage(sent, most * (choices or 1), source="provider"))
 
 
 def as_messages(prompt: Prompted) -> tuple[Message, ...]:

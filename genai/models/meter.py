@@ -78,7 +78,8 @@ class Attempt:
         hooks = self._plan.hooks
         worst = hooks.worst(self.target.name, self._plan.messages, self.params)
         reserve = hooks.budgets.reserve
-        self._reserved = await asyncio.to_thread(reserve, self.id, self._plan.context, worst)
+        name, context = self.target.name, self._plan.context
+        self._reserved = await asyncio.to_thread(reserve, self.id, context, name, worst)
         return worst.amount if self._reserved else None
 
     # -- the reply -------------------------------------------------------------------------------

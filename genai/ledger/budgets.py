@@ -1,0 +1,247 @@
+"""Spending limits: what a call may cost at most is reserved before it, and settled after it.
+
+One conditional UPDATE a budget, in one transaction, so that two processes can never both spend the
+last cent. A lease that is not settled in time is booked, since the call may have been billed.
+"""
+
+import atexit
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+
+from genai.errors import BudgetExceeded, LedgerUnusable
+from genai.ledger.database import Database
+from genai.ledger.row import from_pico, to_pico
+from genai.types import Context, Cost, CostStatus
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+Scope = Literal["total", "user", "feature", "tenant", "release", "run", "model"]
+_LEASE = 600.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One rule. `match` is a name, or `*` for a budget of its own for each name met.
+
+    `unpriced` says what happens to a model without a price: `block`, or `allow` unseen.
+    """
+
+    scope: Scope
+    limit: Decimal
+    match: str = "*"
+    period: Literal["day", "month", "total"] = "month"
+    unpriced: Literal["block", "allow"] = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRow:
+    """What became of one budget in one window."""
+
+    scope: str
+    value: str
+    period: str
+    window: str
+    limit: Decimal
+    spent: Decimal
+    reserved: Decimal
+
+    @property
+    def left(self) -> Decimal:
+        """Dollars that a new call may still reserve."""
+        return self.limit - self.spent - self.reserved
+
+
+class Budgets:
+    """Reserves and settles. `user_key` turns a user's name into what the ledger stores."""
+
+    def __init__(
+        self, database: Database, limits: Sequence[Limit], user_key: Any = lambda user: user
+    ) -> None:
+        self._database = database
+        self._limits = tuple(limits)
+        self._user_key = user_key
+        self._queue: queue.SimpleQueue[tuple[str, Decimal | None]] = queue.SimpleQueue()
+        self._settler: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._swept = 0.0
+
+    def reserve(self, call_id: str, context: Context, model: str, worst: Cost) -> bool:
+        """Reserve the dearest a call may be with every budget that applies, or none.
+
+        Returns:
+            Whether anything is reserved: a model declared free, or under no budget, needs nothing.
+
+        Raises:
+            BudgetExceeded: a limit would be passed, or the model has no price; nothing is held.
+        """
+        named = ((limit, self._value(limit, context, model)) for limit in self._limits)
+        applicable = [(limit, value) for limit, value in named if value]
+        if not applicable or worst.status == CostStatus.DECLARED_FREE:
+            return False
+        amount = to_pico(worst.amount)
+        if amount is None:
+            blocked = next((limit for limit, _ in applicable if limit.unpriced == "block"), None)
+            if blocked is None:
+                return False
+            raise BudgetExceeded(
+                f"model {model}: has no price, so the {blocked.scope} budget cannot be kept; add it"
+                " to configs/prices.yaml, or set `unpriced: allow` for this budget"
+            )
+        now = time.time()
+        with self._database.begin() as db:
+            if now - self._swept > _LEASE / 10:
+                self._swept = now
+                _sweep(db, now)
+            for limit, value in sorted(applicable, key=lambda each: _id(each[0], each[1], now)):
+                self._take(db, limit, value, amount, call_id, now)
+        return True
+
+    def _value(self, limit: Limit, context: Context, model: str) -> str:
+        if limit.scope == "total":
+            return "all"
+        name = model if limit.scope == "model" else str(getattr(context, limit.scope))
+        if name and limit.match in ("*", name):
+            return str(self._user_key(name)) if limit.scope == "user" else name
+        return ""
+
+    def _take(
+        self, db: "sa.Connection", limit: Limit, value: str, amount: int, call_id: str, now: float
+    ) -> None:
+        from genai.ledger.drain import insert_for
+        from genai.ledger.tables import budgets as table
+        from genai.ledger.tables import reservations
+
+        budget_id, ceiling = _id(limit, value, now), to_pico(limit.limit)
+        row = {
+            "id": budget_id, "scope": limit.scope, "value": value, "period": limit.period,
+            "window": _window(limit.period, now), "limit": ceiling,
+        }  # fmt: skip
+        db.execute(insert_for(db, table).values(row).on_conflict_do_nothing())
+        update = (
+            table.update()
+            .where(table.c.id == budget_id, table.c.spent + table.c.reserved + amount <= ceiling)
+            .values(reserved=table.c.reserved + amount, limit=ceiling)
+        )
+        if db.execute(update).rowcount == 0:
+            found = db.execute(table.select().where(table.c.id == budget_id)).one()
+            left = max((ceiling or 0) - int(found.spent) - int(found.reserved), 0)
+            raise BudgetExceeded(
+                f"the {limit.scope} budget of ${limit.limit:f} a {limit.period}"
+                f"{'' if limit.scope in ('total', 'user') else f' for {value}'} has"
+                f" ${_plain(left)} left, and this call may cost ${_plain(amount)}; wait for the"
+                " next window, lower max_tokens, or raise `budgets` in configs/genai.yaml"
+            )
+        db.execute(
+            reservations.insert().values(
+                budget_id=budget_id, call_id=call_id, amount=amount, state="open",
+                created_at=now, expires_at=now + _LEASE,
+            )
+        )  # fmt: skip
+
+    def settle(self, call_id: str, amount: Decimal | None) -> None:
+        """Book what the call cost and free the rest; unknown money books all that was reserved."""
+        from genai.ledger.tables import reservations as table
+
+        with self._database.begin() as db:
+            query = table.select().where(table.c.call_id == call_id, table.c.state == "open")
+            for row in db.execute(query.with_for_update()).all():
+                _close(db, row, "settled", int(row.amount) if amount is None else to_pico(amount))
+
+    def release(self, call_id: str) -> None:
+        """Free what a call reserved that was never sent."""
+        self.settle(call_id, Decimal(0))
+
+    def settle_later(self, call_id: str, amount: Decimal | None) -> None:
+        """Settle in a thread of its own, so that no caller waits for the database."""
+        self._queue.put((call_id, amount))
+        with self._lock:
+            if self._settler is None or not self._settler.is_alive():
+                atexit.unregister(self.flush)
+                atexit.register(self.flush)
+                self._settler = threading.Thread(
+                    target=self._settle_forever, name="genai-budgets", daemon=True
+                )
+                self._settler.start()
+
+    def _settle_forever(self) -> None:
+        while True:
+            held = self._queue.get()
+            self._settle_one(held)
+
+    def _settle_one(self, held: tuple[str, Decimal | None]) -> None:
+        with suppress(LedgerUnusable):  # the lease runs out and is booked in full
+            self.settle(*held)
+
+    def flush(self) -> None:
+        """Settle all that waits, now."""
+        while True:
+            try:
+                self._settle_one(self._queue.get_nowait())
+            except queue.Empty:
+                return
+
+    def sweep(self, now: float | None = None) -> int:
+        """Book leases that ran out; give how many."""
+        with self._database.begin() as db:
+            return _sweep(db, time.time() if now is None else now)
+
+    def status(self) -> list[BudgetRow]:
+        """Give every budget that was met, newest window first."""
+        from genai.ledger.tables import budgets as table
+
+        query = table.select().order_by(table.c.window.desc(), table.c.scope, table.c.value)
+        with self._database.begin(write=False) as db:
+            return [
+                BudgetRow(
+                    row.scope, row.value, row.period, row.window,
+                    *(from_pico(n) or Decimal(0) for n in (row.limit, row.spent, row.reserved)),
+                )
+                for row in db.execute(query)
+            ]  # fmt: skip
+
+
+def _sweep(db: "sa.Connection", now: float) -> int:
+    from genai.ledger.tables import reservations as table
+
+    query = table.select().where(table.c.state == "open", table.c.expires_at < now)
+    rows = db.execute(query.with_for_update()).all()
+    for row in rows:
+        _close(db, row, "expired", int(row.amount))
+    return len(rows)
+
+
+def _close(db: "sa.Connection", row: Any, state: str, spent: int | None) -> None:
+    from genai.ledger.tables import budgets, reservations
+
+    own = (
+        reservations.c.budget_id == row.budget_id,
+        reservations.c.call_id == row.call_id,
+        reservations.c.state == "open",
+    )
+    done = db.execute(reservations.update().where(*own).values(state=state, settled=spent))
+    if done.rowcount:
+        db.execute(
+            budgets.update()
+            .where(budgets.c.id == row.budget_id)
+            .values(reserved=budgets.c.reserved - row.amount, spent=budgets.c.spent + spent)
+        )
+
+
+def _window(period: str, now: float) -> str:
+    day = datetime.fromtimestamp(now, UTC)
+    return {"day": f"{day:%Y-%m-%d}", "month": f"{day:%Y-%m}", "total": ""}[period]
+
+
+def _id(limit: Limit, value: str, now: float) -> str:
+    return f"{limit.scope}/{value}/{limit.period}/{_window(limit.period, now)}"
+
+
+def _plain(amount: int) -> str:
+    return f"{Decimal(amount).scaleb(-12).normalize():f}"

@@ -1,0 +1,199 @@
+"""Budgets: refused before the call, never passed by threads and processes together."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults import faulty, reply
+from postgres import binaries, new_database, postgres
+
+from genai.config import ModelSettings
+from genai.errors import BudgetExceeded
+from genai.ledger.budgets import Budgets, Limit
+from genai.ledger.database import Database
+from genai.models import Hooks, open_model
+from genai.types import Call, Context, Cost, CostStatus, Usage, new_id
+
+ANN = Context(user="ann", feature="chat")
+
+
+def dollars(text: str) -> Cost:
+    return Cost(Decimal(text), CostStatus.PRICED)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if binaries() is None and "CI" not in os.environ:
+        pytest.skip("PostgreSQL's server is not installed")
+    with postgres(tmp_path_factory.mktemp("postgres")) as found:
+        yield found
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    url = new_database(request.getfixturevalue("server")) if request.param == "postgres" else ""
+    found = Database(tmp_path / "ledger.db", url)
+    yield found
+    found.dispose()
+
+
+def test_reserve_settle_release(database: Database) -> None:
+    budgets = Budgets(database, [Limit("user", Decimal("1"))])
+    assert budgets.reserve("a", ANN, "m", dollars("0.6"))
+    with pytest.raises(BudgetExceeded, match=r"has \$0.4 left, and this call may cost \$0.5") as e:
+        budgets.reserve("b", ANN, "m", dollars("0.5"))
+    assert "\n" not in str(e.value)
+    assert e.value.code == 3
+    budgets.settle("a", Decimal("0.1"))
+    budgets.settle("a", Decimal("0.1"))  # twice is once
+    assert budgets.reserve("c", ANN, "m", dollars("0.9"))
+    budgets.release("c")
+    budgets.settle("unknown", Decimal(1))
+    (row,) = budgets.status()
+    assert (row.spent, row.reserved, row.left) == (Decimal("0.1"), 0, Decimal("0.9"))
+
+
+def test_one_refusal_holds_nothing_anywhere(database: Database) -> None:
+    limits = [Limit("total", Decimal("10")), Limit("feature", Decimal("0.5"), match="chat")]
+    budgets = Budgets(database, limits)
+    with pytest.raises(BudgetExceeded, match=r"feature budget of \$0.5 a month for chat"):
+        budgets.reserve("a", ANN, "m", dollars("1"))
+    assert all(row.reserved == 0 for row in budgets.status())
+    assert budgets.reserve("b", Context(feature="other"), "m", dollars("1"))
+    assert {(row.scope, row.reserved) for row in budgets.status()} == {("total", 1)}
+
+
+def test_each_name_has_its_own_and_free_or_unnamed_calls_need_none(database: Database) -> None:
+    budgets = Budgets(database, [Limit("user", Decimal("1"))], user_key=str.upper)
+    assert budgets.reserve("a", ANN, "m", dollars("1"))
+    assert budgets.reserve("b", Context(user="bob"), "m", dollars("1"))
+    assert not budgets.reserve("c", Context(), "m", dollars("1"))
+    assert not budgets.reserve("d", ANN, "m", Cost(Decimal(0), CostStatus.DECLARED_FREE))
+    assert {row.value for row in budgets.status()} == {"ANN", "BOB"}
+
+
+def test_a_model_without_a_price_is_blocked_unless_allowed(database: Database) -> None:
+    unknown = Cost(None, CostStatus.UNPRICED)
+    with pytest.raises(BudgetExceeded, match="has no price"):
+        Budgets(database, [Limit("total", Decimal(1))]).reserve("a", ANN, "m", unknown)
+    allowed = [Limit("total", Decimal(1), unpriced="allow")]
+    assert not Budgets(database, allowed).reserve("a", ANN, "m", unknown)
+
+
+def test_a_lease_that_runs_out_is_booked(database: Database) -> None:
+    budgets = Budgets(database, [Limit("total", Decimal(1))])
+    budgets.reserve("a", ANN, "m", dollars("0.4"))
+    assert budgets.sweep() == 0
+    assert budgets.sweep(time.time() + 601) == 1
+    budgets.settle("a", Decimal("0.1"))  # too late
+    (row,) = budgets.status()
+    assert (row.spent, row.reserved) == (Decimal("0.4"), 0)
+
+
+def test_windows_roll_by_day_and_month(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = [Limit("total", Decimal(1), period="day"), Limit("total", Decimal("1.5"))]
+    budgets = Budgets(database, limits)
+    monkeypatch.setattr("genai.ledger.budgets.time.time", lambda: 1_800_000_000.0)
+    budgets.reserve("a", ANN, "m", dollars("1"))
+    budgets.settle("a", Decimal(1))
+    monkeypatch.setattr("genai.ledger.budgets.time.time", lambda: 1_800_086_400.0)
+    with pytest.raises(BudgetExceeded, match="a month"):
+        budgets.reserve("b", ANN, "m", dollars("1"))
+    assert budgets.reserve("b", ANN, "m", dollars("0.5"))
+    assert sorted(row.window for row in budgets.status()) == ["2027-01", "2027-01-15", "2027-01-16"]
+
+
+def spend(path: Path, url: str, refused: Any, over: Any) -> None:
+    budgets = Budgets(Database(path, url), [Limit("total", Decimal("1"))])
+
+    def one(number: int) -> None:
+        call_id = new_id()
+        try:
+            budgets.reserve(call_id, ANN, "m", dollars("0.01"))
+        except BudgetExceeded:
+            with refused.get_lock():
+                refused.value += 1
+            return
+        row = budgets.status()[0]
+        if row.spent + row.reserved > row.limit:
+            with over.get_lock():
+                over.value += 1
+        budgets.settle(call_id, Decimal("0.01") if number % 2 else Decimal("0.005"))
+
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(one, range(120)))
+
+
+def test_64_threads_of_two_processes_never_pass_the_limit(database: Database) -> None:
+    Budgets(database, [Limit("total", Decimal("1"))]).status()
+    context = multiprocessing.get_context("spawn")
+    refused, over = context.Value("i", 0), context.Value("i", 0)
+    args = (database._path, database._url, refused, over)
+    workers = [context.Process(target=spend, args=args) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert over.value == 0
+    assert refused.value > 0
+    (row,) = Budgets(database, []).status()
+    assert row.reserved == 0
+    assert Decimal("0.98") <= row.spent <= 1
+
+
+def die(path: Path) -> None:
+    budgets = Budgets(Database(path), [Limit("total", Decimal("1"))])
+    for n in range(5):
+        budgets.reserve(f"{n}", ANN, "m", dollars("0.1"))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_process_held_is_booked_in_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    process = multiprocessing.get_context("spawn").Process(target=die, args=(path,))
+    process.start()
+    process.join(60)
+    budgets = Budgets(Database(path), [Limit("total", Decimal("1"))])
+    (row,) = budgets.status()
+    assert (row.spent, row.reserved) == (0, Decimal("0.5"))
+    budgets.sweep(time.time() + 601)
+    (row,) = budgets.status()
+    assert (row.spent, row.reserved) == (Decimal("0.5"), 0)
+
+
+def test_a_model_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    budgets = Budgets(Database(tmp_path / "ledger.db"), [Limit("feature", Decimal("0.010"))])
+    rows: list[Call] = []
+
+    def price(model: str, usage: Usage, **_: str) -> Cost:
+        return dollars("0.001")
+
+    hooks = Hooks(
+        price=price, record=rows.append, budgets=budgets, worst=lambda *_: dollars("0.004")
+    )
+
+    async def run(url: str) -> list[Any]:
+        model = open_model(f"openai/m@{url}", hooks=hooks, settings=ModelSettings(retries=0))
+        calls = (model.acall("hi", context=Context(feature="chat")) for _ in range(64))
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    with faulty(reply()) as (url, server):
+        results = asyncio.run(run(url))
+    refused = [each for each in results if isinstance(each, BudgetExceeded)]
+    budgets.flush()
+    time.sleep(0.2)
+    (row,) = budgets.status()
+    assert len(refused) + len(server.requests) == 64
+    assert refused
+    assert row.reserved == 0
+    assert row.spent == Decimal("0.001") * len(server.requests) <= row.limit
+    assert len(rows) == len(server.requests)
