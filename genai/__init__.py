@@ -10,6 +10,7 @@ _ROOMS = {
     "Call": "genai.types",
     "Case": "genai.evals",
     "BudgetExceeded": "genai.errors",
+    "Budgets": "genai.ledger",
     "Chain": "genai.rag",
     "Citation": "genai.types",
     "Cost": "genai.types",
@@ -20,6 +21,7 @@ _ROOMS = {
     "GenaiError": "genai.errors",
     "Index": "genai.wiring",
     "InputError": "genai.errors",
+    "Ledger": "genai.ledger",
     "Message": "genai.types",
     "Model": "genai.models",
     "Passage": "genai.types",
@@ -50,7 +52,9 @@ if TYPE_CHECKING:
     from genai.evals import Case as Case
     from genai.evals import Report as Report
     from genai.evals import evaluate as evaluate
+    from genai.ledger import Budgets as Budgets
     from genai.ledger import DayRow as DayRow
+    from genai.ledger import Ledger as Ledger
     from genai.ledger import Summary as Summary
     from genai.ledger import bind as bind
     from genai.ledger import scope as scope

@@ -3,12 +3,13 @@
 Everything here reads `configs/` and passes settings down; no lower room reads them itself.
 """
 
+import os
 import threading
 from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genai import project as projects
 from genai.config import (
@@ -29,8 +30,10 @@ from genai.prompts import Prompt, load_prompt
 from genai.rag import Chain
 from genai.rag import Index as _Index
 from genai.rag.turn import Tally
-from genai.types import Call, Cost, Usage
+from genai.types import Call
 
+if TYPE_CHECKING:
+    from genai.ledger.otel import Telemetry
 _lock = threading.Lock()
 
 
@@ -62,9 +65,9 @@ def _price(project: Project) -> Prices:
     return _prices(project.root / "configs" / "prices.yaml")
 
 
-def price(name: str) -> Callable[[Usage], Cost]:
-    """Give the project's price of a model, as a function of its tokens."""
-    return partial(_price(projects.find_project()).cost, name)
+def prices() -> Prices:
+    """Give the project's prices."""
+    return _price(projects.find_project())
 
 
 def model(
@@ -111,6 +114,7 @@ def _hooks(project: Project, config: Config, record: Any = None) -> Hooks:
         record=record or ledger.record,
         sent=ledger.sent if record is None or isinstance(record, Tally) else None,
         limits=project.state / "limits",
+        telemetry=_telemetry(config.telemetry.content) if config.telemetry.enabled else None,
         replay=None
         if replay.mode == "off"
         else _replay(project.state.parent / replay.path, replay.mode),
@@ -124,6 +128,16 @@ def _budgets(ledger: Ledger, chosen: tuple[BudgetSettings, ...]) -> Budgets:
         for each in chosen
     ]
     return Budgets(ledger.database, limits, ledger.user_key)
+
+
+@lru_cache(maxsize=2)
+def _telemetry(content: bool) -> "Telemetry":
+    """Send to the collector the standard variables name, else to the program's own providers."""
+    from genai.ledger.otel import Telemetry, otlp
+
+    if any(name.startswith("OTEL_EXPORTER_OTLP") for name in os.environ):
+        return otlp(content=content)
+    return Telemetry(content=content)
 
 
 @lru_cache(maxsize=8)

@@ -1,42 +1,68 @@
-"""`genai calls`: the newest calls of the ledger, or a summary."""
+"""`genai calls`: the newest calls of the ledger, a summary, or what the budgets have left."""
 
 import argparse
+import time
 from datetime import UTC, datetime
 
 import genai
+
+_FILTERS = ("kind", "outcome", "model", "provider", "feature", "user", "session", "run", "reason")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("--limit", type=int, default=20)
-    parser.add_argument("--kind", help="chain, model, embedding, guard or eval")
-    parser.add_argument("--outcome", help="ok, refusal, error or cancelled")
-    parser.add_argument("--model", help="one model's calls only")
-    parser.add_argument("--summary", action="store_true", help="totals instead of rows")
+    parser.add_argument("--hours", type=float, default=0.0, help="of the last so many hours only")
+    for name in _FILTERS:
+        parser.add_argument(f"--{name}", dest=f"only_{name}", help=f"calls of one {name} only")
+    parser.add_argument("--follow", action="store_true", help="print calls as they come")
+    parser.add_argument("--summary", action="store_true", help="totals by model instead of rows")
+    parser.add_argument("--days", action="store_true", help="totals by day and model")
+    parser.add_argument("--budgets", action="store_true", help="what each budget has left")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print rows, newest first, or totals with their coverage."""
     ledger = genai.open_ledger()
-    if options.summary:
-        print(ledger.summary().text())
+    since = time.time() - 3600 * options.hours if options.hours else 0.0
+    if options.budgets:
+        return _budgets(ledger)
+    if options.summary or options.days:
+        groups = ledger.groups(since)
+        print(groups.summary().text())
+        for day in groups.by_day() if options.days else ():
+            print(f"{day.day}: {day.questions} questions, {day.cost}")
+            for row in day.models:
+                print(f"  {row.text()}")
         return 0
-    rows = ledger.calls(
-        limit=options.limit, kind=options.kind, outcome=options.outcome, model=options.model
-    )
-    if not rows:
+    equal = {name: getattr(options, f"only_{name}") for name in _FILTERS}
+    rows = ledger.calls(limit=options.limit, since=since, **equal)
+    if not rows and not options.follow:
         print("the ledger holds no such call yet; ask something: genai ask 'QUESTION'")
         return 0
-    print(
-        f"{'time (UTC)':19}  {'kind':9} {'model':28} {'outcome':9} {'tokens':>11} "
-        f"{'cost':>12} {'seconds':>8}"
-    )
-    for call in rows:
-        when = datetime.fromtimestamp(call.started_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        tokens = "-" if call.input_tokens is None else f"{call.input_tokens}+{call.output_tokens}"
-        cost = "unknown" if call.cost.amount is None else str(call.cost)
-        print(
-            f"{when}  {call.kind:9} {call.model[:28]:28} {call.outcome:9} {tokens:>11} "
-            f"{cost:>12} {call.seconds:8.3f}"
-        )
+    heads = f"{'time (UTC)':19}  {'kind':9} {'model':28} {'outcome':9} {'tokens':>11} {'cost':>12}"
+    print(f"{heads}  seconds")
+    for call in rows[::-1] if options.follow else rows:
+        print(_line(call))
+    seen = {call.id for call in rows}
+    while options.follow:
+        time.sleep(0.5)
+        newer = ledger.calls(limit=1000, since=max(since, time.time() - 600), **equal)
+        for call in [each for each in newer[::-1] if each.id not in seen]:
+            print(_line(call), flush=True)
+        seen |= {call.id for call in newer}
+    return 0
+
+
+def _line(call: genai.Call) -> str:
+    when = datetime.fromtimestamp(call.started_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    tokens = "-" if call.input_tokens is None else f"{call.input_tokens}+{call.output_tokens}"
+    cost = "unknown" if call.cost.amount is None else str(call.cost)
+    words = f"{when}  {call.kind:9} {call.model[:28]:28} {call.outcome:9} {tokens:>11} {cost:>12}"
+    return f"{words} {call.seconds:8.3f}  {call.reason}".rstrip()
+
+
+def _budgets(ledger: genai.Ledger) -> int:
+    for row in genai.Budgets(ledger.database, []).status():
+        print(row.text())
     return 0

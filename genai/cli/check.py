@@ -7,7 +7,7 @@ from pathlib import Path
 
 import genai
 from genai.evals import load_suite
-from genai.wiring import price
+from genai.wiring import prices
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     checks: dict[str, Callable[[], object]] = {
         "configs/genai.yaml": genai.settings,
         "configs/guards.yaml": genai.load_guards,
-        "configs/prices.yaml": lambda: price("extractive"),
+        "configs/prices.yaml": lambda: prices().names(),
         "the configured model": genai.model,
     }
     for path in sorted(prompts.rglob("*.md")):

@@ -57,6 +57,13 @@ class BudgetRow:
         """Dollars that a new call may still reserve."""
         return self.limit - self.spent - self.reserved
 
+    def text(self) -> str:
+        """Give the row as a line for a terminal."""
+        amounts = (self.spent, self.limit, self.reserved, self.left)
+        money = [f"${each.normalize():f}" for each in amounts]
+        name = " ".join(part for part in (self.scope, self.value, self.window) if part)
+        return f"{name}: {money[0]} of {money[1]} spent, {money[2]} reserved, {money[3]} left"
+
 
 class Budgets:
     """Reserves and settles. `user_key` turns a user's name into what the ledger stores."""

@@ -68,6 +68,11 @@ class ModelRow:
     p95: float | None
     p99: float | None = None
 
+    def text(self) -> str:
+        """Give the row as a line for a terminal."""
+        times = _times(self.p50, self.p95, self.p99)
+        return f"{self.model}: {self.calls} calls, {self.errors} errors, {times} s, {self.cost}"
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -95,9 +100,7 @@ class Summary:
             f"cost {self.cost}; tokens {self.input_tokens} in, {self.output_tokens} out",
             f"seconds p50 / p95 / p99: {_times(self.p50, self.p95, self.p99)}",
         ]
-        for m in self.models:
-            times = _times(m.p50, m.p95, m.p99)
-            lines.append(f"  {m.model}: {m.calls} calls, {m.errors} errors, {times} s, {m.cost}")
+        lines += [f"  {row.text()}" for row in self.models]
         return "\n".join(lines)
 
 

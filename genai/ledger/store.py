@@ -8,7 +8,7 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,10 +21,11 @@ from genai.ledger.database import Database
 from genai.ledger.query import DayRow, Groups, Summary
 from genai.ledger.row import flat_context, flatten, to_pico, unflatten
 from genai.ledger.spool import Spool
-from genai.types import Call, Context, new_id
+from genai.types import Call, Context, Cost, new_id
 
 if TYPE_CHECKING:
     from genai.ledger.drain import Drained
+    from genai.ledger.layers import Repriced
 _PERIOD = 0.5  # seconds between two drains in the background
 _KEY = "GENAI_USER_KEY"
 
@@ -276,6 +277,19 @@ class Ledger:
     def by_day(self, since: float = 0.0) -> list[DayRow]:
         """Give one row a UTC day, oldest first."""
         return self.groups(since).by_day()
+
+    def reprice(
+        self, layer: str, cost: Callable[[Call], Cost], *, since: float = 0.0, dry_run: bool = True
+    ) -> "Repriced":
+        """Say what calls would cost by other prices; the booked cost is never changed.
+
+        `cost` gives a call's new cost; `layer` names the opinion, such as `contract-2027`. Unless
+        it is a dry run, each difference is appended to the layers of its call.
+        """
+        from genai.ledger.layers import reprice
+
+        self.drain()
+        return reprice(self.database, layer, cost, since, dry_run)
 
     def _read(self, query: Any) -> Sequence[Any]:
         self.drain()

@@ -32,6 +32,7 @@ class Attempt:
         self.retry_after: float | None = None
         self._plan = plan
         self.target = target
+        self._context = plan.context
         self.params = {**target.params, **plan.given} if target.params else plan.given
         self.started_at = time.time()
         self._start = time.perf_counter()
@@ -46,6 +47,7 @@ class Attempt:
         self._replayed: list[Delta] | None = None
         self._key = ""
         self._span: Any = None
+        self._error: Exception | None = None
         self._remote = getattr(target.provider, "remote", False)
 
     # -- on the way out --------------------------------------------------------------------------
@@ -64,9 +66,11 @@ class Attempt:
                 self._held = True
             self.started_at, self._start = time.time(), time.perf_counter()
             if hooks.telemetry is not None:
+                if not self._context.trace_id:  # the span around the call, for sending it again
+                    self._context = replace(self._context, **hooks.telemetry.active())
                 self._span = hooks.telemetry.begin(self._opening(), self.params)
             if hooks.sent is not None and self._remote:
-                hooks.sent(self.id, self.started_at, self.target.name, self._plan.context, reserved)
+                hooks.sent(self.id, self.started_at, self.target.name, self._context, reserved)
         except (asyncio.CancelledError, Unmeasured):
             self.close("cancelled", quiet=True)
             raise
@@ -78,7 +82,7 @@ class Attempt:
         hooks = self._plan.hooks
         worst = hooks.worst(self.target.name, self._plan.messages, self.params)
         reserve = hooks.budgets.reserve
-        name, context = self.target.name, self._plan.context
+        name, context = self.target.name, self._context
         self._reserved = await asyncio.to_thread(reserve, self.id, context, name, worst)
         return worst.amount if self._reserved else None
 
@@ -142,6 +146,8 @@ class Attempt:
         self.touched = True
         if delta.text or delta.tools:
             now = time.perf_counter()
+            if self._span is not None and self._times:
+                self._span.chunk(now - self._times[-1])
             self._times.append(now)
             if self._ttft is None:
                 self._ttft = now - self._start
@@ -171,6 +177,7 @@ class Attempt:
         """Write the row and let go of what was held; the first close is the one that counts."""
         if isinstance(error, ModelError):
             self.retry_after, self._sent = error.retry_after, error.sent
+        self._error = error
         call = self._row(outcome, error)
         if not self._closed:
             self._closed = True
@@ -203,7 +210,10 @@ class Attempt:
         if self._reserved:
             hooks.budgets.settle_later(self.id, call.cost.amount)
         if self._span is not None:
-            hooks.telemetry.end(self._span, call)
+            said = "".join(self._text)
+            hooks.telemetry.end(
+                self._span, call, messages=self._plan.messages, reply=said, error=self._error
+            )
         if hooks.record is not None and not quiet:
             hooks.record(call)
         if hooks.replay is not None and self._key and self._replayed is None:
@@ -224,7 +234,7 @@ class Attempt:
         status = last.status or getattr(error, "status", None)
         return Call(
             self.id, "model", self.started_at, time.perf_counter() - self._start, outcome,
-            target.name, self._plan.context, usage, self._cost(outcome, kind, usage), "chat",
+            target.name, self._context, usage, self._cost(outcome, kind, usage), "chat",
             target.kind, last.model, getattr(target.provider, "host", ""), self.number,
             self.retry_of, self.fallback_of, self._plan.stream, self._ttft, itl_mean, itl_p95,
             len(times) or None, status, last.request_id,
@@ -237,7 +247,7 @@ class Attempt:
         """Say what is known of the request before it leaves."""
         target = self.target
         return Call(
-            self.id, "model", self.started_at, 0.0, "sent", target.name, self._plan.context,
+            self.id, "model", self.started_at, 0.0, "sent", target.name, self._context,
             operation="chat", provider=target.kind, host=getattr(target.provider, "host", ""),
             attempt=self.number, stream=self._plan.stream,
         )  # fmt: skip

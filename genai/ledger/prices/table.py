@@ -152,6 +152,16 @@ class Prices:
         listed = self.snapshots[0].models if self.snapshots else {}
         return [*self._own, *(name for name in listed if name not in self._own)]
 
+    def ending(self, by: date) -> list[tuple[date, str]]:
+        """List the models whose provider ends them by a day, the earliest first."""
+        found = []
+        for name in self.names():
+            entry = self._own.get(name) or self.snapshots[0].models[name]
+            text = str(entry.get("end_of_life") or entry.get("deprecation_date") or "")[:10]
+            if text and date.fromisoformat(text) <= by:
+                found.append((date.fromisoformat(text), name))
+        return sorted(found)
+
     def _find(
         self, model: str, response_model: str, at: datetime | None
     ) -> tuple[Mapping[str, Any] | None, str, str, date | None]:
