@@ -2,6 +2,7 @@
 PYTHON ?= python3
 DOCS ?=
 PORT ?= 8501
+DATA ?= ../shared/data
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # `$(call step,name,budget in minutes,command)` runs a command and prints what it took
@@ -39,7 +40,9 @@ browser: $(VENV)/.test
 	$(call step,browser,6,$(VENV)/bin/pytest tests -m browser)
 
 bench: $(VENV)/.test
-	$(VENV)/bin/python benchmarks/retrieval.py --data ../shared/data
+	$(VENV)/bin/python benchmarks/calls.py
+	$(VENV)/bin/python benchmarks/ledger.py
+	$(VENV)/bin/python benchmarks/retrieval.py --data $(DATA)
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
@@ -52,7 +55,7 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "installing into $(VENV) (three to five minutes the first time) ..."
-	$(PIP) --editable '.[gateway,rag,guards,evals,apps,dev]'
+	$(PIP) --editable '.[gateway,rag,guards,evals,apps,server,otel,dev]'
 	@touch $@ $(VENV)/.demo
 
 # the proxy's own pins fit no other environment

@@ -118,6 +118,8 @@ class Server:
 
     def __init__(self, faults: list[Fault]) -> None:
         self.faults = faults
+        self.keep = True  # off for a long run
+        self.count = 0
         self.requests: list[bytes] = []
         self.times: list[float] = []
         self.hung_up = threading.Event()
@@ -126,8 +128,10 @@ class Server:
 
     def next(self, request: bytes) -> Fault:
         with self._lock:
-            self.requests.append(request)
-            self.times.append(time.monotonic())
+            self.count += 1
+            if self.keep:
+                self.requests.append(request)
+                self.times.append(time.monotonic())
             return self.faults.pop(0) if len(self.faults) > 1 else self.faults[0]
 
     def serve(self, connection: socket.socket) -> None:

@@ -43,6 +43,8 @@ class Database:
 
     def forget(self) -> None:
         """Drop the connections; a forked child must never use its parent's."""
+        if self._engine is not None:
+            self._engine.dispose(close=False)  # the sockets are the parent's
         self._lock, self._engine = threading.Lock(), None
 
     def dispose(self) -> None:

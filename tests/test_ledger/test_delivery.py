@@ -56,6 +56,50 @@ def test_kill_9_loses_no_call_that_returned(tmp_path: Path) -> None:
     assert not list((tmp_path / "spool").glob("*.jsonl"))  # all drained, so the file is gone
 
 
+ENDED = """
+import os, signal, sys, time
+from pathlib import Path
+from genai.ledger import Ledger
+from genai.types import Call
+ledger = Ledger(Path(sys.argv[1]))
+for n in range(500):
+    ledger.record(Call(f"{n:06}", "model", 1.0, 0.1, "ok"))
+if sys.argv[2] == "term":
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(30)
+if sys.argv[2] == "_exit":
+    os._exit(0)
+if sys.argv[2] == "error":
+    raise SystemExit(3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("way", "code"), [("end", 0), ("error", 3), ("term", -signal.SIGTERM), ("_exit", 0)]
+)
+def test_however_a_process_ends_its_rows_are_there(tmp_path: Path, way: str, code: int) -> None:
+    path = tmp_path / "ledger.db"
+    done = subprocess.run([sys.executable, "-c", ENDED, path, way], timeout=60)
+    assert done.returncode == code
+    if way != "_exit":  # those were stored by the process itself, not by the next one
+        with sqlite3.connect(path) as db:
+            assert db.execute("SELECT count(*) FROM call").fetchone() == (500,)
+    assert len(Ledger(path).calls(limit=1000)) == 500
+
+
+def test_full_durability_waits_for_the_disk_after_each_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("genai.ledger.spool.os.fdatasync", synced.append)
+    ledger = Ledger(tmp_path / "ledger.db", durability="full")
+    for _ in range(3):
+        ledger.record(call())
+    assert len(synced) == 3
+    Ledger(tmp_path / "other.db").record(call())
+    assert len(synced) == 3
+
+
 def record_many(path: Path, count: int) -> None:
     ledger = Ledger(path)
     with ThreadPoolExecutor(8) as pool:
