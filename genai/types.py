@@ -5,6 +5,8 @@ Offsets are Unicode code points into the text they name; times are seconds; mone
 
 from __future__ import annotations
 
+import itertools
+import os
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -167,8 +169,8 @@ class Usage:
 class Cost:
     """Money of one call. `amount` is None exactly when nobody knows it.
 
-    `list_amount` is the price by the rates used, also where the provider reported its own;
-    `fee` is the part of the amount that is not for tokens. `snapshot` and `key` name the rates.
+    `list_amount` is the price by our rates where the provider reported its own; `fee` is the part
+    of the amount that is not for tokens. `snapshot` and `key` name the rates.
     """
 
     amount: Decimal | None
@@ -304,8 +306,17 @@ class Refusal:
 
 
 def new_id() -> str:
-    """Give a ledger row its id: 28 hex digits that sort by time of creation."""
-    return f"{time.time_ns():016x}{secrets.token_hex(6)}"
+    """Give a ledger row its id: 28 hex digits that sort by time of creation.
+
+    The end is random for each process and counts within it.
+    """
+    return f"{time.time_ns():016x}{_process[0]}{next(_count) & 0xFFFF:04x}"
+
+
+_count = itertools.count()
+_process = [secrets.token_hex(4)]
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _process.__setitem__(0, secrets.token_hex(4)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,11 @@ class Database:
             self._engine.dispose(close=False)  # the sockets are the parent's
         self._lock, self._engine = threading.Lock(), None
 
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the store is a file of this machine."""
+        return not self._url
+
     def dispose(self) -> None:
         """Close the connections that are kept open."""
         if self._engine is not None:

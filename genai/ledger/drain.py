@@ -37,6 +37,10 @@ class Drained:
     lost: int = 0
 
 
+class _NotYet(Exception):
+    """The file has lines that are not stored."""
+
+
 class Drainer:
     """Drains one spool folder through transactions that `begin` opens."""
 
@@ -55,6 +59,19 @@ class Drainer:
         for path in finished:  # after all files, since a call may be answered in a later one
             self._finish(path, done)
         return done
+
+    def empty_own(self) -> None:
+        """Empty this process's file once all of it is stored, so that no text stays behind.
+
+        The offset is set back first: if the process dies between, rows are read again and found.
+        """
+        with suppress(_NotYet), self._spool.emptied() as path:
+            if path is not None:
+                with self._begin() as db:
+                    if _claim(db, path.name).offset != self._spool.size:
+                        raise _NotYet
+                    update = tables.spool.update().where(tables.spool.c.file == path.name)
+                    db.execute(update.values(offset=0))
 
     def _batch(self, path: Path, done: Drained) -> bool:
         """Store the next lines of a file; say whether there may be more."""

@@ -10,6 +10,7 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class Spool:
     def _forget(self) -> None:
         self._lock = threading.Lock()
         self._file, self._size = -1, 0
+        self._path = self.folder
         self._open: dict[str, bytes] = {}
         self._waiting: deque[bytes] = deque()
         self.accepted = self.dropped = 0
@@ -104,12 +106,30 @@ class Spool:
         self.folder.mkdir(parents=True, exist_ok=True)
         name = f"{os.getpid()}-{secrets.token_hex(4)}.jsonl"
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        new = os.open(self.folder / name, flags, 0o600)
+        self._path = self.folder / name
+        new = os.open(self._path, flags, 0o600)
         if self._file >= 0:
             os.close(self._file)
         self._file, self._size = new, 0
         for line in self._open.values():  # what is under way goes over into the new file
             self._size += os.write(new, line)
+
+    @property
+    def size(self) -> int:
+        """Bytes in this process's file."""
+        return self._size if self._file >= 0 else 0
+
+    @contextmanager
+    def emptied(self) -> Iterator[Path | None]:
+        """Hold all writers while the block settles this file, then empty it; None: do not."""
+        with self._lock:
+            if self._file < 0:
+                yield None
+                return
+            path = self._path
+            yield path
+            os.ftruncate(self._file, 0)
+            self._size = sum(os.write(self._file, line) for line in self._open.values())
 
     def files(self) -> list[Path]:
         """List every process's spool file, oldest first."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from genai.ledger.drain import Drained
     from genai.ledger.layers import Repriced
 _PERIOD = 0.5  # seconds between two drains in the background
+_LARGE = 8 * 2**20  # bytes of a spool file that is emptied when all of it is stored
 _KEY = "GENAI_USER_KEY"
 
 
@@ -178,7 +179,10 @@ class Ledger:
 
         with self._lock:
             self._spool.retry()
-            done = Drainer(self._spool, self.database.begin).run()
+            drainer = Drainer(self._spool, self.database.begin)
+            done = drainer.run()
+            if self._spool.size > (0 if self._content != "none" else _LARGE):
+                drainer.empty_own()
             self._lost += done.lost
             return done
 

@@ -100,6 +100,25 @@ def test_full_durability_waits_for_the_disk_after_each_row(
     assert len(synced) == 3
 
 
+def test_a_spool_that_is_emptied_loses_and_doubles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genai.ledger.store._LARGE", 1000)
+    ledger = Ledger(tmp_path / "ledger.db")
+    threads = [
+        threading.Thread(target=lambda: [ledger.record(call()) for _ in range(500)])
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        ledger.drain()
+    delivery = ledger.flush()
+    assert (delivery.issued, delivery.stored, delivery.pending) == (4000, 4000, 0)
+    assert len(ledger.calls(limit=10_000)) == 4000
+    assert sum(path.stat().st_size for path in (tmp_path / "spool").iterdir()) < 1000
+
+
 def record_many(path: Path, count: int) -> None:
     ledger = Ledger(path)
     with ThreadPoolExecutor(8) as pool:

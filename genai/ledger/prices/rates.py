@@ -8,7 +8,7 @@ writes does not sum to their total, the rest is priced at the five-minute rate.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal
 from typing import Any
 
 from genai.types import BUCKETS, Usage
@@ -33,6 +33,7 @@ _PLAIN_TIERS = {"", "auto", "default", "standard", "standard_only"}
 _TIERS = {"fast": "priority"}
 _PICO = Decimal("1e-12")
 _ZERO = Decimal(0)
+_EXACT = Context(prec=50)  # more digits than any product of tokens and rates has
 
 
 @dataclass(slots=True)
@@ -46,23 +47,21 @@ class Rates:
 
     def amount(self, usage: Usage) -> tuple[Decimal | None, Decimal, str]:
         """Give dollars, the fees in them, and why the figure is a guess; None where no rate is."""
-        doubt, fees = self.doubt, _ZERO
-        with localcontext() as context:
-            context.prec = 50
-            total = _ZERO
-            for bucket, tokens in zip(BUCKETS, usage.buckets, strict=True):
-                if tokens:
-                    rate = self.rates.get(bucket)
-                    if rate is None:
-                        return None, _ZERO, f"no rate for {bucket}"
-                    if bucket in self.stand_ins:
-                        doubt = doubt or f"no rate for {bucket}; another one used"
-                    total += tokens * rate
-            for meter, count in usage.fees:
-                if self.fee is None or meter != "web_search":
-                    return None, _ZERO, f"no rate for {meter}"
-                fees += count * self.fee
-            return (total + fees).quantize(_PICO), fees.quantize(_PICO), doubt
+        doubt, fees, total = self.doubt, _ZERO, _ZERO
+        for bucket, tokens in zip(BUCKETS, usage.buckets, strict=True):
+            if tokens:
+                rate = self.rates.get(bucket)
+                if rate is None:
+                    return None, _ZERO, f"no rate for {bucket}"
+                if bucket in self.stand_ins:
+                    doubt = doubt or f"no rate for {bucket}; another one used"
+                total = _EXACT.fma(tokens, rate, total)
+        for meter, count in usage.fees:
+            if self.fee is None or meter != "web_search":
+                return None, _ZERO, f"no rate for {meter}"
+            fees = _EXACT.fma(count, self.fee, fees)
+        whole = _EXACT.add(total, fees)
+        return _EXACT.quantize(whole, _PICO), fees and _EXACT.quantize(fees, _PICO), doubt
 
 
 def resolve(

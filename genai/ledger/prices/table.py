@@ -49,6 +49,7 @@ class Prices:
         self._aliases = dict(aliases or {})
         self._load = snapshots
         self._snapshots: Sequence[Snapshot] | None = None
+        self._is_free: dict[str, bool] = {}
         self._known: dict[tuple[str, ...], Known] = {}
 
     @classmethod
@@ -88,7 +89,12 @@ class Prices:
         `tier` is the service tier (`batch` too), `reported` the provider's own figure in dollars,
         `at` the time of the call where it is not now.
         """
-        if any(fnmatchcase(model, pattern) for pattern in self._free):
+        free = self._is_free.get(model)
+        if free is None:
+            free = any(fnmatchcase(model, pattern) for pattern in self._free)
+            if len(self._is_free) < _CACHE:
+                self._is_free[model] = free
+        if free:
             zero = Decimal(0)
             return Cost(zero, CostStatus.DECLARED_FREE, "configs/prices.yaml: free", key=model)
         cost = self._listed(model, usage, tier, response_model, region, at)
@@ -121,7 +127,7 @@ class Prices:
         elif since is not None and at is not None and at.date() < since:
             doubt = "price_after_call"
         status = CostStatus.ESTIMATED if doubt else CostStatus.PRICED
-        return Cost(amount, status, doubt, "USD", amount, fee or None, snapshot, key)
+        return Cost(amount, status, doubt, "USD", None, fee or None, snapshot, key)
 
     def _rates(
         self, model: str, prompt: int, tier: str, response_model: str, region: str,

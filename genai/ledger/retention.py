@@ -1,0 +1,58 @@
+"""What is kept for how long: content shortly, money for years; deleted text is gone from disk."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from genai.ledger.store import Ledger
+_DAY = 86_400
+
+
+def retain(ledger: "Ledger", *, content_days: float = 30, call_days: float = 2557) -> int:
+    """Delete content and comments older than `content_days`, and calls older than `call_days`.
+
+    Give how many rows were deleted or emptied. On SQLite deleted bytes are overwritten and the
+    write-ahead log is emptied, so that no copy stays in the files.
+    """
+    from genai.ledger import tables
+
+    ledger.drain()
+    now = time.time()
+    kept, booked = now - content_days * _DAY, now - call_days * _DAY
+    content, feedback, calls = tables.content, tables.feedback, tables.calls
+    with ledger.database.begin() as db:
+        done = [
+            db.execute(content.delete().where(content.c.created_at < kept)),
+            db.execute(
+                feedback.update()
+                .where(feedback.c.created_at < kept, feedback.c.comment != "")
+                .values(comment="")
+            ),
+            db.execute(calls.delete().where(calls.c.started_at < booked)),
+        ]
+        changed = sum(result.rowcount for result in done)
+    _outside(ledger, "PRAGMA wal_checkpoint(TRUNCATE)")
+    return changed
+
+
+def vacuum(ledger: "Ledger") -> None:
+    """Give the space of deleted rows back to the disk."""
+    ledger.drain()
+    _outside(ledger, "VACUUM")
+    _outside(ledger, "PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _outside(ledger: "Ledger", statement: str) -> None:
+    """Run a statement that takes no transaction; PostgreSQL keeps its own house."""
+    import sqlite3
+
+    if not ledger.database.is_sqlite:
+        return
+    with ledger.database.begin(write=False):
+        pass  # the file is there and of this version
+    db: Any = sqlite3.connect(ledger.path, isolation_level=None, timeout=5)
+    try:
+        db.execute("PRAGMA secure_delete=ON")
+        db.execute(statement).fetchall()
+    finally:
+        db.close()

@@ -1,0 +1,113 @@
+"""Exports and retention: sums that agree to the last digit, and deleted text that is gone."""
+
+import csv
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+import pytest
+from makers import call
+
+from genai.ledger import Ledger, Prices
+from genai.ledger.export import _MANDATORY, focus, parquet
+from genai.ledger.prices.rates import resolve
+from genai.ledger.retention import retain, vacuum
+from genai.types import Call, Context, Cost, CostStatus, Usage
+
+NOVEMBER = datetime(2026, 11, 5, 12, tzinfo=UTC).timestamp()
+ENTRY = {
+    "input_cost_per_token": "0.0000025",
+    "output_cost_per_token": "0.00001",
+    "cache_read_input_token_cost": "0.00000125",
+}
+PRICES = Prices.read({"models": {"m": ENTRY}}, "x")
+
+
+def rates(row: Call) -> Any:
+    found = resolve(ENTRY, prompt=row.usage.input_tokens)
+    return found and found.rates
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    made = Ledger(tmp_path / "ledger.db")
+    for n in range(300):
+        usage = Usage(1000 + n, 10, n % 7 * 100, "provider")
+        row = call(
+            id=f"{n:04}", model="m", provider="p", usage=usage,
+            started_at=NOVEMBER + 3600 * n, context=Context(tenant=f"t{n % 2}"),
+        )  # fmt: skip
+        row.cost = PRICES.cost("m", usage)
+        made.record(row)
+    made.record(call(id="x", model="odd", provider="p", cost=None, started_at=NOVEMBER))
+    reported = call(id="y", model="r", provider="p", started_at=NOVEMBER)
+    reported.cost = Cost(Decimal("0.1234567"), CostStatus.PROVIDER_REPORTED)
+    made.record(reported)
+    made.record(call(id="z", model="m", started_at=NOVEMBER + 40 * 86_400))  # another month
+    return made
+
+
+def test_the_cost_file_keeps_its_identities(ledger: Ledger, tmp_path: Path) -> None:
+    done = focus(ledger, tmp_path / "focus.csv", "2026-11", rates)
+    with done.path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert set(_MANDATORY) <= set(rows[0])
+    assert len(_MANDATORY) == 21
+    nullable = {"BillingAccountName", "ChargeClass"}
+    for row in rows:
+        assert all(row[name] for name in set(_MANDATORY) - nullable)
+        price, quantity = Decimal(row["ListUnitPrice"]), Decimal(row["PricingQuantity"])
+        assert price * quantity == Decimal(row["ListCost"])
+        assert row["BillingPeriodStart"] == "2026-11-01T00:00:00Z"
+        assert row["BillingPeriodEnd"] == "2026-12-01T00:00:00Z"
+        assert "E" not in row["ListUnitPrice"]
+    total = sum((Decimal(row["BilledCost"]) for row in rows), Decimal(0))
+    booked = [c.cost.amount for c in ledger.calls(limit=1000, until=NOVEMBER + 30 * 86_400)]
+    assert total == done.billed == sum((c for c in booked if c is not None), Decimal(0))
+    assert {row["SkuMeter"] for row in rows} == {"in_text", "in_cache_read", "out_text", "dollars"}
+    assert (done.known, done.calls) == (301, 302)
+    assert done.aside is not None
+    assert "odd" in done.aside.read_text()
+
+
+def test_parquet_holds_every_row_with_exact_money(ledger: Ledger, tmp_path: Path) -> None:
+    assert parquet(ledger, tmp_path / "out") == 303
+    table = pyarrow.parquet.read_table(tmp_path / "out")
+    assert table.num_rows == 303
+    assert str(table.schema.field("cost").type) == "decimal128(38, 12)"
+    assert str(table.schema.field("started_at").type) == "timestamp[us, tz=UTC]"
+    money = [value for value in table.column("cost").to_pylist() if value is not None]
+    assert sum(money, Decimal(0)) == sum(
+        (row.cost.amount for row in ledger.calls(limit=1000) if row.cost.amount is not None),
+        Decimal(0),
+    )
+    assert table.column("cost").null_count == 1
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"date=2026-11-05"}
+
+
+def test_deleted_text_is_gone_from_every_file_and_money_stays(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db", content="all")
+    for n in range(200):
+        ledger.record(call(id=f"{n}"), question=f"an odd question {n}", answer="a quaint answer")
+    ledger.feedback("1", True, comment="a curious comment", consent=True)
+    before = ledger.summary()
+    assert retain(ledger, content_days=30) == 0
+    assert retain(ledger, content_days=-1) == 201
+    vacuum(ledger)
+    assert ledger.summary() == before
+    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        stored = path.read_bytes()
+        assert b"odd question" not in stored
+        assert b"quaint answer" not in stored
+        assert b"curious comment" not in stored
+
+
+def test_old_calls_go_only_after_their_years(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.record(call(id="old", started_at=time.time() - 8 * 365 * 86_400))
+    ledger.record(call(id="new", started_at=time.time()))
+    assert retain(ledger) == 1
+    assert [row.id for row in ledger.calls()] == ["new"]
