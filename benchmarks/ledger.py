@@ -23,6 +23,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
@@ -108,6 +109,13 @@ def main() -> None:
     if options.drain is not None:
         print(json.dumps(drained(60_000, options.drain)))
         return
+    text = table(options.rows, options.rounds, **measure(options.rows, options.rounds))
+    print(text)
+    (HERE / "results" / "ledger.md").write_text(text, encoding="utf-8")
+
+
+def measure(rows: int, rounds: int) -> dict[str, Any]:
+    """Give every round's figures."""
     from postgres import binaries, new_database, postgres
 
     with ExitStack() as stack:
@@ -117,52 +125,58 @@ def main() -> None:
             (folder / "postgres").mkdir()
             server = stack.enter_context(postgres(folder / "postgres"))
         sqlite, remote, seconds, megabytes, window = [], [], [], [], []
-        for _ in range(options.rounds):
+        for _ in range(rounds):
             sqlite.append(_apart(""))
             if server:
                 remote.append(_apart(new_database(server)))
         project = folder / "project"
         subprocess.run([sys.executable, "-m", "genai", "init", project], check=True,
                        capture_output=True)  # fmt: skip
-        fill(project / ".genai", options.rows)
+        fill(project / ".genai", rows)
         from genai.ledger import Ledger
 
         Ledger(project / ".genai" / "ledger.db").drain()
         size = (project / ".genai" / "ledger.db").stat().st_size
-        for _ in range(options.rounds):
+        for _ in range(rounds):
             found = totals(project)
             seconds.append(found["seconds"])
             megabytes.append(found["MB"])
             window.append(by_window(project / ".genai" / "ledger.db"))
+    return {"sqlite": sqlite, "remote": remote, "seconds": seconds, "megabytes": megabytes,
+            "window": window, "size": size}  # fmt: skip
+
+
+def table(count: int, rounds: int, **found: Any) -> str:
+    """Write the medians as Markdown."""
     middle = statistics.median
-    other = f"{middle(remote):,.0f}" if remote else "no server here"
+    other = f"{middle(found['remote']):,.0f}" if found["remote"] else "no server here"
+    into = "full rows a second into"
+    took, window = f"{middle(found['seconds']):.2f}", f"{middle(found['window']):.2f}"
     rows = [
-        ("full rows a second into SQLite, indexes kept", f"{middle(sqlite):,.0f}", "", ">= 15,000"),
-        ("full rows a second into PostgreSQL, indexes kept", other, "", ">= 10,000"),
-        (f"`genai calls --summary --days` over {options.rows:,} rows, s", f"{middle(seconds):.2f}",
-         f"window functions {middle(window):.2f}", "<= 1.5"),
-        ("its memory, MB", f"{max(megabytes):.0f}", "", "<= 300"),
+        (f"{into} SQLite, indexes kept", f"{middle(found['sqlite']):,.0f}", "", ">= 15,000"),
+        (f"{into} PostgreSQL, indexes kept", other, "", ">= 10,000"),
+        (f"`genai calls --summary --days` over {count:,} rows, s", took,
+         f"window functions {window}", "<= 1.5"),
+        ("its memory, MB", f"{max(found['megabytes']):.0f}", "", "<= 300"),
     ]  # fmt: skip
-    text = "\n".join(
+    return "\n".join(
         [
             "# The ledger",
             "",
             f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, SQLAlchemy"
-            f" {version('SQLAlchemy')}, {os.cpu_count()} cores. Medians of {options.rounds}."
+            f" {version('SQLAlchemy')}, {os.cpu_count()} cores. Medians of {rounds}."
             " Command: `python benchmarks/ledger.py`.",
             "",
             "| figure | genai | beside | must reach |",
             "|---|---|---|---|",
             *(f"| {' | '.join(row)} |" for row in rows),
             "",
-            f"The file has {size / options.rows:.0f} bytes a row. The summary is a whole process,"
+            f"The file has {found['size'] / count:.0f} bytes a row. The summary is a whole process,"
             " start and imports included; its percentiles are exact, by day and model and over"
             " all.",
             "",
         ]
     )
-    print(text)
-    (HERE / "results" / "ledger.md").write_text(text, encoding="utf-8")
 
 
 def _apart(url: str) -> float:

@@ -206,7 +206,6 @@ SELECT kind, day, model, count(*) AS calls,
   count(*) FILTER (WHERE outcome = 'cancelled') AS cancelled,
   count(cost) AS known, sum(cost) AS cost,
   count(*) FILTER (WHERE cost_status IN {_SURE}) AS sure,
-  sum({_TOKENS}) AS tokens,
   sum({_TOKENS}) FILTER (WHERE cost_status IN {_SURE}) AS tokens_sure,
   sum({_TOKENS}) FILTER (WHERE cost IS NULL) AS tokens_unpriced,
   sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens
@@ -234,7 +233,7 @@ def _group(row: "sa.Row[tuple[object, ...]]") -> _Group:
         known=row.known,
         calls=row.calls,
         sure=row.sure,
-        tokens=int(row.tokens or 0),
+        tokens=int(row.input_tokens or 0) + int(row.output_tokens or 0),
         tokens_sure=int(row.tokens_sure or 0),
         unpriced_tokens=int(row.tokens_unpriced or 0),
     )
