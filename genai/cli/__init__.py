@@ -15,6 +15,7 @@ VERBS = {
     "eval": "run a suite and print its table",
     "calls": "show the ledger's newest calls, or a summary",
     "models": "list the forms of model names, and prices",
+    "compare": "compare models by your filters and measurements, and write the decision",
     "app": "start the chat in the browser",
     "upgrade": "migrate the ledger, the index and the settings to this version",
 }
@@ -31,6 +32,8 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; give the exit code of the house's table."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:2] == ["models", "compare"]:  # the verb reads well in both places
+        given = given[1:]
     parser = _Parser(prog="genai", description="LLM features with numbers one can trust.")
     parser.add_argument("--version", action="store_true", help="print the version and end")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")

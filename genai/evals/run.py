@@ -65,7 +65,8 @@ def evaluate(
     log = _write(project.state / "runs", loaded.suite, scored, scores)
     for position, each in enumerate(scored) if record else ():
         assert record is not None
-        record(_row(loaded, each, {name: column[position] for name, column in scores.items()}))
+        values = {name: column[position] for name, column in scores.items()}
+        record(_row(loaded, each, values, _name(task)))
     return Report(
         suite=loaded.suite,
         dataset=loaded.hash,
@@ -163,7 +164,7 @@ def happened(scored: Scored) -> str:
     return f"answered{sure}: {' '.join(text.split())[:200]}"
 
 
-def _row(suite: Suite, scored: Scored, values: dict[str, float | None]) -> Call:
+def _row(suite: Suite, scored: Scored, values: dict[str, float | None], task: str) -> Call:
     numbers = {name: value for name, value in values.items() if value is not None}
     state = "error" if scored.outcome is None else "refusal" if scored.refused else "ok"
     return Call(
@@ -172,6 +173,7 @@ def _row(suite: Suite, scored: Scored, values: dict[str, float | None]) -> Call:
         started_at=time.time() - scored.seconds,
         seconds=scored.seconds,
         outcome=state,
+        model=task,
         context=Context(parent_id=getattr(scored.outcome, "call_id", "")),
         cost=Cost(Decimal(0), CostStatus.DECLARED_FREE, "the task's own rows carry its cost"),
         reason=scored.unmeasured.partition(":")[0] or scored.failure.partition(":")[0],

@@ -1,0 +1,53 @@
+"""`genai compare`: models side by side, filtered, and the decision written down."""
+
+import argparse
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import genai
+from genai.models.choose import Wanted, compare, record
+from genai.wiring import prices
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("names", nargs="*", help="models to look at (default: all with a price)")
+    parser.add_argument("--licence", action="append", default=[], help="may be given twice")
+    parser.add_argument("--region", action="append", default=[], help="where data may stay")
+    parser.add_argument("--can", action="append", default=[],
+                        help="image, audio, pdf, tools, schema or reasoning")  # fmt: skip
+    parser.add_argument("--min-context", type=int, help="tokens")
+    parser.add_argument("--max-input", type=Decimal, help="dollars a million tokens")
+    parser.add_argument("--max-output", type=Decimal, help="dollars a million tokens")
+    parser.add_argument("--until", type=date.fromisoformat, help="must not end before this day")
+    parser.add_argument("--max-p95", type=float, help="seconds, as measured here")
+    parser.add_argument("--metric", default="", help="a metric of your suites, to order by")
+    parser.add_argument("--min-quality", type=float, help="least value of that metric")
+    parser.add_argument("--write", metavar="NAME", help="write configs/models/NAME.md")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the decision record, and write it where asked."""
+    wanted = Wanted(
+        licences=tuple(options.licence),
+        regions=tuple(options.region),
+        modalities=tuple(options.can),
+        min_context=options.min_context,
+        max_input_price=options.max_input,
+        max_output_price=options.max_output,
+        lives_until=options.until,
+        max_p95=options.max_p95,
+        metric=options.metric,
+        min_quality=options.min_quality,
+    )
+    known = prices()
+    found = compare(options.names, known, genai.open_ledger(), wanted)
+    snapshot = known.snapshots[0].hash[:16] if known.snapshots else ""
+    text = record(found, wanted, datetime.now(UTC).date(), snapshot)
+    print(text)
+    if options.write:
+        path = genai.find_project().root / "configs" / "models" / f"{options.write}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(f"written to {path.relative_to(genai.find_project().root)}")
+    return 0
