@@ -171,6 +171,14 @@ def test_the_model_that_answered_is_priced_before_the_one_asked_for() -> None:
     assert (found.amount, found.key) == (4, "openai/b")
 
 
+def test_an_entry_of_ones_own_keeps_what_the_snapshot_says_beside_rates(prices: Prices) -> None:
+    entry = prices.entry("openai/gpt-4o-mini")
+    assert entry is not None
+    assert entry["max_input_tokens"] == 128000
+    assert "input_cost_per_token_batches" not in entry
+    assert entry["effective_from"] == date(2026, 11, 1)
+
+
 def test_ten_thousand_unknown_names_are_unpriced(listed: Prices) -> None:
     for _ in range(10_000):
         name = f"{uuid.uuid4().hex[:6]}/{uuid.uuid4().hex}"

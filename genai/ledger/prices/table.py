@@ -150,8 +150,16 @@ class Prices:
         return found
 
     def entry(self, model: str) -> Mapping[str, Any] | None:
-        """Give all that is known of a model, in LiteLLM's field names."""
-        return self._find(model, "", None)[0]
+        """Give all that is known of a model, in LiteLLM's field names.
+
+        What the project's own entry leaves open, rates aside, comes from the newest snapshot.
+        """
+        own, name, snapshot, _ = self._find(model, "", None)
+        if own is None or snapshot != self._own_hash:
+            return own
+        listed = self._listed_entry(model, self.snapshots[:1])[0] or {}
+        facts = {key: value for key, value in listed.items() if "_cost" not in key}
+        return {**facts, **own}
 
     def names(self) -> list[str]:
         """Every model with a price, the project's own first."""
@@ -171,21 +179,30 @@ class Prices:
     def _find(
         self, model: str, response_model: str, at: datetime | None
     ) -> tuple[Mapping[str, Any] | None, str, str, date | None]:
-        model = model.removeprefix("litellm/")
-        prefix, _, bare = model.partition("/")
-        provider = _PROVIDERS.get(prefix, prefix)
-        alias = self._aliases.get(model, "")
-        wanted = [f"{provider}/{response_model}", response_model, model, bare, alias]
-        for name in wanted:
+        for name in self._wanted(model, response_model)[1]:
             if name and name in self._own:
                 entry = self._own[name]
                 return entry, name, self._own_hash, entry.get("effective_from")
-        for snapshot in self._valid(at):
+        return self._listed_entry(model, self._valid(at), response_model)
+
+    def _listed_entry(
+        self, model: str, snapshots: Sequence[Snapshot], response_model: str = ""
+    ) -> tuple[Mapping[str, Any] | None, str, str, date | None]:
+        provider, wanted, alias = self._wanted(model, response_model)
+        for snapshot in snapshots:
             for name in wanted:
                 listed = snapshot.models.get(name) if name else None
                 if listed and ("/" in name or name == alias or _same(provider, listed)):
                     return listed, name, snapshot.hash[:16], snapshot.imported_at
         return None, "", "", None
+
+    def _wanted(self, model: str, response_model: str) -> tuple[str, list[str], str]:
+        """Give the provider, the names to look up in order, and the alias among them."""
+        prefix, _, bare = model.removeprefix("litellm/").partition("/")
+        provider = _PROVIDERS.get(prefix, prefix)
+        alias = self._aliases.get(model, "")
+        model = model.removeprefix("litellm/")
+        return provider, [f"{provider}/{response_model}", response_model, model, bare, alias], alias
 
     def _valid(self, at: datetime | None) -> Sequence[Snapshot]:
         """Give the snapshot known at a time; before the first one, the first one."""
