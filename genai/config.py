@@ -227,7 +227,8 @@ def _first_problem(schema: type[BaseModel], error: ValidationError) -> str:
     path = [str(step) for step in problem["loc"]]
     key, section = (path[-1] if path else ""), ".".join(path[:-1])
     if problem["type"] != "extra_forbidden":
-        return f"`{'.'.join(path)}`: {problem['msg']} (got {problem['input']!r})"
+        given = "" if key == "url" else f" (got {problem['input']!r})"  # it may hold a password
+        return f"`{'.'.join(path)}`: {problem['msg']}{given}"
     known = _fields_at(schema, path[:-1])
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known)}"

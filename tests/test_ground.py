@@ -155,3 +155,44 @@ def test_usage_adds_up_and_keeps_the_weaker_source() -> None:
 
 def test_the_environment_of_tests_has_no_key() -> None:
     assert "OPENAI_API_KEY" not in os.environ
+
+
+def test_a_password_for_the_ledger_comes_from_the_environment_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "configs" / "genai.yaml"
+    path.parent.mkdir()
+    url = "postgresql://me:hidden@db.internal/genai"
+    path.write_text(f"ledger: {{url: '{url}'}}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="a password never stands in a file") as caught:
+        load_config(path)
+    assert "hidden" not in str(caught.value)
+    path.write_text("ledger: {durability: full}\n", encoding="utf-8")
+    monkeypatch.setenv("GENAI_LEDGER_URL", url)
+    assert load_config(path).ledger.url == url
+    monkeypatch.setenv("GENAI_LEDGER_URL", "mysql://x")
+    with pytest.raises(ConfigError, match="must be a postgresql:// URL"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('budgets: [{scope: user, limit: "2"}]', ""),
+        ("budgets: [{scope: user, limit: 2.5}]", "limit"),
+        ('budgets: [{scope: user, limit: "-1"}]', "quoted decimal"),
+        ('budgets: [{scope: planet, limit: "1"}]', "scope"),
+        ("models: {m: {retrys: 3}}", "did you mean `retries`"),
+        ("replay: {mode: sometimes}", "mode"),
+    ],
+)
+def test_settings_of_the_door_are_checked(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "configs" / "genai.yaml"
+    path.parent.mkdir()
+    path.write_text(text, encoding="utf-8")
+    if not said:
+        assert load_config(path).budgets[0].limit == "2"
+        return
+    with pytest.raises(ConfigError, match=said) as caught:
+        load_config(path)
+    assert "\n" not in str(caught.value)
