@@ -216,9 +216,9 @@ def test_the_reply_has_the_same_values(streamed: bool, monkeypatch: pytest.Monke
     assert ours[4].cached_tokens == 20
 
 
-def ask_sdk(url: str, streamed: bool) -> None:
+def ask_sdk(url: str, streamed: bool, timeout: float) -> None:
     hi: Any = [{"role": "user", "content": "hi"}]
-    with openai.OpenAI(base_url=url, api_key="k", max_retries=0, timeout=0.3) as client:
+    with openai.OpenAI(base_url=url, api_key="k", max_retries=0, timeout=timeout) as client:
         if streamed:
             with client.chat.completions.create(model="m", messages=hi, stream=True) as events:
                 list(events)
@@ -235,10 +235,11 @@ def ask_sdk(url: str, streamed: bool) -> None:
          "stall", "hang up", "reset"],
 )  # fmt: skip
 def test_the_same_fault_is_the_same_class_of_error(fault: Fault, streamed: bool) -> None:
+    timeout = 0.5 if fault is faults.stall else 30.0
     with faulty(fault) as (url, _):
         with pytest.raises(openai.APIError) as theirs:
-            ask_sdk(url, streamed)
-        given = ModelSettings(timeout=0.3, total_timeout=0.3, retries=0)
+            ask_sdk(url, streamed, timeout)
+        given = ModelSettings(timeout=timeout, total_timeout=timeout, retries=0)
         model = open_model(f"openai/m@{url}", settings=given)
         ask = (lambda: list(model.stream("hi"))) if streamed else (lambda: model("hi"))
         with pytest.raises(ModelError) as ours:

@@ -40,7 +40,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 def model(url: str, ledger: Ledger, **settings: Any) -> Model:
     hooks = Hooks(price=PRICES.cost, record=ledger.record, sent=ledger.sent)
-    given = ModelSettings(**{"timeout": 5.0, "retries": 2, **settings})
+    given = ModelSettings(**{"timeout": 30.0, "retries": 2, **settings})
     return open_model(f"openai/gpt-4o-mini@{url}", settings=given, hooks=hooks)
 
 
