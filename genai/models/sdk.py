@@ -6,7 +6,7 @@ Imported on the first call. Chat over HTTP is in `openai.py`; batches are in `ba
 import asyncio
 import os
 import weakref
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from genai import extras
@@ -84,7 +84,7 @@ class SDK:
         """Give the reply piece by piece."""
         openai: Any = extras.load("openai", "gateway")
         try:
-            client = self._client(openai)
+            client = await self._client(openai)
             create, request, read = self._request(client, messages, params)
             finished = False
             events = _from_sync if isinstance(client, openai.OpenAI) else _from_async
@@ -129,7 +129,7 @@ class SDK:
         }
         return client.chat.completions.create, request, read_chunk
 
-    def _client(self, openai: Any) -> Any:
+    async def _client(self, openai: Any) -> Any:
         if self._own is not None:
             return self._own
         clients = _clients.setdefault(asyncio.get_running_loop(), {})
@@ -144,8 +144,9 @@ class SDK:
         mine = (self.name, self._url or "", key)
         if mine not in clients:
             make = self._azure if self.name == "azure" else self._plain
-            clients[mine] = make(openai, key)
-        return clients[mine]
+            keeper = _keep(make(openai, key))
+            clients[mine] = (keeper, await anext(keeper))
+        return clients[mine][1]
 
     def _plain(self, openai: Any, key: str) -> Any:
         return openai.AsyncOpenAI(base_url=self._url, api_key=key or "none", max_retries=0)
@@ -189,6 +190,14 @@ class SDK:
     def _where(self) -> str:
         url = self._url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
         return str(getattr(self._own, "base_url", url))
+
+
+async def _keep(client: Any) -> AsyncGenerator[Any, None]:
+    """Hold a client as long as its loop: a loop that ends closes its generators, and so this."""
+    try:
+        yield client
+    finally:
+        await client.close()
 
 
 def read_chunk(chunk: Any) -> Delta:

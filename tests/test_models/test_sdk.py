@@ -1,0 +1,106 @@
+"""What the `openai` package serves for us: the Responses API and Azure, on a loopback server."""
+
+import json
+from typing import Any
+
+import pytest
+from faults import Fault, faulty, reply, stream
+
+from genai.config import ModelSettings
+from genai.errors import ModelError
+from genai.models import Hooks, open_model
+from genai.types import Call, ToolCall
+
+USAGE = {
+    "input_tokens": 30, "output_tokens": 12, "total_tokens": 42,
+    "input_tokens_details": {"cached_tokens": 20, "cache_write_tokens": 0},
+    "output_tokens_details": {"reasoning_tokens": 5},
+}  # fmt: skip
+
+
+def response(status: str) -> dict[str, Any]:
+    return {
+        "id": "resp_1", "object": "response", "created_at": 1, "model": "gpt-x", "output": [],
+        "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "status": status,
+        "service_tier": "default", "usage": USAGE,
+    }  # fmt: skip
+
+
+CALL = {"type": "function_call", "id": "fc_1", "call_id": "t1", "name": "add",
+        "arguments": '{"a": 1}', "status": "completed"}  # fmt: skip
+EVENTS = [
+    {"type": "response.created", "response": response("in_progress")},
+    {"type": "response.output_text.delta", "delta": "Hello ", "item_id": "m", "output_index": 0,
+     "content_index": 0, "logprobs": []},
+    {"type": "response.output_text.delta", "delta": "there", "item_id": "m", "output_index": 0,
+     "content_index": 0, "logprobs": []},
+    {"type": "response.output_item.done", "output_index": 1, "item": CALL},
+    {"type": "response.completed", "response": response("completed")},
+]  # fmt: skip
+
+
+def responses(last: int) -> Fault:
+    def send(connection: Any, request: bytes) -> bool:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+        connection.sendall(head)
+        for number, event in enumerate(EVENTS[:last]):
+            body = json.dumps({**event, "sequence_number": number})
+            connection.sendall(f"event: {event['type']}\ndata: {body}\n\n".encode())
+        return False
+
+    return send
+
+
+def opened(name: str, url: str, rows: list[Call]) -> Any:
+    settings = ModelSettings(base_url=url, retries=0)
+    return open_model(name, settings=settings, hooks=Hooks(record=rows.append))
+
+
+def test_the_responses_api_gives_text_tools_and_usage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    rows: list[Call] = []
+    with faulty(responses(5)) as (url, server):
+        *pieces, answer = opened("responses/gpt-x", url, rows).stream("hi")
+    assert pieces == ["Hello ", "there"]
+    assert answer.tool_calls == (ToolCall("t1", "add", '{"a": 1}'),)
+    usage = answer.usage
+    assert (usage.input_tokens, usage.cached_tokens, usage.reasoning_tokens) == (30, 20, 5)
+    assert server.requests[0].startswith(b"POST /v1/responses ")
+    assert (rows[0].response_model, rows[0].request_id, rows[0].outcome) == (
+        "gpt-x", "resp_1", "ok",
+    )  # fmt: skip
+
+
+def test_a_response_that_ends_early_is_an_error_with_its_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    rows: list[Call] = []
+    with faulty(responses(2)) as (url, _), pytest.raises(ModelError):
+        opened("responses/gpt-x", url, rows)("hi")
+    assert (rows[0].outcome, rows[0].output_tokens) == ("error", 2)
+
+
+def test_azure_is_reached_by_its_own_address_and_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-key")
+    rows: list[Call] = []
+    with faulty(stream()) as (url, server):
+        answer = opened("azure/my-deployment", url.removesuffix("/v1"), rows)("hi")
+    assert answer.text == "Hello from the loopback."
+    head = server.requests[0].decode()
+    assert "/openai/deployments/my-deployment/chat/completions?api-version=" in head
+    assert "api-key: azure-key" in head
+    assert rows[0].provider == "azure"
+
+
+def test_azure_without_an_address_and_with_a_wrong_key_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "azure-key")
+    monkeypatch.delenv("AZURE_OPENAI_ENDPOINT", raising=False)
+    with pytest.raises(ModelError, match="AZURE_OPENAI_ENDPOINT is not set; export it"):
+        open_model("azure/d")("hi")
+    with faulty(reply(401)) as (url, _):
+        with pytest.raises(ModelError, match="refused the key in AZURE_OPENAI_API_KEY") as caught:
+            opened("azure/d", url.removesuffix("/v1"), [])("hi")
+    assert "azure-key" not in str(caught.value)
