@@ -1,8 +1,10 @@
 """Hedged requests: where a reply is late, a second request is sent and the first answer wins."""
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from genai.errors import GenaiError
 from genai.types import Reply
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ async def hedged(plan: "Plan") -> Reply:
     try:
         done, _ = await asyncio.wait(running, timeout=plan.hedge_after)
         if not done:
-            running.append(asyncio.ensure_future(_one(plan, await plan.begin())))
+            with suppress(GenaiError):  # no budget or no slot for a second one: the first goes on
+                running.append(asyncio.ensure_future(_one(plan, await plan.begin())))
         while running:
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:

@@ -208,7 +208,8 @@ class Attempt:
         if self._replayed is None and not quiet and call.outcome != "cancelled":
             self.target.breaker.saw(kind)
         if self._reserved:
-            hooks.budgets.settle_later(self.id, call.cost.amount)
+            # what never left costs nothing, whatever its row would say
+            hooks.budgets.settle_later(self.id, Decimal(0) if quiet else call.cost.amount)
         if self._span is not None:
             said = "".join(self._text)
             hooks.telemetry.end(

@@ -12,12 +12,12 @@ import pytest
 from faults import faulty, reply, stream
 
 from genai.config import ModelSettings
-from genai.errors import ModelError, Unmeasured
+from genai.errors import BudgetExceeded, ModelError, Unmeasured
 from genai.models import Hooks, open_model
 from genai.models.board import Law
 from genai.models.breaker import Breaker
 from genai.models.limits import Gate
-from genai.types import Call
+from genai.types import UNKNOWN_COST, Call
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +131,58 @@ def test_a_quick_reply_is_not_hedged(rows: list[Call]) -> None:
     with faulty(reply()) as (url, server):
         opened(f"openai/a@{url}", rows, hedge_after=5.0)("hi")
     assert len(server.requests) == len(rows) == 1
+
+
+class OneOnly:
+    """A budget for one request."""
+
+    def __init__(self) -> None:
+        self.settled: list[Any] = []
+        self.reserved = 0
+
+    def reserve(self, *_: Any) -> bool:
+        self.reserved += 1
+        if self.reserved > 1:
+            raise BudgetExceeded("nothing is left")
+        return True
+
+    def settle_later(self, call_id: str, amount: Any) -> None:
+        self.settled.append(amount)
+
+
+def test_a_hedge_without_a_budget_leaves_the_first_request_alone(rows: list[Call]) -> None:
+    def late(connection: Any, request: bytes) -> bool:
+        time.sleep(0.4)
+        return reply()(connection, request)
+
+    hooks = Hooks(record=rows.append, budgets=OneOnly(), worst=lambda *_: UNKNOWN_COST)
+    with faulty(late) as (url, server):
+        settings = ModelSettings(hedge_after=0.05)
+        answer = open_model(f"openai/a@{url}", settings=settings, hooks=hooks)("hi")
+    assert answer.text == "Hello from the loopback."
+    assert len(server.requests) == len(rows) == 1
+
+
+def test_what_is_reserved_for_a_request_that_never_leaves_is_given_back() -> None:
+    budgets = OneOnly()
+    hooks = Hooks(budgets=budgets, worst=lambda *_: UNKNOWN_COST)
+
+    async def run(url: str) -> None:
+        settings = ModelSettings(max_connections=1)
+        model = open_model(f"openai/a@{url}", settings=settings, hooks=hooks)
+        gate = model._route.targets[0][1].gate
+        assert gate is not None
+        await gate.acquire()  # somebody else has the only slot
+        task = asyncio.create_task(model.acall("hi"))
+        await asyncio.sleep(0.3)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        gate.release()
+
+    with faulty(reply()) as (url, server):
+        asyncio.run(run(url))
+    assert not server.requests
+    assert budgets.settled == [0]
 
 
 def test_where_both_fail_the_error_is_the_last_one(rows: list[Call]) -> None:
