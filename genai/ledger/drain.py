@@ -4,6 +4,7 @@ A line that cannot be stored is
 counted and set aside in `spool/failed.txt`; it blocks no other.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -93,12 +94,12 @@ class Drainer:
 
     def _finish(self, path: Path, done: Drained) -> None:
         """Book what a dead process had sent and never heard of, then remove its file."""
-        lines, end = read_from(path, 0, 1 << 62)
         with self._begin() as db:
             row = _claim(db, path.name)
-            if row.offset != end:
+            if read_from(path, row.offset, 1)[0]:
                 return  # it grew since; the next pass takes it
-            lost = [] if owner_is_alive(path) else _lost(lines)
+            end = row.offset
+            lost = [] if owner_is_alive(path) else _lost(path)
             written, _ = _store(db, [_line_of(call) for call in lost]) if lost else (0, [])
             torn = 0
             with suppress(FileNotFoundError):
@@ -223,10 +224,10 @@ def _postgres_insert(table: sa.Table) -> str:
     )
 
 
-def _lost(lines: list[bytes]) -> list[Call]:
+def _lost(path: Path) -> list[Call]:
     """Make the rows of requests that were sent and never heard of again."""
     sent: dict[str, dict[str, Any]] = {}
-    for line in lines:
+    for line in _lines(path):
         with suppress(msgspec.DecodeError):
             row = msgspec.json.decode(line)
             if not isinstance(row, dict):
@@ -236,6 +237,16 @@ def _lost(lines: list[bytes]) -> list[Call]:
             elif row.get("t") == "call":
                 sent.pop(str(row.get("id")), None)
     return [_lost_call(row) for row in sent.values()]
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Give a file's lines a batch at a time: a file may be large."""
+    offset = 0
+    while True:
+        lines, offset = read_from(path, offset, _BATCH)
+        if not lines:
+            return
+        yield from lines
 
 
 def _lost_call(row: dict[str, Any]) -> Call:
