@@ -31,6 +31,7 @@ _ROOMS = {
     "Summary": "genai.ledger",
     "Usage": "genai.types",
     "Verdict": "genai.types",
+    "batch": "genai.wiring",
     "bind": "genai.ledger",
     "evaluate": "genai.evals",
     "find_project": "genai.project",
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from genai.types import Usage as Usage
     from genai.types import Verdict as Verdict
     from genai.wiring import Index as Index
+    from genai.wiring import batch as batch
     from genai.wiring import load as load
     from genai.wiring import load_guards as load_guards
     from genai.wiring import model as model

@@ -5,7 +5,6 @@ Everything here reads `configs/` and passes settings down; no lower room reads t
 
 import os
 import threading
-from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache, partial
 from pathlib import Path
@@ -24,13 +23,13 @@ from genai.guards import Policy, load_policy
 from genai.ledger import Budgets, Ledger, Limit, Prices
 from genai.ledger.prices import load_all
 from genai.models import Embedder, Hooks, Model, make_embedder, open_model, worst_case
+from genai.models.batch import Batch
 from genai.models.replay import Mode, Replay
 from genai.project import Project
 from genai.prompts import Prompt, load_prompt
 from genai.rag import Chain
 from genai.rag import Index as _Index
 from genai.rag.turn import Tally
-from genai.types import Call
 
 if TYPE_CHECKING:
     from genai.ledger.otel import Telemetry
@@ -102,6 +101,25 @@ def model(
     )
 
 
+def batch(name: str = "", *, client: object | None = None) -> Batch:
+    """Open a model for batches, half the price within a day (default: the configured model).
+
+    Raises:
+        ModelError: the model takes no batches.
+    """
+    found = projects.find_project()
+    config = settings(found)
+    name = name or config.chain.model
+    chosen = config.models.get(name, ModelSettings())
+    return Batch(
+        name,
+        base_url=chosen.base_url,
+        api_key_env=chosen.api_key_env,
+        client=client,
+        hooks=_hooks(found, config),
+    )
+
+
 def _hooks(project: Project, config: Config, record: Any = None) -> Hooks:
     """Give what every call of this project passes: prices, ledger, limits, replay."""
     ledger = open_ledger(project)
@@ -156,10 +174,10 @@ def load_guards(project: Project | None = None) -> Policy:
     return load_policy(found.root / "configs" / "guards.yaml")
 
 
-def _embedder(project: Project, config: Config, record: Callable[[Call], None]) -> Embedder:
+def _embedder(project: Project, config: Config, record: Any = None) -> Embedder:
     chosen = config.models.get(config.embedder, ModelSettings())
-    price = _price(project).cost
-    return make_embedder(config.embedder, base_url=chosen.base_url, price=price, record=record)
+    hooks = _hooks(project, config, record)
+    return make_embedder(config.embedder, base_url=chosen.base_url, hooks=hooks)
 
 
 class Index(_Index):
@@ -172,7 +190,7 @@ class Index(_Index):
         config = settings(found)
         super().__init__(
             found.state / "indexes" / (name or config.chain.index),
-            embedder or _embedder(found, config, open_ledger(found).record),
+            embedder or _embedder(found, config),
             max_chars=config.index.max_chars,
             dense_weight=config.index.dense_weight,
             max_megabytes=config.index.max_megabytes,

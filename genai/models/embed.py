@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from genai import bridge, extras
 from genai.errors import ModelError
 from genai.ledger import merged
-from genai.models.base import Pricer, Recorder, count_tokens, unpriced
+from genai.models.attempts import Hooks
+from genai.models.base import count_tokens
 from genai.types import Call, Context, Usage, new_id
 
 if TYPE_CHECKING:
@@ -37,15 +38,13 @@ class Embedder:
         encode: Callable[[Sequence[str]], Any],
         *,
         identity: str = "",
-        price: Pricer = unpriced,
-        record: Recorder | None = None,
+        hooks: Hooks | None = None,
     ) -> None:
         self.name = name
         self.id = identity or name
         self._raw = encode
         self._dimension: int | None = None
-        self._price = price
-        self._record = record
+        self._hooks = hooks or Hooks()
 
     @property
     def dimension(self) -> int:
@@ -55,46 +54,33 @@ class Embedder:
         return self._dimension
 
     def embed(self, texts: Sequence[str], context: Context | None = None) -> "Vectors":
-        """Give one unit row a text; each attempt leaves a ledger row. Raises `ModelError`."""
+        """Give one unit row a text; each attempt leaves a ledger row.
+
+        There is no fallback: another embedder's vectors do not belong into the same index.
+
+        Raises:
+            ModelError: the embedder failed.
+            BudgetExceeded: a budget refused the call before it left.
+        """
         context, first = merged(context), ""
         for attempt in range(1, _ATTEMPTS + 1):
-            call_id = new_id()
-            first = first or call_id
-            started_at, start = time.time(), time.perf_counter()
+            one = _Attempt(self, texts, context, attempt, first)
+            first = first or one.id
+            error: Exception | None = None
             usage: Usage | None = None
-            kind = "error"
             try:
                 vectors, usage = self._encode(texts)
-                kind = ""
-            except ModelError as error:
-                kind = error.kind
+            except BaseException as caught:
+                error = caught if isinstance(caught, Exception) else None
+                kind = getattr(caught, "kind", "")
                 if kind not in _AGAIN or attempt == _ATTEMPTS:
                     raise
-                time.sleep(error.retry_after or random.uniform(0, 0.5 * 2**attempt))
+                wait = getattr(caught, "retry_after", None)
             else:
                 return vectors
             finally:
-                if self._record is not None:
-                    counted = Usage(sum(map(count_tokens, texts)), source="counted")
-                    usage = usage or (Usage() if kind else counted)
-                    self._record(
-                        Call(
-                            id=call_id,
-                            kind="embedding",
-                            started_at=started_at,
-                            seconds=time.perf_counter() - start,
-                            outcome="error" if kind else "ok",
-                            model=self.name,
-                            context=context,
-                            usage=usage,
-                            cost=self._price(self.name, usage),
-                            operation="embeddings",
-                            provider=self.name.partition("/")[0],
-                            attempt=attempt,
-                            retry_of="" if attempt == 1 else first,
-                            reason=kind,
-                        )
-                    )
+                one.close(error, usage)
+            time.sleep(wait or random.uniform(0, 0.5 * 2**attempt))
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def encode(self, texts: Sequence[str]) -> "Vectors":
@@ -130,12 +116,51 @@ class Embedder:
         return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0), usage
 
 
+class _Attempt:
+    """Follows one request for vectors and writes its row."""
+
+    def __init__(
+        self, embedder: Embedder, texts: Sequence[str], context: Context, number: int, first: str
+    ) -> None:
+        self.id = new_id()
+        self._hooks = embedder._hooks
+        self._counted = Usage(sum(map(count_tokens, texts)), source="counted")
+        self._call = Call(
+            self.id, "embedding", time.time(), 0.0, "sent", embedder.name, context,
+            operation="embeddings", provider=embedder.name.partition("/")[0], attempt=number,
+            retry_of=first,
+        )  # fmt: skip
+        worst = self._hooks.price(embedder.name, self._counted)
+        self._reserved = (
+            self._hooks.budgets is not None
+            and worst.amount != 0
+            and self._hooks.budgets.reserve(self.id, context, embedder.name, worst)
+        )
+        telemetry = self._hooks.telemetry
+        self._span = telemetry.begin(self._call, {}) if telemetry is not None else None
+        self._start = time.perf_counter()
+
+    def close(self, error: Exception | None, usage: Usage | None) -> None:
+        """Price, settle and record."""
+        call, hooks = self._call, self._hooks
+        call.seconds = time.perf_counter() - self._start
+        call.outcome = "ok" if error is None else "error"
+        call.reason = "" if error is None else getattr(error, "kind", type(error).__name__)
+        call.usage = usage or (Usage() if error else self._counted)
+        call.cost = hooks.price(call.model, call.usage)
+        if self._reserved:
+            hooks.budgets.settle_later(self.id, call.cost.amount)
+        if self._span is not None:
+            hooks.telemetry.end(self._span, call, messages=(), reply="", error=error)
+        if hooks.record is not None:
+            hooks.record(call)
+
+
 def make_embedder(
     name: str | Callable[[Sequence[str]], Any],
     *,
     base_url: str | None = None,
-    price: Pricer = unpriced,
-    record: Recorder | None = None,
+    hooks: Hooks | None = None,
 ) -> Embedder:
     """Open an embedder by name.
 
@@ -147,7 +172,7 @@ def make_embedder(
     """
     if callable(name):
         label = f"{name.__module__}:{getattr(name, '__qualname__', type(name).__name__)}"
-        return Embedder(label, name, price=price, record=record)
+        return Embedder(label, name, hooks=hooks)
     if name == "static":
         encode, identity = _static()
     elif name.startswith("sentence-transformers/"):
@@ -164,7 +189,7 @@ def make_embedder(
             " `sentence-transformers/NAME`, `litellm/NAME` or `package.module:function`",
             "unknown_model",
         )
-    return Embedder(name.partition("@")[0], encode, identity=identity, price=price, record=record)
+    return Embedder(name.partition("@")[0], encode, identity=identity, hooks=hooks)
 
 
 def _static() -> tuple[Callable[[Sequence[str]], Any], str]:

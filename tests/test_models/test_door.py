@@ -20,7 +20,7 @@ from servers import openai_server
 import genai
 from genai.config import ModelSettings
 from genai.errors import ModelError
-from genai.models import Fake, Model, make_embedder, open_model
+from genai.models import Fake, Hooks, Model, make_embedder, open_model
 from genai.models.embed import STATIC
 from genai.models.extractive import Extractive
 from genai.types import Call, Message, Part
@@ -311,7 +311,7 @@ def test_a_table_row_is_quoted_with_its_column_names_and_code_is_not_quoted() ->
 
 
 def test_the_static_embedder_gives_unit_rows_that_tell_topics_apart(rows: list[Call]) -> None:
-    embedder = make_embedder("static", record=rows.append)
+    embedder = make_embedder("static", hooks=Hooks(record=rows.append))
     vectors = embedder.embed(["the price of a model", "what a model costs", "storks in spring", ""])
     assert vectors.shape == (4, embedder.dimension)
     assert vectors.dtype == np.float32
