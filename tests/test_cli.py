@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import docx
@@ -93,6 +94,35 @@ def test_calls_show_rows_and_totals(folder: Path) -> None:
     assert "extractive" in genai(folder, "calls", "--limit", "3", "--kind", "model").stdout
     assert "questions" in genai(folder, "calls", "--summary").stdout
     assert "no such call yet" in genai(folder, "calls", "--outcome", "cancelled").stdout
+
+
+def test_export_writes_files_and_retention_deletes_what_is_old(
+    folder: Path, tmp_path: Path
+) -> None:
+    genai(folder, "ask", "What is drift?")
+    done = genai(folder, "export", "--parquet", str(tmp_path / "calls"))
+    assert done.returncode == 0, done.stderr
+    assert "calls written to" in done.stdout
+    assert list((tmp_path / "calls").rglob("*.parquet"))
+    month = f"{datetime.now(UTC):%Y-%m}"
+    done = genai(folder, "export", "--focus", month, "--out", str(tmp_path / "focus.csv"))
+    assert "cost known for" in done.stdout
+    assert "BilledCost" in (tmp_path / "focus.csv").read_text()
+    refused(genai(folder, "export", "--focus", "2026-13"), "a month such as 2026-11")
+    refused(genai(folder, "export"), "choose --parquet, --focus or --retain")
+    done = genai(folder, "export", "--retain", "--call-days", "0")
+    assert "deleted or emptied" in done.stdout
+    assert "no such call yet" in genai(folder, "calls").stdout
+
+
+def test_calls_follow_prints_a_call_that_comes_later(folder: Path) -> None:
+    command = [sys.executable, "-m", "genai", "calls", "--follow", "--kind", "model"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as follower:
+        assert follower.stdout is not None
+        assert "time (UTC)" in follower.stdout.readline()
+        genai(folder, "ask", "What is a use case?")
+        assert "extractive" in follower.stdout.readline()
+        follower.kill()
 
 
 def test_models_lists_forms_and_prices(folder: Path) -> None:

@@ -14,6 +14,7 @@ VERBS = {
     "index": "index a folder, or show what the index holds",
     "eval": "run a suite and print its table",
     "calls": "show the ledger's newest calls, or a summary",
+    "export": "write calls as Parquet or a month as a FOCUS cost file, or delete what is old",
     "models": "list the forms of model names, and prices",
     "compare": "compare models by your filters and measurements, and write the decision",
     "app": "start the chat in the browser",

@@ -13,7 +13,7 @@ from typing import Any
 from genai.errors import ConfigError
 from genai.ledger.prices.rates import Rates, resolve
 from genai.ledger.prices.snapshot import Snapshot, digest
-from genai.types import Cost, CostStatus, Usage
+from genai.types import Call, Cost, CostStatus, Usage
 
 # the short names of prices.yaml for the fields of LiteLLM's file
 _SHORT = {
@@ -105,6 +105,17 @@ class Prices:
             own, CostStatus.PROVIDER_REPORTED, "", cost.currency, cost.amount, None,
             cost.snapshot, cost.key,
         )  # fmt: skip
+
+    def rates(self, call: Call) -> Mapping[str, Decimal] | None:
+        """Give the dollars a token by bucket that hold for a call; None where it has no price."""
+        tier, at = (
+            call.served_tier or call.requested_tier,
+            datetime.fromtimestamp(call.started_at, UTC),
+        )
+        found = self._rates(
+            call.model, call.usage.input_tokens, tier, call.response_model, call.region, at
+        )[0]
+        return None if found is None else found.rates
 
     def _listed(
         self, model: str, usage: Usage, tier: str, response_model: str, region: str,

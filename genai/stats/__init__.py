@@ -1,0 +1,23 @@
+"""The one place for intervals, paired tests, families of tests and sample sizes."""
+
+from genai.stats.agreement import Agreement, agreement, corrected, kappa
+from genai.stats.families import benjamini_hochberg, holm
+from genai.stats.intervals import (
+    Interval,
+    bonett_price,
+    clustered,
+    log_ratio,
+    percentile_ranks,
+    rule_of_three,
+    wilson,
+    wilson_lower,
+)
+from genai.stats.paired import mcnemar, sign_flip
+from genai.stats.power import cases_for_drop, cases_to_prove, detectable, pass_at, pass_hat
+
+__all__ = [
+    "Agreement", "Interval", "agreement", "benjamini_hochberg", "bonett_price", "cases_for_drop",
+    "cases_to_prove", "clustered", "corrected", "detectable", "holm", "kappa", "log_ratio",
+    "mcnemar", "pass_at", "pass_hat", "percentile_ranks", "rule_of_three", "sign_flip", "wilson",
+    "wilson_lower",
+]  # fmt: skip

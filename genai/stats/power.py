@@ -1,0 +1,52 @@
+"""How many cases a question needs, and what repeats of a case say."""
+
+import math
+from statistics import NormalDist
+
+_Z = NormalDist().inv_cdf
+
+
+def cases_for_drop(
+    drop: float,
+    *,
+    discordant: float = 0.0,
+    sd: float = 0.0,
+    alpha: float = 0.05,
+    power: float = 0.8,
+) -> int:
+    """Give the pairs needed to see a drop: of a share by its `discordant`, of a score by its `sd`.
+
+    One-sided; `sd` is that of the differences. Several cases a cluster need 1 + (size - 1) ICC
+    times as many.
+    """
+    z = _Z(1 - alpha) + _Z(power)
+    spread = sd * sd if sd else discordant - drop * drop
+    if drop <= 0 or spread <= 0:
+        raise ValueError(f"a drop of {drop:g} at this spread cannot be planned for")
+    return math.ceil(z * z * spread / (drop * drop) - 1e-9)
+
+
+def cases_to_prove(
+    margin: float, discordant: float, *, alpha: float = 0.05, power: float = 0.8
+) -> int:
+    """Give the pairs needed to show that an unchanged task is not worse than by `margin`."""
+    z = _Z(1 - alpha) + _Z(power)
+    return math.ceil(z * z * discordant / (margin * margin) - 1e-9)
+
+
+def detectable(sd: float, n: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
+    """Give the smallest drop that `n` pairs show with the stated power."""
+    return (_Z(1 - alpha) + _Z(power)) * sd / math.sqrt(n)
+
+
+def pass_at(k: int, passed: int, n: int) -> float:
+    """Give the chance that one of `k` tries passes, from `passed` of `n` repeats, unbiased.
+
+    Chen et al., Evaluating large language models trained on code, arXiv 2107.03374 (2021).
+    """
+    return 1 - math.comb(n - passed, k) / math.comb(n, k)
+
+
+def pass_hat(k: int, passed: int, n: int) -> float:
+    """Give the chance that all of `k` tries pass, from `passed` of `n` repeats, unbiased."""
+    return math.comb(passed, k) / math.comb(n, k)
