@@ -79,7 +79,7 @@ def draw_guards(outcome: genai.Answer | genai.Refusal) -> None:
     notes = dict.fromkeys(
         f"{verdict.place}: {verdict.decision.value} by `{verdict.guard}`. {verdict.reason}"
         for verdict in outcome.verdicts
-        if verdict.decision is not genai.Decision.BLOCK
+        if verdict.decision is not genai.Action.BLOCK
     )
     if notes:
         with st.expander(f"Guards ({len(notes)})"):

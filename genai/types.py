@@ -20,8 +20,8 @@ Trust = Literal["trusted", "untrusted", "retrieved"]
 Place = Literal["question", "passage", "tool_call", "answer", "log"]
 
 
-class Decision(StrEnum):
-    """What a guard decided about a text, mildest first."""
+class Action(StrEnum):
+    """What a guard decided to do about a text, mildest first."""
 
     ALLOW = "allow"
     FLAG = "flag"
@@ -219,7 +219,7 @@ class Verdict:
 
     guard: str
     place: Place
-    decision: Decision
+    decision: Action
     spans: tuple[Span, ...] = ()
     score: float = 0.0
     reason: str = ""

@@ -5,16 +5,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal, Protocol
 
-from genai.types import Decision, Place, Span, Verdict
+from genai.types import Action, Place, Span, Verdict
 
 STRENGTH = [
-    Decision.ALLOW,
-    Decision.FLAG,
-    Decision.REDACT,
-    Decision.PSEUDONYMISE,
-    Decision.QUARANTINE,
-    Decision.REASK,
-    Decision.BLOCK,
+    Action.ALLOW,
+    Action.FLAG,
+    Action.REDACT,
+    Action.PSEUDONYMISE,
+    Action.QUARANTINE,
+    Action.REASK,
+    Action.BLOCK,
 ]
 
 
@@ -29,15 +29,15 @@ class Guard(Protocol):
 
 
 def judge(
-    guard: Guard, text: str, place: Place, action: Decision, on_error: Literal["open", "closed"]
+    guard: Guard, text: str, place: Place, action: Action, on_error: Literal["open", "closed"]
 ) -> Verdict:
     """Run one guard; one that raises blocks (`closed`) or flags (`open`), it never ends a call."""
     start = time.perf_counter()
     try:
         spans, reason = guard.look(text, place)
-        decision = action if spans else Decision.ALLOW
+        decision = action if spans else Action.ALLOW
     except Exception as error:  # a guard is a plug-in: whatever it raises becomes a verdict
-        decision = Decision.BLOCK if on_error == "closed" else Decision.FLAG
+        decision = Action.BLOCK if on_error == "closed" else Action.FLAG
         spans, reason = (), f"The guard `{guard.name}` failed ({type(error).__name__})."
     return Verdict(
         guard=guard.name,
@@ -45,20 +45,20 @@ def judge(
         decision=decision,
         spans=tuple(spans),
         score=max((span.score for span in spans), default=0.0),
-        reason=reason if decision is not Decision.ALLOW else "",
+        reason=reason if decision is not Action.ALLOW else "",
         seconds=time.perf_counter() - start,
     )
 
 
-def combine(verdicts: Iterable[Verdict]) -> Decision:
+def combine(verdicts: Iterable[Verdict]) -> Action:
     """Give the strongest decision; no verdict allows."""
-    return max((v.decision for v in verdicts), key=STRENGTH.index, default=Decision.ALLOW)
+    return max((v.decision for v in verdicts), key=STRENGTH.index, default=Action.ALLOW)
 
 
 def apply(text: str, verdicts: Iterable[Verdict]) -> str:
     """Redact once, on the original, the union of all spans; overlapping ones become one."""
     spans = sorted(
-        (span for v in verdicts if v.decision is Decision.REDACT for span in v.spans),
+        (span for v in verdicts if v.decision is Action.REDACT for span in v.spans),
         key=lambda span: (span.start, -span.end),
     )
     merged: list[Span] = []

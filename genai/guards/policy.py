@@ -15,7 +15,7 @@ from genai.guards.length import LengthGuard
 from genai.guards.pii import PiiGuard
 from genai.guards.secrets import SecretsGuard
 from genai.text.pii import KINDS
-from genai.types import Decision, Place, Verdict
+from genai.types import Action, Place, Verdict
 
 NAMES = ("length", "secrets", "injection", "pii")
 _QUESTION = {"allow", "flag", "redact", "block"}
@@ -48,13 +48,13 @@ class Policy:
     def __init__(self, settings: PolicySettings, *, extra: Iterable[tuple[Place, Guard]] = ()):
         """Make the guards a file names; `extra` adds guards of your own, blocking, closed."""
         self.hash = digest(settings.model_dump(mode="json"))
-        self._guards: dict[Place, list[tuple[Guard, Decision, Literal["open", "closed"]]]] = {
+        self._guards: dict[Place, list[tuple[Guard, Action, Literal["open", "closed"]]]] = {
             "question": [_entry(s) for s in settings.question],
             "passage": [_entry(s) for s in settings.passage],
             "answer": [_entry(s) for s in settings.answer],
         }
         for place, guard in extra:
-            self._guards[place].append((guard, Decision.BLOCK, "closed"))
+            self._guards[place].append((guard, Action.BLOCK, "closed"))
 
     def check(self, text: str, place: Place) -> tuple[Verdict, ...]:
         """Run all guards of a place on a text; one verdict each, in the file's order."""
@@ -64,7 +64,7 @@ class Policy:
         )
 
     @staticmethod
-    def combine(verdicts: Iterable[Verdict]) -> Decision:
+    def combine(verdicts: Iterable[Verdict]) -> Action:
         """Give the strongest decision."""
         return combine(verdicts)
 
@@ -74,14 +74,14 @@ class Policy:
         return apply(text, verdicts)
 
 
-def _entry(settings: GuardSettings) -> tuple[Guard, Decision, Literal["open", "closed"]]:
+def _entry(settings: GuardSettings) -> tuple[Guard, Action, Literal["open", "closed"]]:
     made: dict[str, Guard] = {
         "length": LengthGuard(settings.max_chars),
         "secrets": SecretsGuard(),
         "injection": InjectionGuard(),
         "pii": PiiGuard(settings.kinds, settings.region),
     }
-    return made[settings.guard], Decision(settings.action), settings.on_error
+    return made[settings.guard], Action(settings.action), settings.on_error
 
 
 def load_policy(path: Path) -> Policy:

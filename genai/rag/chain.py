@@ -21,11 +21,11 @@ from genai.rag.cite import Citer, strip_marks, whole_sentences
 from genai.rag.index import Index
 from genai.rag.search import confidence
 from genai.rag.turn import Tally, Turn
-from genai.types import Answer, Context, Decision, Hit, Place, Refusal, Reply, Verdict
+from genai.types import Action, Answer, Context, Hit, Place, Refusal, Reply, Verdict
 
 NO_ANSWER = "NO_ANSWER"
-_STOPS = {Decision.BLOCK, Decision.REASK}
-_SAFE_PASSAGE = {Decision.ALLOW, Decision.FLAG}
+_STOPS = {Action.BLOCK, Action.REASK}
+_SAFE_PASSAGE = {Action.ALLOW, Action.FLAG}
 Outcome = Answer | Refusal
 
 
@@ -123,7 +123,7 @@ class Chain:
     def _check(self, turn: Turn, text: str, place: Place) -> tuple[Verdict, ...]:
         started_at = time.time()
         verdicts = tuple(self.guards.check(text, place))
-        turn.verdicts += [v for v in verdicts if v.decision is not Decision.ALLOW]
+        turn.verdicts += [v for v in verdicts if v.decision is not Action.ALLOW]
         self._tally.guarded(turn, place, verdicts, started_at)
         return verdicts
 

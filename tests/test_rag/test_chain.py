@@ -128,7 +128,7 @@ def test_a_poisoned_passage_is_quarantined_and_never_sent(
     answer = chain(QUESTION)
     assert all(hit.passage.document != "poison.md" for hit in answer.hits)  # type: ignore[union-attr]
     verdicts = [v for v in answer.verdicts if v.place == "passage"]
-    assert [v.decision for v in verdicts] == [genai.Decision.QUARANTINE]
+    assert [v.decision for v in verdicts] == [genai.Action.QUARANTINE]
     assert "Ignore all" not in chain.seen.sent[0]  # type: ignore[attr-defined]
 
 
