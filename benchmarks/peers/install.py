@@ -1,0 +1,65 @@
+"""Install the peers of the evals benchmark, each into an environment of its own.
+
+    python benchmarks/peers/install.py [inspect_ai deepeval promptfoo ragas pydantic_evals lm_eval]
+
+Versions are pinned below; environments go to `.venv-peers/NAME` and are left alone where the pins
+have not changed. `promptfoo` needs npm. Python ones are compiled at once, so no run pays for it.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent / ".venv-peers"
+PINS = {
+    "inspect_ai": ["inspect-ai==0.3.285", "openai==3.54.0"],
+    "deepeval": ["deepeval==4.3.1", "openai==3.54.0"],
+    "promptfoo": ["promptfoo@0.123.1"],
+    # langchain-community 0.4.2 dropped a module that ragas imports
+    "ragas": ["ragas==0.4.3", "langchain-community==0.4.1"],
+    "pydantic_evals": ["pydantic-evals==2.62.0", "openai==3.54.0"],
+    "lm_eval": ["lm-eval[api]==0.4.13"],
+}
+
+
+def install(peer: str) -> None:
+    """Make the peer's environment unless it already holds these pins."""
+    home, pins = ROOT / peer, PINS[peer]
+    stamp = home / "pins.json"
+    if stamp.is_file() and json.loads(stamp.read_text(encoding="utf-8")) == pins:
+        return
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    if peer == "promptfoo":
+        quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
+        subprocess.run(["npm", "install", "--prefix", str(home), *quiet, *pins], check=True)
+    else:
+        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+        python = str(home / "bin" / "python")
+        subprocess.run([python, "-m", "pip", "install", "-q", *pins], check=True)
+        # files of another Python's syntax that some packages ship cannot be compiled: not an error
+        subprocess.run([python, "-m", "compileall", "-q", str(home / "lib")], capture_output=True)
+    stamp.write_text(json.dumps(pins), encoding="utf-8")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("peers", nargs="*", metavar="PEER", help=", ".join(PINS))
+    failed = 0
+    for peer in parser.parse_args().peers or PINS:
+        if peer not in PINS:
+            parser.error(f"{peer!r} is not a peer; one of: {', '.join(PINS)}")
+        try:
+            install(peer)
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"{peer}: not installed: {error}", file=sys.stderr)
+            failed = 1
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
