@@ -16,12 +16,13 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent / ".venv-peers"
 PINS = {
-    "inspect_ai": ["inspect-ai==0.3.285", "openai==3.54.0"],
-    "deepeval": ["deepeval==4.3.1", "openai==3.54.0"],
-    "promptfoo": ["promptfoo@0.123.1"],
+    "inspect_ai": ["inspect-ai==0.3.285", "openai[aiohttp]==3.57.0"],
+    "deepeval": ["deepeval==4.3.1", "openai[aiohttp]==3.57.0"],
+    # its Node comes with it: 0.123 needs 22.22, and many machines have an older one
+    "promptfoo": ["promptfoo@0.123.1", "node@22.23.3"],
     # langchain-community 0.4.2 dropped a module that ragas imports
-    "ragas": ["ragas==0.4.3", "langchain-community==0.4.1"],
-    "pydantic_evals": ["pydantic-evals==2.62.0", "openai==3.54.0"],
+    "ragas": ["ragas==0.4.3", "openai[aiohttp]==1.109.1", "langchain-community==0.4.1"],
+    "pydantic_evals": ["pydantic-evals==2.62.0", "openai[aiohttp]==3.57.0"],
     "lm_eval": ["lm-eval[api]==0.4.13"],
 }
 
