@@ -1,7 +1,6 @@
 """The peer: deepeval. Run as `evals_deepeval.py CASES URL WIDTH [aiohttp]`.
 
-Answers come from `AsyncOpenAI` on its aiohttp client, the fastest it has. Its cache holds scores,
-not answers, and is rewritten whole at each case: off.
+Its cache holds scores, not answers, and is rewritten whole at each case: off.
 """
 
 import asyncio
@@ -12,11 +11,11 @@ from pathlib import Path
 
 os.environ |= {"DEEPEVAL_TELEMETRY_OPT_OUT": "1", "DEEPEVAL_DISABLE_DOTENV": "1"}
 
-from deepeval import evaluate  # noqa: E402
-from deepeval.evaluate import AsyncConfig, CacheConfig, DisplayConfig  # noqa: E402
-from deepeval.metrics import ExactMatchMetric  # noqa: E402
-from deepeval.test_case import LLMTestCase  # noqa: E402
-from openai import AsyncOpenAI, DefaultAioHttpClient  # noqa: E402
+from deepeval import evaluate
+from deepeval.evaluate import AsyncConfig, CacheConfig, DisplayConfig
+from deepeval.metrics import ExactMatchMetric
+from deepeval.test_case import LLMTestCase
+from openai import AsyncOpenAI, DefaultAioHttpClient
 
 path, url, width, *on = sys.argv[1:]
 http = DefaultAioHttpClient() if on == ["aiohttp"] else None

@@ -1,4 +1,7 @@
-"""The peer: pydantic_evals. Run as `evals_pydantic_evals.py CASES URL WIDTH [aiohttp]`. It has no cache."""
+"""The peer: pydantic_evals. Run as `evals_pydantic_evals.py CASES URL WIDTH [aiohttp]`.
+
+It keeps no answers between runs.
+"""
 
 import asyncio
 import json

@@ -1,4 +1,7 @@
-"""The peer: ragas. Run as `evals_ragas.py CASES URL WIDTH [aiohttp]`. It keeps no answers between runs."""
+"""The peer: ragas. Run as `evals_ragas.py CASES URL WIDTH [aiohttp]`.
+
+Its `experiment` is faster than its `evaluate`. It keeps no answers between runs.
+"""
 
 import asyncio
 import json
@@ -8,9 +11,9 @@ from pathlib import Path
 
 os.environ["RAGAS_DO_NOT_TRACK"] = "true"
 
-from openai import AsyncOpenAI, DefaultAioHttpClient  # noqa: E402
-from ragas import Dataset, experiment  # noqa: E402
-from ragas.metrics.collections import ExactMatch  # noqa: E402
+from openai import AsyncOpenAI, DefaultAioHttpClient
+from ragas import Dataset, experiment
+from ragas.metrics.collections import ExactMatch
 
 path, url, width, *on = sys.argv[1:]
 http = DefaultAioHttpClient() if on == ["aiohttp"] else None
