@@ -19,13 +19,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from genai.errors import LedgerUnusable
 from genai.ledger import tables
 from genai.ledger.database import Database
-from genai.ledger.row import context_of, flatten, from_pico
-from genai.ledger.spool import Spool, is_in_use, owner_is_alive, read_from
+from genai.ledger.row import context_of, from_pico, row_of
+from genai.ledger.spool import BATCH, Spool, is_in_use, owner_is_alive, read_from
+from genai.ledger.underway import standing
 from genai.types import Call, Cost, CostStatus
 
-_BATCH = 2000
-_decode = msgspec.json.Decoder(list[dict[str, Any]]).decode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode_lines
 _encode = msgspec.json.encode
+_CALL = b'{"t":"call"'  # how the line of a call begins
 _KINDS = {"call": tables.calls, "feedback": tables.feedback, "content": tables.content}
 
 
@@ -59,6 +60,8 @@ class Drainer:
                 finished.append(path)
         for path in finished:  # after all files, since a call may be answered in a later one
             self._finish(path, done)
+        for path in self._spool.left_underway():  # after their rows, which stand where both are
+            self._book(path, done)
         return done
 
     def empty_own(self) -> None:
@@ -78,39 +81,53 @@ class Drainer:
         """Store the next lines of a file; say whether there may be more."""
         with self._begin() as db:
             row = _claim(db, path.name)
-            lines, end = read_from(path, row.offset, _BATCH)
-            if end == row.offset:
+            lines, end = read_from(path, row.offset)
+            if not lines:
                 return False
             written, failed = _store(db, lines)
             if failed:
                 with (path.parent / "failed.txt").open("ab") as file:
                     file.writelines(failed)
             update = tables.spool.update().where(tables.spool.c.file == path.name)
-            stored = row.stored + _calls(lines) - _calls(failed)
+            stored = row.stored + _calls(lines) - sum(map(_calls, failed))
             broken = row.failed + len(failed)
             db.execute(update.values(offset=end, stored=stored, failed=broken))
             done.written, done.failed = done.written + written, done.failed + len(failed)
-        return len(lines) == _BATCH
+        return len(lines) >= BATCH
 
     def _finish(self, path: Path, done: Drained) -> None:
         """Book what a dead process had sent and never heard of, then remove its file."""
         with self._begin() as db:
             row = _claim(db, path.name)
-            if read_from(path, row.offset, 1)[0]:
+            if read_from(path, row.offset)[0]:
                 return  # it grew since; the next pass takes it
             end = row.offset
             lost = [] if owner_is_alive(path) else _lost(path)
-            written, _ = _store(db, [_line_of(call) for call in lost]) if lost else (0, [])
+            written, _ = _store(db, b"".join(map(_line_of, lost)))
             torn = 0
             with suppress(FileNotFoundError):
                 torn = int(path.stat().st_size > end)  # a line cut by the kill
             done.lost, done.failed = done.lost + written, done.failed + torn
-            total = _claim(db, "*")
-            update = tables.spool.update().where(tables.spool.c.file == "*")
-            stored, failed = row.stored + written, row.failed + torn
-            db.execute(update.values(stored=total.stored + stored, failed=total.failed + failed))
+            _count(db, row.stored + written, row.failed + torn)
             db.execute(tables.spool.delete().where(tables.spool.c.file == path.name))
         path.unlink(missing_ok=True)
+
+    def _book(self, path: Path, done: Drained) -> None:
+        """Book the requests a dead process left under way, then remove its notes."""
+        lost = [_lost_call(row) for note in standing(path) for row in _rows(note)]
+        if lost:
+            with self._begin() as db:
+                written, _ = _store(db, b"".join(map(_line_of, lost)))
+                _count(db, written, 0)
+            done.lost += written
+        path.unlink(missing_ok=True)
+
+
+def _count(db: sa.Connection, stored: int, failed: int) -> None:
+    """Add to the counts of files that are gone."""
+    total = _claim(db, "*")
+    update = tables.spool.update().where(tables.spool.c.file == "*")
+    db.execute(update.values(stored=total.stored + stored, failed=total.failed + failed))
 
 
 def _claim(db: sa.Connection, file: str) -> Any:
@@ -128,33 +145,32 @@ def insert_for(db: sa.Connection, table: sa.Table) -> Any:
     return sqlite.insert(table)
 
 
-def _store(db: sa.Connection, lines: list[bytes]) -> tuple[int, list[bytes]]:
+def _store(db: sa.Connection, lines: bytes) -> tuple[int, list[bytes]]:
     """Store lines; give how many rows are new, and the lines that could not be stored."""
     written = _try(db, lines)
     if written is not None:
         return written, []
     total, failed = 0, []
-    for line in lines:  # one of them is broken: find it
-        written = _try(db, [line])
+    for line in lines.split(b"\n"):  # one of them is broken: find it
+        written = _try(db, line)
         if written is None:  # PostgreSQL takes no NUL
-            written = _try(db, [line.replace(b"\\u0000", b"\\ufffd")])
-        if written is None and line.strip():
-            failed.append(line)
+            written = _try(db, line.replace(b"\\u0000", b"\\ufffd"))
+        if written is None:
+            failed.append(line + b"\n")
         total += written or 0
     return total, failed
 
 
-def _try(db: sa.Connection, lines: list[bytes]) -> int | None:
+def _try(db: sa.Connection, lines: bytes) -> int | None:
     """Store lines in one savepoint; None where one of them is broken."""
-    payload = b"[" + b",".join(line.rstrip(b"\n") or b"{}" for line in lines) + b"]"
     try:
-        rows = _decode(payload)
-        written = 0
+        groups = _by_columns(_decode(lines))
         with db.begin_nested():
-            for kind in {row["t"] for row in rows} - {"sent"}:
-                own = [row for row in rows if row["t"] == kind]
-                written += _insert(db, _KINDS[kind], own)
-        return written
+            return sum(
+                _insert(db, _KINDS[kind], names, rows)
+                for (kind, *names), rows in groups.items()
+                if kind != "sent"
+            )
     except (msgspec.DecodeError, KeyError, TypeError):
         return None
     except (sa.exc.IntegrityError, sa.exc.DataError, sa.exc.InterfaceError):
@@ -165,30 +181,35 @@ def _try(db: sa.Connection, lines: list[bytes]) -> int | None:
         raise
 
 
-def _insert(db: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> int:
-    """Insert rows that are not there yet; give how many were new."""
+def _by_columns(rows: list[dict[str, Any]]) -> dict[tuple[str, ...], list[dict[str, Any]]]:
+    """Put rows of one kind with the same columns together; the key is the kind and the columns."""
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        del row["t"]
-        if table is tables.calls:
+        kind = row.pop("t")
+        if kind == "call":
             row["day"] = int(row["started_at"] // 86_400)
-        groups.setdefault(tuple(row), []).append(row)
+        groups.setdefault((kind, *row), []).append(row)
+    return groups
+
+
+def _insert(
+    db: sa.Connection, table: sa.Table, names: list[str], rows: list[dict[str, Any]]
+) -> int:
+    """Insert rows that are not there yet; give how many were new."""
     if db.dialect.name == "postgresql":
         text = _encode(rows).decode()
         return max(db.exec_driver_sql(_postgres_insert(table), (text,)).rowcount, 0)
+    for name in {"tags", "fees"}.intersection(names):
+        for row in rows:
+            row[name] = _encode(row[name]).decode()
     written = 0
-    for names, own in groups.items():
-        # many rows a statement: a busy thread gets the interpreter lock back once, not per row
-        most = 32_000 // len(names)
-        for start in range(0, len(own), most):
-            batch = own[start : start + most]
-            for row in batch:
-                for name in ("tags", "fees"):
-                    if name in row:
-                        row[name] = _encode(row[name]).decode()
-            values = tuple(chain.from_iterable(row.values() for row in batch))
-            statement = _sqlite_insert(table, names, len(batch))
-            written += max(db.exec_driver_sql(statement, values).rowcount, 0)
+    # many rows a statement: a busy thread gets the interpreter lock back once, not per row
+    most = 32_000 // len(names)
+    for start in range(0, len(rows), most):
+        batch = rows[start : start + most]
+        values = tuple(chain.from_iterable(row.values() for row in batch))
+        statement = _sqlite_insert(table, tuple(names), len(batch))
+        written += max(db.exec_driver_sql(statement, values).rowcount, 0)
     return written
 
 
@@ -228,10 +249,7 @@ def _lost(path: Path) -> list[Call]:
     """Make the rows of requests that were sent and never heard of again."""
     sent: dict[str, dict[str, Any]] = {}
     for line in _lines(path):
-        with suppress(msgspec.DecodeError):
-            row = msgspec.json.decode(line)
-            if not isinstance(row, dict):
-                continue
+        for row in _rows(line):
             if row.get("t") == "sent":
                 sent[row["id"]] = row
             elif row.get("t") == "call":
@@ -243,10 +261,17 @@ def _lines(path: Path) -> Iterator[bytes]:
     """Give a file's lines a batch at a time: a file may be large."""
     offset = 0
     while True:
-        lines, offset = read_from(path, offset, _BATCH)
+        lines, offset = read_from(path, offset)
         if not lines:
             return
-        yield from lines
+        yield from lines.split(b"\n")
+
+
+def _rows(line: bytes) -> list[dict[str, Any]]:
+    """Give the row of a line; none where it is broken."""
+    with suppress(msgspec.DecodeError):
+        return _decode(line)
+    return []
 
 
 def _lost_call(row: dict[str, Any]) -> Call:
@@ -267,7 +292,7 @@ def _lost_call(row: dict[str, Any]) -> Call:
 
 
 def _line_of(call: Call) -> bytes:
-    return msgspec.json.encode({"t": "call", **flatten(call, call.context.user)}) + b"\n"
+    return _encode(row_of(call, call.context.user)) + b"\n"
 
 
 def counts(database: Database, spool: Spool) -> tuple[int, int, int]:
@@ -277,11 +302,13 @@ def counts(database: Database, spool: Spool) -> tuple[int, int, int]:
         rows = {row.file: row for row in db.execute(tables.spool.select())}
     pending = 0
     for path in spool.files():
-        lines, _ = read_from(path, rows[path.name].offset if path.name in rows else 0, 1 << 62)
-        pending += _calls(lines)
+        end = rows[path.name].offset if path.name in rows else 0
+        while (lines := read_from(path, end))[0]:
+            end = lines[1]
+            pending += _calls(lines[0])
     failed = sum(row.failed for row in rows.values())
     return sum(row.stored for row in rows.values()), failed, pending
 
 
-def _calls(lines: list[bytes]) -> int:
-    return sum(b'"t":"call"' in line for line in lines)
+def _calls(lines: bytes) -> int:
+    return lines.startswith(_CALL) + lines.count(b"\n" + _CALL)

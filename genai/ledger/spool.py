@@ -2,7 +2,8 @@
 
 Each process writes its own file, one unbuffered write a row, so a kill loses nothing that was
 acknowledged and writers never wait for each other. `drain.py` moves the files into the tables.
-A `sent` line stands before each request that leaves; one that gets no `call` line is a lost call.
+A request that leaves is noted in `underway.py`, or else by a `sent` line here; one that gets no
+`call` line is a lost call.
 """
 
 import os
@@ -16,7 +17,10 @@ from typing import Any
 
 import msgspec
 
+from genai.ledger.underway import SUFFIX, Underway
+
 _encode = msgspec.json.Encoder(decimal_format="string").encode
+BATCH = 2**21  # bytes read and stored at once: each transaction rewrites pages of the indexes
 _ROTATE = 64 * 2**20  # bytes of one file: a drained file is removed, so disk use stays bounded
 _WAITING = 10_000  # rows kept in memory while the disk refuses them
 
@@ -38,6 +42,7 @@ class Spool:
         self._lock = threading.Lock()
         self._file, self._size = -1, 0
         self._path = self.folder
+        self._underway = Underway(self.folder, _name())
         self._open: dict[str, bytes] = {}
         self._waiting: deque[bytes] = deque()
         self.accepted = self.dropped = 0
@@ -52,20 +57,26 @@ class Spool:
         """Note that a request leaves now."""
         line = _line(row)
         with self._lock:
-            self._open[row["id"]] = line
-            self._put(line)
+            if self._full or not self._underway.put(row["id"], line):
+                self._open[row["id"]] = line
+                self._put(line)
 
-    def append(self, row: dict[str, Any]) -> None:
-        """Write one row. Where the disk refuses, it waits in memory and is tried again."""
+    def append(self, row: Any, call_id: str = "") -> None:
+        """Write one row. Where the disk refuses, it waits in memory and is tried again.
+
+        `call_id` says that it is the row of this call, which is under way no longer.
+        """
         line = _line(row)
         with self._lock:
-            if row["t"] == "call":
+            if call_id:
                 self.accepted += 1
-                self._open.pop(row["id"], None)
             if self._waiting and not self._retry():
                 self._keep(line)
             elif not self._put(line):
                 self._keep(line)
+            if call_id:  # after its row, so that a kill between the two loses neither
+                self._underway.clear(call_id)
+                self._open.pop(call_id, None)
 
     def retry(self) -> None:
         """Try again to write what waits in memory."""
@@ -104,9 +115,8 @@ class Spool:
 
     def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        name = f"{os.getpid()}-{secrets.token_hex(4)}.jsonl"
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        self._path = self.folder / name
+        self._path = self.folder / f"{_name()}.jsonl"
         new = os.open(self._path, flags, 0o600)
         if self._file >= 0:
             os.close(self._file)
@@ -131,6 +141,10 @@ class Spool:
             os.ftruncate(self._file, 0)
             self._size = sum(os.write(self._file, line) for line in self._open.values())
 
+    def left_underway(self) -> list[Path]:
+        """List the notes of processes that are gone."""
+        return [path for path in self.folder.glob(f"*{SUFFIX}") if not owner_is_alive(path)]
+
     def files(self) -> list[Path]:
         """List every process's spool file, oldest first."""
         try:
@@ -140,11 +154,18 @@ class Spool:
         return [path for _, path in sorted(found)]
 
 
-def _line(row: dict[str, Any]) -> bytes:
+def _name() -> str:
+    return f"{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def _line(row: Any) -> bytes:
     try:
         return _encode(row) + b"\n"
     except (UnicodeEncodeError, ValueError, TypeError):
         # a lone surrogate or another value JSON has no form for: keep the row, spoil the value
+        if not isinstance(row, dict):
+            given = msgspec.structs.asdict(row).items()
+            row = {"t": "call"} | {name: value for name, value in given if value is not None}
         return _encode({key: _plain(value) for key, value in row.items()}) + b"\n"
 
 
@@ -156,23 +177,18 @@ def _plain(value: object) -> object:
     return str(value).encode("utf-8", "backslashreplace").decode()
 
 
-def read_from(path: Path, offset: int, most: int) -> tuple[list[bytes], int]:
-    """Read up to `most` complete lines; give them and the new offset."""
+def read_from(path: Path, offset: int) -> tuple[bytes, int]:
+    """Read whole lines, about `BATCH` bytes of them; give them and the new offset."""
     try:
         with path.open("rb") as file:
             file.seek(offset)
-            lines = list(_complete(file.readline, most))
+            lines = file.read(BATCH)
+            if len(lines) == BATCH:
+                lines += file.readline()
     except FileNotFoundError:  # drained and removed by another process
-        return [], offset
-    return lines, offset + sum(map(len, lines))
-
-
-def _complete(readline: Any, most: int) -> Iterator[bytes]:
-    for _ in range(most):
-        line = readline()
-        if not line.endswith(b"\n"):
-            return
-        yield line
+        return b"", offset
+    lines = lines[: lines.rfind(b"\n") + 1]
+    return lines, offset + len(lines)
 
 
 def owner_is_alive(path: Path) -> bool:

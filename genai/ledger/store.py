@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from genai.errors import LedgerUnusable
 from genai.ledger.database import Database
 from genai.ledger.query import DayRow, Groups, Summary
-from genai.ledger.row import flat_context, flatten, to_pico, unflatten
+from genai.ledger.row import flat_context, row_of, to_pico, unflatten
 from genai.ledger.spool import Spool
 from genai.types import Call, Context, Cost, new_id
 
@@ -101,7 +101,7 @@ class Ledger:
         Where the disk refuses, the row waits in memory and is tried again with the next one;
         `delivery()` counts such rows, and the process says so when it ends.
         """
-        self._spool.append({"t": "call", **flatten(call, self.user_key(call.context.user))})
+        self._spool.append(row_of(call, self.user_key(call.context.user)), call.id)
         if self._content == "all" and (question or answer):
             self._keep(call.id, question, answer)
         if not self._pending.is_set():
