@@ -6,6 +6,7 @@ Importing this face loads nothing else: each name is found in its room on first 
 from typing import TYPE_CHECKING, Any
 
 _ROOMS = {
+    "Action": "genai.types",
     "Answer": "genai.types",
     "Call": "genai.types",
     "Case": "genai.evals",
@@ -16,7 +17,7 @@ _ROOMS = {
     "Cost": "genai.types",
     "CostStatus": "genai.types",
     "DayRow": "genai.ledger",
-    "Decision": "genai.types",
+    "Decision": "genai.evals",
     "Fake": "genai.models",
     "GenaiError": "genai.errors",
     "Index": "genai.wiring",
@@ -33,7 +34,7 @@ _ROOMS = {
     "Verdict": "genai.types",
     "batch": "genai.wiring",
     "bind": "genai.ledger",
-    "evaluate": "genai.evals",
+    "evaluate": "genai.wiring",
     "find_project": "genai.project",
     "load": "genai.wiring",
     "load_guards": "genai.wiring",
@@ -42,6 +43,7 @@ _ROOMS = {
     "prompt": "genai.wiring",
     "scope": "genai.ledger",
     "settings": "genai.wiring",
+    "upload": "genai.wiring",
 }
 __version__ = "0.1.0"
 __all__ = sorted(_ROOMS)
@@ -51,8 +53,8 @@ if TYPE_CHECKING:
     from genai.errors import GenaiError as GenaiError
     from genai.errors import InputError as InputError
     from genai.evals import Case as Case
+    from genai.evals import Decision as Decision
     from genai.evals import Report as Report
-    from genai.evals import evaluate as evaluate
     from genai.ledger import Budgets as Budgets
     from genai.ledger import DayRow as DayRow
     from genai.ledger import Ledger as Ledger
@@ -63,12 +65,12 @@ if TYPE_CHECKING:
     from genai.models import Model as Model
     from genai.project import find_project as find_project
     from genai.rag import Chain as Chain
+    from genai.types import Action as Action
     from genai.types import Answer as Answer
     from genai.types import Call as Call
     from genai.types import Citation as Citation
     from genai.types import Cost as Cost
     from genai.types import CostStatus as CostStatus
-    from genai.types import Decision as Decision
     from genai.types import Message as Message
     from genai.types import Passage as Passage
     from genai.types import Refusal as Refusal
@@ -77,12 +79,14 @@ if TYPE_CHECKING:
     from genai.types import Verdict as Verdict
     from genai.wiring import Index as Index
     from genai.wiring import batch as batch
+    from genai.wiring import evaluate as evaluate
     from genai.wiring import load as load
     from genai.wiring import load_guards as load_guards
     from genai.wiring import model as model
     from genai.wiring import open_ledger as open_ledger
     from genai.wiring import prompt as prompt
     from genai.wiring import settings as settings
+    from genai.wiring import upload as upload
 
 
 def __getattr__(name: str) -> Any:

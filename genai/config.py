@@ -149,6 +149,13 @@ class TelemetrySettings(Settings):
     content: bool = False
 
 
+class EvalSettings(Settings):
+    """How suites are judged; `judge` is the model that judges, best not the one under test."""
+
+    judge: str = ""
+    stage: Literal["pull_request", "release"] = "pull_request"
+
+
 class Config(Settings):
     """The whole of `configs/genai.yaml`."""
 
@@ -161,6 +168,7 @@ class Config(Settings):
     replay: ReplaySettings = ReplaySettings()
     budgets: list[BudgetSettings] = Field(default_factory=list)
     telemetry: TelemetrySettings = TelemetrySettings()
+    evals: EvalSettings = EvalSettings()
     refusals: RefusalSettings = RefusalSettings()
 
     @property

@@ -1,8 +1,12 @@
 """Run suites as tests: `pytest evals/`. Costs nothing where there is no suite.
 
-A YAML file with a `suite:` key in a folder named `evals` gives one test a metric. Python tests use
-the fixtures `project`, `chain` and `evaluate`. An unmeasured metric fails its test, and when
-nothing is worse the run ends with exit status 14.
+A YAML file with a `suite:` key in a folder named `evals` gives one test a metric, which fails when
+a limit is broken, when the metric is worse than the baseline, or when it is unmeasured. Python
+tests use the fixtures `project`, `chain`, `task` and `evaluate`; one that asks for `case` runs once
+for each case of `evals/<suite>.yaml` beside `test_<suite>.py`, or of `@pytest.mark.suite("name")`.
+
+Where nothing is worse, the exit status says what is wrong: 12 undecided before a release, 13 money,
+14 unmeasured or not comparable.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,20 +16,32 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from genai import Chain, Report
+    from genai import Chain, Decision, Report
+    from genai.evals import Suite
     from genai.project import Project
 
-_UNMEASURED_EXIT = 14
-_reports = pytest.StashKey[dict[Path, "Report"]]()
-_chain = pytest.StashKey["Chain"]()
-_kinds = pytest.StashKey[set[str]]()
+_STATUS = {"money": 13, "unmeasured": 14, "undecided": 12}  # in this order, after plain failures
+_Judged = tuple["Report", "Decision | None"]
+_done = pytest.StashKey[dict[Path, _Judged]]()
+_tasks = pytest.StashKey[dict[str, Any]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options, all named `--evals-*`."""
     group = parser.getgroup("evals", "genai suites")
-    group.addoption("--evals-model", help="run the suites on this model")
-    group.addoption("--evals-junit", metavar="FOLDER", help="write <suite>.xml there")
+    group.addoption("--evals-model", default="", help="run the suites on this model")
+    group.addoption("--evals-stage", choices=("pull_request", "release"),
+                    help="how strict: undecided fails a release only")  # fmt: skip
+    group.addoption("--evals-baseline", default="", help="compare with this baseline")
+    group.addoption("--evals-reports", metavar="FOLDER",
+                    help="write <suite>.xml, .md and .html there")  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker, and gather verdicts where the exit status is decided."""
+    config.addinivalue_line("markers", "suite(name): the suite whose cases a test runs on")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Verdicts(config), "genai-verdicts")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "SuiteFile | None":
@@ -41,16 +57,18 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "SuiteFile
 class SuiteFile(pytest.File):
     """A suite: run once, when its first metric is asked for."""
 
+    suite: "Suite"
+
     def collect(self) -> Iterator["MetricItem"]:
         """Give one test a metric."""
         from genai.errors import CaseError
         from genai.evals import load_suite
 
         try:
-            suite = load_suite(self.path)
+            self.suite = load_suite(self.path)
         except CaseError as error:
             raise self.CollectError(str(error)) from error
-        for name in suite.metrics:
+        for name in self.suite.metrics:
             yield MetricItem.from_parent(self, name=name)
 
 
@@ -58,19 +76,19 @@ class MetricItem(pytest.Item):
     """One metric of one suite."""
 
     def runtest(self) -> None:
-        """Fail unless the metric was measured and keeps its limit."""
-        metric = _report(self.config, self.path).metric(self.name)
-        if metric.state != "pass":
-            self.config.stash.setdefault(_kinds, set()).add(metric.state)
-            raise MetricFailed(metric.words())
+        """Fail unless the metric was measured, keeps its limit, and is not worse than before."""
+        suite = self.parent.suite if isinstance(self.parent, SuiteFile) else self.path
+        report, decision = _judged(self.config, self.path, suite)
+        self.user_properties.append(("genai_run", str(report.folder)))
+        for kind, words in _problems(report, decision, self.name):
+            self.user_properties.append(("genai_kind", kind))
+            raise MetricFailed(words)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show what was measured, not where our code raised."""
-        if isinstance(excinfo.value, MetricFailed):
-            return str(excinfo.value)
         from genai.errors import GenaiError
 
-        if isinstance(excinfo.value, GenaiError):
+        if isinstance(excinfo.value, MetricFailed | GenaiError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
@@ -80,31 +98,76 @@ class MetricItem(pytest.Item):
 
 
 class MetricFailed(Exception):
-    """A metric broke its limit or is unmeasured."""
+    """A metric broke its limit, is worse than before, or is unmeasured."""
 
 
-def _report(config: pytest.Config, path: Path) -> "Report":
-    reports = config.stash.setdefault(_reports, {})
-    if path not in reports:
+def _problems(
+    report: "Report", decision: "Decision | None", name: str
+) -> Iterator[tuple[str, str]]:
+    """Give what is wrong with a metric, the worst first: its kind and the words for it."""
+    metric = report.metric(name)
+    money = metric.statistic != "mean" or name.startswith("cost")
+    compared = [each for each in (decision.gating if decision else ()) if each.metric == name]
+    word = str(compared[0].word) if compared else ""
+    if metric.state == "fail" and not money:
+        yield "worse", metric.words()
+    if decision is not None and word == "REGRESSION":
+        from genai.evals.report.text import comparison_text
+
+        yield "worse", f"REGRESSION against {decision.baseline}: {comparison_text(compared[0])}"
+    if metric.state == "fail" or (report.stopped == "budget_stop" and metric.unmeasured):
+        yield "money", metric.words()
+    if metric.state == "unmeasured":
+        yield "unmeasured", metric.words()
+    if word == "CANNOT_COMPARE":
+        yield "unmeasured", f"CANNOT_COMPARE: {compared[0].note}"
+    if decision is not None and not decision.comparisons and metric.gate:
+        yield "unmeasured", f"CANNOT_COMPARE: {decision.reason}"
+    if report.stage == "release" and metric.state == "inconclusive":
+        yield "undecided", metric.words()
+    if report.stage == "release" and word == "INCONCLUSIVE":
+        yield "undecided", f"INCONCLUSIVE: {compared[0].note}"
+
+
+def _judged(config: pytest.Config, path: Path, suite: "Suite | Path") -> _Judged:
+    done = config.stash.setdefault(_done, {})
+    if path not in done:
         import genai
+        from genai.evals import load_suite
 
-        report = genai.evaluate(path, _open_chain(config), record=genai.open_ledger().record)
-        folder = config.getoption("--evals-junit")
-        if folder:
-            report.junit(Path(folder) / f"{path.stem}.xml")
-        reports[path] = report
-    return reports[path]
+        loaded = load_suite(suite) if isinstance(suite, Path) else suite
+        options = {}
+        if config.getoption("--evals-stage"):
+            options["stage"] = config.getoption("--evals-stage")
+        worker = getattr(config, "workerinput", None)
+        if worker is not None:  # the workers of one session share one run
+            options["name"] = f"session-{worker['testrunuid']}"
+        task = _task(config, loaded.settings.task)
+        report = genai.evaluate(loaded, task, **options)
+        done[path] = report, report.judged(config.getoption("--evals-baseline") or None)
+    return done[path]
 
 
-def _open_chain(config: pytest.Config) -> "Chain":
-    if _chain not in config.stash:
-        import genai
+def _task(config: pytest.Config, name: str) -> Any:
+    tasks = config.stash.setdefault(_tasks, {})
+    if name not in tasks:
+        from genai.wiring import open_task
 
-        chain = genai.load(model=config.getoption("--evals-model"))
-        folder = genai.find_project().root / chain.config.index.documents
-        chain.index.sync(folder, wait=120)  # another worker may be writing it
-        config.stash[_chain] = chain
-    return config.stash[_chain]
+        tasks[name] = open_task(name, model_name=config.getoption("--evals-model"))
+    return tasks[name]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that asks for `case` once for each case of its suite."""
+    if "case" not in metafunc.fixturenames or metafunc.definition.path.parent.name != "evals":
+        return
+    from genai.evals import load_suite
+
+    marker = metafunc.definition.get_closest_marker("suite")
+    own = metafunc.definition.path.stem.removeprefix("test_")
+    name = str(marker.args[0]) if marker else own
+    cases = load_suite(metafunc.definition.path.parent / f"{name}.yaml").cases
+    metafunc.parametrize("case", cases, ids=[case.id for case in cases])
 
 
 @pytest.fixture(scope="session")
@@ -118,7 +181,19 @@ def project() -> "Project":
 @pytest.fixture(scope="session")
 def chain(pytestconfig: pytest.Config) -> "Chain":
     """The configured chain, its index in step with the documents."""
-    return _open_chain(pytestconfig)
+    found: Chain = _task(pytestconfig, "chain")
+    return found
+
+
+@pytest.fixture
+def task(request: pytest.FixtureRequest) -> Any:
+    """What the suite of this test judges: call it with an input."""
+    from genai.evals import load_suite
+
+    marker = request.node.get_closest_marker("suite")
+    name = str(marker.args[0]) if marker else request.path.stem.removeprefix("test_")
+    path = request.path.parent / f"{name}.yaml"
+    return _task(request.config, load_suite(path).settings.task if path.exists() else "chain")
 
 
 @pytest.fixture(scope="session")
@@ -128,32 +203,49 @@ def evaluate(pytestconfig: pytest.Config) -> Callable[[str], "Report"]:
     def run(suite: str) -> "Report":
         import genai
 
-        return _report(pytestconfig, genai.find_project().root / "evals" / f"{suite}.yaml")
+        path = genai.find_project().root / "evals" / f"{suite}.yaml"
+        return _judged(pytestconfig, path, path)[0]
 
     return run
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print each suite's table, when one ran."""
-    for report in config.stash.get(_reports, {}).values():
-        terminalreporter.section(f"suite {report.suite}")
-        terminalreporter.write_line(report.text())
+class Verdicts:
+    """What the tests said of themselves; under xdist it is gathered where the verdict is given."""
 
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._kinds: list[str] = []
+        self._folders: dict[str, None] = {}
 
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Say by the exit status when something is unmeasured and nothing is worse."""
-    kinds = session.config.stash.get(_kinds, set())
-    if (
-        exitstatus == 1
-        and kinds == {"unmeasured"}
-        and session.testsfailed
-        <= len(
-            [
-                m
-                for r in session.config.stash[_reports].values()
-                for m in r.metrics
-                if m.state == "unmeasured"
-            ]
-        )
-    ):
-        session.exitstatus = _UNMEASURED_EXIT
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the kind of a failure and the folder of a run."""
+        said = dict(report.user_properties)
+        if report.failed:
+            self._kinds.append(str(said.get("genai_kind", "worse")))
+        if "genai_run" in said:
+            self._folders[str(said["genai_run"])] = None
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Print each suite's table and decision, and write the reports that were asked for."""
+        if not self._folders:
+            return
+        from genai.evals import read_report
+        from genai.evals.report.text import decision_text
+
+        folder = self._config.getoption("--evals-reports")
+        for each in self._folders:
+            report = read_report(Path(each))
+            decision = report.judged(self._config.getoption("--evals-baseline") or None)
+            terminalreporter.section(f"suite {report.suite}")
+            terminalreporter.write_line(report.text())
+            if decision is not None:
+                terminalreporter.write_line(decision_text(decision))
+            for form, ending in (("junit", "xml"), ("markdown", "md"), ("html", "html")):
+                if folder:
+                    report.save(Path(folder) / f"{report.suite}.{ending}", form, decision)
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Say by the exit status what is wrong where nothing is worse."""
+        kinds = set(self._kinds)
+        if exitstatus == 1 and kinds <= set(_STATUS) and session.testsfailed <= len(self._kinds):
+            session.exitstatus = next(status for kind, status in _STATUS.items() if kind in kinds)

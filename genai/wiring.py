@@ -3,7 +3,9 @@
 Everything here reads `configs/` and passes settings down; no lower room reads them itself.
 """
 
+import importlib
 import os
+import sys
 import threading
 from decimal import Decimal
 from functools import lru_cache, partial
@@ -19,11 +21,13 @@ from genai.config import (
     load_config,
     parse_yaml,
 )
+from genai.errors import InputError
 from genai.guards import Policy, load_policy
 from genai.ledger import Budgets, Ledger, Limit, Prices
 from genai.ledger.prices import load_all
 from genai.models import Embedder, Hooks, Model, make_embedder, open_model, worst_case
 from genai.models.batch import Batch
+from genai.models.files import File, upload_file
 from genai.models.replay import Mode, Replay
 from genai.project import Project
 from genai.prompts import Prompt, load_prompt
@@ -32,6 +36,7 @@ from genai.rag import Index as _Index
 from genai.rag.turn import Tally
 
 if TYPE_CHECKING:
+    from genai.evals import Report, Suite
     from genai.ledger.otel import Telemetry
 _lock = threading.Lock()
 
@@ -117,6 +122,23 @@ def batch(name: str = "", *, client: object | None = None) -> Batch:
         api_key_env=chosen.api_key_env,
         client=client,
         hooks=_hooks(found, config),
+    )
+
+
+def upload(path: str | Path, model: str = "", *, client: object | None = None) -> File:
+    """Store a file at a model's provider (default: the configured model's), for its messages.
+
+    The result is a piece of a message's content, until its `delete()`.
+
+    Raises:
+        InputError: there is no such file, or it is empty or too large.
+        ModelError: the model's provider keeps no files, or the server refused.
+    """
+    config = settings()
+    name = model or config.chain.model
+    chosen = config.models.get(name, ModelSettings())
+    return upload_file(
+        path, name, base_url=chosen.base_url, api_key_env=chosen.api_key_env, client=client
     )
 
 
@@ -231,3 +253,84 @@ def _chain_model(project: Project, config: Config, tally: Tally) -> Model:
         others=config.models,
         hooks=_hooks(project, config, tally),
     )
+
+
+def evaluate(
+    suite: "str | Path | Suite", task: Any = None, *, model: str = "", **options: Any
+) -> "Report":
+    """Run a suite (a name in `evals/`, or a path) on a task; give its Report.
+
+    `task` is any callable from a question to an outcome, or `chain`, `model`, or
+    `module:function`; without one it is what the suite names. `model` is another model for it.
+    `options` are the fields of `genai.evals.Options`, such as `limit=5`, `repeats=3`,
+    `spend=Decimal("1.00")`. The run is kept under `.genai/runs/`, and goes on there if interrupted.
+
+    Raises:
+        CaseError: the suite has a mistake; names file, line and case.
+    """
+    from genai import evals
+
+    found = projects.find_project()
+    path = found.root / "evals" / f"{suite}.yaml" if isinstance(suite, str) else suite
+    loaded = evals.load_suite(path) if isinstance(path, Path) else path
+    config = settings(found)
+    if task is None or isinstance(task, str):
+        task = open_task(task or loaded.settings.task, model_name=model)
+    options.setdefault("record", open_ledger(found).record)
+    options.setdefault("stage", config.evals.stage)
+    judge = loaded.settings.judge or config.evals.judge
+    tools = evals.Tools(
+        embed=lambda texts: _embedder(found, config).encode(texts),
+        judge=_Judge(judge) if judge else None,
+        judge_name=judge,
+        prompts=found.root / "prompts",
+    )
+    return evals.evaluate(loaded, task, found.state / "runs", tools, evals.Options(**options))
+
+
+class _Judge:
+    """The judge model, opened on its first question."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._model: Model | None = None
+
+    async def __call__(self, messages: Any, **params: Any) -> Any:
+        if self._model is None:
+            self._model = model(self._name)
+        return await self._model.acall(messages, **params)
+
+
+def open_task(name: str, *, model_name: str = "") -> Any:
+    """Open what a suite names as its task: `chain`, `model`, or `module:function`.
+
+    The index of a chain is brought into step with the documents first. `model_name` is another
+    model than the configured one.
+
+    Raises:
+        InputError: it cannot be found.
+    """
+    if name == "model":
+        return model(model_name)
+    if ":" in name:
+        return _function(name)
+    if name != "chain":
+        raise InputError(f"task {name!r}: use `chain`, `model` or `package.module:function`")
+    chain = load(model=model_name or None)
+    chain.index.sync(projects.find_project().root / chain.config.index.documents, wait=120)
+    return chain
+
+
+def _function(name: str) -> Any:
+    path, _, attribute = name.rpartition(":")
+    root = projects.find_project().root
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    try:
+        return getattr(
+            importlib.import_module(path.removesuffix(".py").replace("/", ".")), attribute
+        )
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"task {name!r}: cannot be imported ({error}); give `package.module:function`"
+        ) from error

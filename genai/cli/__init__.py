@@ -12,13 +12,23 @@ VERBS = {
     "check": "find mistakes in every settings file, prompt and suite",
     "ask": "ask one question on the command line",
     "index": "index a folder, or show what the index holds",
-    "eval": "run a suite and print its table",
+    "eval": "run a suite and judge it against its baseline",
     "calls": "show the ledger's newest calls, or a summary",
     "export": "write calls as Parquet or a month as a FOCUS cost file, or delete what is old",
     "models": "list the forms of model names, and prices",
     "compare": "compare models by your filters and measurements, and write the decision",
     "app": "start the chat in the browser",
     "upgrade": "migrate the ledger, the index and the settings to this version",
+}
+
+# a verb's further words, each a file of its own
+ACTIONS = {
+    "eval": {
+        "accept": "take a run as the baseline, with its reason",
+        "compare": "compare two runs, or a run with a baseline",
+        "runs": "list the runs of a suite",
+        "plan": "say how many cases, dollars and minutes a question needs",
+    },
 }
 
 
@@ -35,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:2] == ["models", "compare"]:  # the verb reads well in both places
         given = given[1:]
+    if len(given) > 1 and given[1] in ACTIONS.get(given[0], ()):
+        return _run(_action(given))
     parser = _Parser(prog="genai", description="LLM features with numbers one can trust.")
     parser.add_argument("--version", action="store_true", help="print the version and end")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
@@ -54,6 +66,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.verb is None:
         parser.print_help()
         return 0
+    return _run(options)
+
+
+def _action(given: Sequence[str]) -> argparse.Namespace:
+    verb, word = given[:2]
+    parser = _Parser(prog=f"genai {verb} {word}", description=ACTIONS[verb][word])
+    module = importlib.import_module(f"genai.cli.{verb}.{word}")
+    module.add_arguments(parser)
+    parser.set_defaults(run=module.run)
+    return parser.parse_args(given[2:])
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         code: int = options.run(options)
     except GenaiError as error:

@@ -1,153 +1,152 @@
-"""A suite is a YAML file of cases; this reads it, checks it, and gives it one hash."""
+"""What a case is: one input, what should come of it, and how it is grouped.
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Literal
+Cases are small structs, so that a suite of 200,000 fits into memory.
+"""
 
-import yaml
-from pydantic import Field, model_validator
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
-from genai.config import Settings, digest, parse_yaml, validate
-from genai.errors import CaseError, ConfigError
+import msgspec
 
 Kind = Literal["answerable", "unanswerable", "ambiguous", "adversarial"]
 
 
-class Gold(Settings):
+class _Part(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Base of the parts of a case: a misspelt key is an error."""
+
+
+class Turn(_Part):
+    """One message of a conversation. An assistant turn that is left out is what the task says."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Gold(_Part):
     """Where the answer stands: a quote of a document, white space aside."""
 
     document: str
-    quote: str = Field(min_length=3)
+    quote: str
 
 
-class Case(Settings):
-    """One question and what should come of it.
+class ExpectedTool(_Part):
+    """A tool call that should come, with the arguments it must have."""
 
-    `gold_any`: one of the gold quotes is enough, as for an ambiguous question.
-    `expect` follows from `kind`, except that an adversarial case must say it.
+    name: str
+    args: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+
+class CaseLimits(_Part):
+    """What one case may take: seconds, dollars, tokens in and out together."""
+
+    seconds: float | None = None
+    cost: float | None = None
+    tokens: int | None = None
+
+
+class Variant(_Part):
+    """A case made from another one: which, by what change, and what must follow.
+
+    `expect`: `same` (invariance) or `changes` (directional). `source` is the hash of the case it
+    was made from; `reviewer` is who looked at it.
     """
 
-    id: str = Field(min_length=1)
-    input: str = Field(min_length=1)
-    kind: Kind
-    gold: list[Gold] = Field(default_factory=list)
+    of: str
+    relation: str
+    expect: Literal["same", "changes"] = "same"
+    source: str = ""
+    maker: str = ""
+    reviewer: str = ""
+
+
+class Case(_Part, gc=False):
+    """One input and what should come of it.
+
+    Exactly one of `input` and `messages` is given. `expect` follows from `kind`, except that an
+    adversarial case must say it. `gold_any`: one of the gold quotes is enough. `relevant` names
+    passage ids, with grades where they are graded. `contexts` are given passages, for judges.
+    `cluster` groups cases that stand or fall together, such as those of one document.
+    """
+
+    id: str
+    input: str = ""
+    messages: tuple[Turn, ...] = ()
+    expected: Any = None
+    kind: Kind | None = None
+    expect: Literal["answer", "refusal", ""] = ""
+    gold: tuple[Gold, ...] = ()
     gold_any: bool = False
-    expect: Literal["answer", "refusal"] = "answer"
-    tags: list[str] = Field(default_factory=list)
+    contexts: tuple[str, ...] = ()
+    relevant: dict[str, float] | tuple[str, ...] = ()
+    expected_tools: tuple[ExpectedTool, ...] = ()
+    cluster: str = ""
+    tags: tuple[str, ...] = ()
+    risks: tuple[str, ...] = ()
+    limits: CaseLimits | None = None
+    repeats: int | None = None
+    variant: Variant | None = None
+    metadata: dict[str, Any] | None = None
+    provenance: dict[str, Any] | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _expectation(cls, data: object) -> object:
-        if isinstance(data, dict) and "expect" not in data:
-            if data.get("kind") == "adversarial":
-                raise ValueError("an adversarial case needs `expect: answer` or `expect: refusal`")
-            refusal = data.get("kind") == "unanswerable"
-            data = {**data, "expect": "refusal" if refusal else "answer"}
-        return data
+    def __post_init__(self) -> None:
+        """Check what no type says, and fill in what follows from the kind."""
+        if not self.id:
+            raise ValueError("`id` is empty; give each case a name that stays")
+        if bool(self.input) == bool(self.messages):
+            raise ValueError("give exactly one of `input` and `messages`")
+        if self.messages and self.messages[-1].role != "user":
+            raise ValueError("`messages` must end with a user turn: the task speaks next")
+        if self.repeats is not None and self.repeats < 1:
+            raise ValueError("`repeats` must be 1 or more")
+        if self.kind == "adversarial" and not self.expect:
+            raise ValueError("an adversarial case needs `expect: answer` or `expect: refusal`")
+        if not self.expect:
+            expect = "refusal" if self.kind == "unanswerable" else "answer"
+            msgspec.structs.force_setattr(self, "expect", expect)
 
+    @property
+    def question(self) -> str:
+        """The input, or the last user turn."""
+        return self.input or self.messages[-1].content
 
-class Limit(Settings):
-    """What a metric must reach."""
+    @property
+    def grades(self) -> Mapping[str, float]:
+        """The relevant passage ids with their grades, 1 where none is given."""
+        if isinstance(self.relevant, dict):
+            return self.relevant
+        return dict.fromkeys(self.relevant, 1.0)
 
-    min: float | None = None
-    max: float | None = None
-
-    @model_validator(mode="after")
-    def _some(self) -> "Limit":
-        if self.min is None and self.max is None:
-            raise ValueError("needs `min` or `max`")
-        return self
-
-
-class Suite(Settings):
-    """Cases, and the limits of the metrics that judge them."""
-
-    suite: str
-    version: int = 1
-    description: str = ""
-    source: str = "docs"
-    metrics: dict[str, Limit] = Field(min_length=1)
-    cases: list[Case] = Field(min_length=1)
+    @property
+    def expectations(self) -> Sequence[Any]:
+        """The accepted answers: `expected` as a list."""
+        if self.expected is None:
+            return ()
+        return self.expected if isinstance(self.expected, list) else (self.expected,)
 
     @property
     def hash(self) -> str:
-        """12 hex digits over the cases in id order; neither file order nor limits matter."""
-        rows = [case.model_dump(mode="json", exclude={"tags"}) for case in self.cases]
-        return digest(sorted(rows, key=lambda row: str(row["id"])))
+        """16 hex digits over what the case asks and expects; tags and notes do not matter."""
+        content = [getattr(self, name) for name in _CONTENT]
+        return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:16]
+
+
+_CONTENT = (
+    "id", "input", "messages", "expected", "kind", "expect", "gold", "gold_any", "contexts",
+    "relevant", "expected_tools", "cluster", "limits", "repeats", "variant",
+)  # fmt: skip
+
+
+def dataset_hash(cases: Sequence[Case]) -> str:
+    """Give 12 hex digits over the cases; neither their order nor their file form matters."""
+    whole = hashlib.sha256()
+    for each in sorted(case.hash for case in cases):
+        whole.update(each.encode())
+    return whole.hexdigest()[:12]
 
 
 def squeeze(text: str) -> str:
     """Give a text with every run of white space as one space."""
     return " ".join(text.split())
-
-
-def load_suite(path: Path, known_metrics: Mapping[str, object]) -> Suite:
-    """Read a suite and check every case.
-
-    Raises:
-        CaseError: broken YAML, a wrong key, a duplicate id, an unknown metric, or a gold quote
-            that its document does not hold; names file, line and case.
-    """
-    shown = f"{path.parent.name}/{path.name}"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
-        raise CaseError(f"{shown}: no such suite; known: {known}") from error
-    try:
-        suite = validate(Suite, parse_yaml(text, shown), shown)
-    except ConfigError as error:
-        raise CaseError(str(error)) from error
-    lines = _id_lines(text)
-    seen: set[str] = set()
-    for case in suite.cases:
-        if case.id in seen:
-            where = " and ".join(str(line) for line in lines.get(case.id, []))
-            raise CaseError(f"{shown}: the id `{case.id}` stands twice, lines {where}; rename one")
-        seen.add(case.id)
-    for metric in suite.metrics:
-        if metric not in known_metrics:
-            known = ", ".join(known_metrics)
-            raise CaseError(f"{shown}: `{metric}` is not a metric; known: {known}")
-    _check_gold(suite, path.parent.parent / suite.source, shown, lines)
-    return suite
-
-
-def _id_lines(text: str) -> dict[str, list[int]]:
-    lines: dict[str, list[int]] = {}
-    for node in _cases(yaml.compose(text, Loader=yaml.SafeLoader)):
-        for key, value in node.value:
-            if key.value == "id":
-                lines.setdefault(value.value, []).append(value.start_mark.line + 1)
-    return lines
-
-
-def _cases(root: yaml.Node | None) -> list[yaml.MappingNode]:
-    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
-        if key.value == "cases":
-            return [node for node in value.value if isinstance(node, yaml.MappingNode)]
-    return []
-
-
-def _check_gold(suite: Suite, folder: Path, shown: str, lines: dict[str, list[int]]) -> None:
-    texts: dict[str, str] = {}
-    for case in suite.cases:
-        line = lines.get(case.id, [0])[0]
-        if case.expect == "answer" and not case.gold:
-            raise CaseError(
-                f"{shown}: line {line}: case `{case.id}` expects an answer; give `gold`"
-            )
-        for gold in case.gold:
-            path = folder / gold.document
-            if gold.document not in texts:
-                if not path.is_file():
-                    raise CaseError(
-                        f"{shown}: line {line}: case `{case.id}`: {suite.source}/{gold.document}"
-                        " does not exist"
-                    )
-                texts[gold.document] = squeeze(path.read_text(encoding="utf-8"))
-            if squeeze(gold.quote) not in texts[gold.document]:
-                raise CaseError(
-                    f"{shown}: line {line}: case `{case.id}`: {gold.document} does not hold"
-                    f" {gold.quote!r}; mend the quote"
-                )

@@ -1,207 +1,332 @@
-"""Run a suite on a task: any callable from a question to an outcome.
+"""Run a suite on a task: ask, score, log, and report. An interrupted run goes on where it stopped.
 
-A case that raises is a failure of that case; one that could not be measured (no key, no network, a
-limit) is `unmeasured`, with its reason. Neither stops the others.
+A case that raises is a failure of that case; one of which nobody knows what it would have given
+(no key, no network, a limit) is `unmeasured`, with its reason. Neither stops the others.
 """
 
 import asyncio
-import inspect
-import json
+import bisect
+import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from genai import bridge
-from genai.errors import ModelError
-from genai.evals.case import Case, Suite
-from genai.evals.case import load_suite as _load
-from genai.evals.report import Lapse, Metric, Report
-from genai.evals.scorers import METRICS, SCORERS, Scored
-from genai.project import find_project
-from genai.stats import wilson
-from genai.types import Answer, Call, Context, Cost, CostStatus, Refusal, new_id
+from genai.errors import BudgetExceeded, ModelError, Unmeasured
+from genai.evals import report as reports
+from genai.evals import scorecard as cards
+from genai.evals.case import Case
+from genai.evals.gate import Stage
+from genai.evals.metrics import Metric, bind
+from genai.evals.report.measure import measure, row_values, slices
+from genai.evals.results import Column, Results, of_log, of_score
+from genai.evals.scorers import Tools
+from genai.evals.store import Head, RunLog, Scores, open_run
+from genai.evals.suite import Suite, load_suite
+from genai.evals.task import CODES, Asker, Task, describe, width
+from genai.evals.trial import CannotMeasure, Trial
+from genai.ledger import scope
+from genai.ledger.cap import Cap, capped
+from genai.ledger.context import repeated
+from genai.types import Call, Context, Cost, CostStatus, new_id
 
-_UNMEASURED = {"key", "network", "timeout", "rate_limited", "unknown_model"}
-_WIDTH = 4
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run is made; what is None comes from the suite.
 
-def load_suite(path: Path) -> Suite:
-    """Read and check `evals/<suite>.yaml`. Raises `CaseError`."""
-    return _load(path, dict.fromkeys(METRICS))
+    `name` lets the processes of one session share a run. `record` takes one ledger row a trial.
+    """
+
+    limit: int | None = None
+    tag: str = ""
+    repeats: int | None = None
+    concurrency: int | None = None
+    spend: Decimal | None = None
+    stage: Stage = "pull_request"
+    resume: bool = True
+    progress: bool = False
+    name: str = ""
+    record: Callable[[Call], None] | None = None
 
 
 def evaluate(
-    suite: str | Path,
-    task: Callable[[str], Any],
-    *,
-    limit: int | None = None,
-    record: Callable[[Call], None] | None = None,
-) -> Report:
-    """Run a suite (a name in `evals/`, or a path) on a task; give its Report.
-
-    The row of every case, question and outcome included, is written to `.genai/runs/`, which
-    belongs to this machine. `record` takes one ledger row a case.
+    suite: Suite | Path, task: Task, runs: Path, tools: Tools, options: Options | None = None
+) -> reports.Report:
+    """Run a suite on a task; give its Report. The run is kept in a folder of `runs`.
 
     Raises:
         CaseError: the suite has a mistake; names file, line and case.
     """
-    project = find_project()
-    path = suite if isinstance(suite, Path) else project.root / "evals" / f"{suite}.yaml"
-    loaded = load_suite(path)
-    source = path.parent.parent / loaded.source
-    start = time.perf_counter()
-    cases = loaded.cases[:limit]
-    scored = bridge.run(_run_all(cases, task))
-    seconds = time.perf_counter() - start
-    scores = {
-        name: [SCORERS[name](each, source) if not each.unmeasured else None for each in scored]
-        for name in loaded.metrics
-        if name in SCORERS
-    }
-    log = _write(project.state / "runs", loaded.suite, scored, scores)
-    for position, each in enumerate(scored) if record else ():
-        assert record is not None
-        values = {name: column[position] for name, column in scores.items()}
-        record(_row(loaded, each, values, _name(task)))
-    return Report(
-        suite=loaded.suite,
-        dataset=loaded.hash,
-        task=_name(task),
-        cases=len(cases),
-        seconds=seconds,
-        metrics=tuple(_metric(name, loaded, scored, scores) for name in loaded.metrics),
-        path=log,
-    )
-
-
-async def _run_all(cases: Sequence[Case], task: Callable[[str], Any]) -> list[Scored]:
-    gate = asyncio.Semaphore(_WIDTH)
-
-    async def one(case: Case) -> Scored:
-        async with gate:
-            return await _run(case, task)
-
-    return list(await asyncio.gather(*(one(case) for case in cases)))
-
-
-async def _run(case: Case, task: Callable[[str], Any]) -> Scored:
-    start = time.perf_counter()
+    options = options or Options()
+    suite = load_suite(suite) if isinstance(suite, Path) else suite
+    suite = suite.only(options.limit, options.tag) if options.limit or options.tag else suite
+    tools = replace(tools, source=suite.source)
+    metrics = bind(suite, tools, suite.path.parent.parent)
+    name, variant = describe(task)
+    head = Head(
+        suite=suite.name, dataset=suite.hash, task=name, variant=variant,
+        metrics={each.name: each.id for each in metrics},
+        repeats=options.repeats or suite.settings.repeats, cases=len(suite.cases),
+        started_at=time.time(),
+    )  # fmt: skip
+    log = open_run(runs, head, resume=options.resume, name=options.name)
     try:
-        acall = getattr(task, "acall", None)
-        if acall is not None:
-            outcome = await acall(case.input)
-        elif inspect.iscoroutinefunction(task):
-            outcome = await task(case.input)
-        else:
-            outcome = await asyncio.to_thread(task, case.input)
-    except Exception as error:  # a task is the user's code: whatever it raises belongs to its case
-        took = time.perf_counter() - start
-        if isinstance(error, ModelError) and error.kind in _UNMEASURED:
-            return Scored(case, None, took, unmeasured=f"{error.kind}: {error}")
-        return Scored(case, None, took, failure=f"{type(error).__name__}: {error}")
-    return Scored(case, outcome, time.perf_counter() - start)
+        if options.name and (log.folder / "report.json").exists():
+            return reports.read_report(log.folder)  # another process of this session has run it
+        run = _Run(suite, task, metrics, tools, options, log)
+        bridge.run(run.all())
+        return _finish(run, suite, options)
+    finally:
+        log.close()
 
 
-def _metric(
-    name: str, suite: Suite, scored: Sequence[Scored], scores: dict[str, list[float | None]]
-) -> Metric:
-    limit = suite.metrics[name]
-    missing = [each for each in scored if each.unmeasured]
-    reason = missing[0].unmeasured if missing else ""
-    if name not in SCORERS:
-        return _aggregate(name, suite, scored, reason)
-    pairs = [(s, value) for s, value in zip(scored, scores[name], strict=True) if value is not None]
-    values = [value for _, value in pairs]
-    low = high = None
-    if values and all(value in (0.0, 1.0) for value in values):
-        low, high = wilson(int(sum(values)), len(values))
-    return Metric(
-        name=name,
-        value=sum(values) / len(values) if values else None,
-        low=low,
-        high=high,
-        n=len(values),
-        unmeasured=len(missing),
-        limit=limit,
-        lapses=tuple(_lapse(each) for each, value in pairs if value < 1.0),
-        reason=reason or ("" if values else "no case applies"),
+class _Run:
+    """One run under way."""
+
+    def __init__(
+        self, suite: Suite, task: Task, metrics: Sequence[Metric], tools: Tools, options: Options,
+        log: RunLog,
+    ) -> None:  # fmt: skip
+        self.suite, self.options, self.log, self.tools = suite, options, log, tools
+        default = log.head.repeats
+        repeats = [options.repeats or case.repeats or default for case in suite.cases]
+        self.results = Results(suite.cases, repeats, metrics)
+        self.said: dict[int, str] = {}
+        self.resumed = 0
+        self.stopped = ""
+        self.seconds = 0.0
+        self._task = task
+        self._width = options.concurrency or suite.settings.concurrency or width(task)
+        spend = options.spend if options.spend is not None else suite.settings.spend
+        self.cap = Cap(Decimal(spend)) if spend is not None else None
+        self._keep = self.results.size <= cards.MANY
+
+    async def all(self) -> None:
+        """Ask and score every unit that the log does not hold."""
+        start = time.perf_counter()
+        units = {f"{case.hash}.{repeat}": (n, case) for n, case, repeat in self.results.units()}
+        done = await self._read_log(units)
+        self.resumed = len(done)
+        pending = ((n, case, unit) for unit, (n, case) in units.items() if n not in done)
+        with ThreadPoolExecutor(self._width, "genai-eval") as pool, ExitStack() as around:
+            around.enter_context(scope(run=self.log.head.run, feature="eval"))
+            around.enter_context(capped(self.cap))
+            bar = around.enter_context(_Bar(self.results.size, len(done), self.options.progress))
+            asker = Asker(self._task, pool)
+            workers = min(self._width, self.results.size - len(done))
+            async with asyncio.TaskGroup() as group:
+                for _ in range(workers):
+                    group.create_task(self._work(pending, asker, bar))
+        self.seconds = time.perf_counter() - start
+
+    async def _work(
+        self, pending: Iterator[tuple[int, Case, str]], asker: Asker, bar: "_Bar"
+    ) -> None:
+        for n, case, unit in pending:
+            if self.stopped:
+                self._missed(n, self.stopped, "the run stopped before this case")
+                continue
+            repeat = int(unit.rpartition(".")[2])
+            with repeated(repeat):
+                trial = await asker.ask(case, unit, repeat, self.suite.settings.seconds)
+                self.log.trial(trial)
+                await self._judge(n, trial)
+            if self.options.record is not None:
+                self.options.record(self._row(n, trial))
+            bar.step(self.results.cost)
+
+    async def _judge(self, n: int, trial: Trial) -> None:
+        """Score a trial; only what could be measured is kept, so that the rest is tried again."""
+        self.results.seen(trial)
+        if self._keep:
+            self.said[n] = trial.words()
+        if trial.state == "unmeasured":
+            if trial.reason == "budget_stop":
+                self.stopped = "budget_stop"
+            self._missed(n, trial.reason, trial.note)
+            return
+        values = {}
+        for column in self.results.columns.values():
+            kept = await self._score(column, n, trial)
+            if n not in column.codes:
+                values[column.metric.id] = kept
+        self.log.scores(trial.unit, values)
+
+    async def _score(self, column: Column, n: int, trial: Trial) -> Any:
+        metric = column.metric
+        tag = metric.settings.where
+        if tag and tag not in (*trial.case.tags, *trial.case.risks):
+            return column.put(n, None)
+        try:
+            given = metric.scorer.score(trial, self.tools, **metric.params)
+            if isinstance(given, Awaitable):
+                given = await given
+        except CannotMeasure as error:
+            column.miss(n, error.code, str(error))
+            return None
+        except (ModelError, BudgetExceeded, Unmeasured) as error:
+            code = CODES.get(getattr(error, "kind", ""), "server_error")
+            code = "budget_stop" if isinstance(error, BudgetExceeded) else code
+            code = "replay_miss" if isinstance(error, Unmeasured) else code
+            column.miss(n, code, str(error))
+            return None
+        except Exception as error:  # a scorer may be the user's code: it spoils its own value only
+            column.miss(n, "scorer_error", f"{metric.name}: {type(error).__name__}: {error}")
+            return None
+        return of_score(column, n, given)
+
+    def _missed(self, n: int, code: str, note: str) -> None:
+        for column in self.results.columns.values():
+            tag = column.metric.settings.where
+            case = self._case(n)
+            if tag and tag not in (*case.tags, *case.risks):
+                column.put(n, None)
+            else:
+                column.miss(n, code, note)
+
+    def _case(self, n: int) -> Case:
+        return self.results.cases[bisect.bisect_right(self.results.first, n) - 1]
+
+    async def _read_log(self, units: dict[str, tuple[int, Case]]) -> set[int]:
+        """Take over what an earlier start has measured; score again what a new metric needs."""
+        kept: dict[str, dict[str, Any]] = {}
+        for line in self.log.read():
+            if isinstance(line, Scores) and line.unit in units:
+                kept.setdefault(line.unit, {}).update(line.values)
+        done: set[int] = set()
+        for trial in self.log.read() if kept else ():
+            if isinstance(trial, Scores) or trial.unit not in units:
+                continue
+            n, case = units[trial.unit]
+            values = kept.get(trial.unit)
+            if trial.state == "unmeasured" or values is None or n in done:
+                continue
+            trial.case = case
+            done.add(n)
+            if any(column.metric.id not in values for column in self.results.columns.values()):
+                await self._judge(n, trial)
+                continue
+            self.results.seen(trial)
+            if self._keep:
+                self.said[n] = trial.words()
+            for column in self.results.columns.values():
+                of_log(column, n, values[column.metric.id])
+        return done
+
+    def _row(self, n: int, trial: Trial) -> Call:
+        """Give the ledger row of a trial; the task's own rows carry its cost."""
+        numbers = {
+            name: column.values[n]
+            for name, column in self.results.columns.items()
+            if column.states[n] == 1
+        }
+        outcome = {"answered": "ok", "refused": "refusal"}.get(trial.state, "error")
+        tags = {"suite": self.suite.name, "dataset": self.log.head.dataset, "case": trial.case_id}
+        return Call(
+            id=new_id(), kind="eval", started_at=time.time() - trial.seconds,
+            seconds=trial.seconds, outcome=outcome, model=self.log.head.task,
+            context=Context(parent_id=trial.call_id, run=self.log.head.run, feature="eval"),
+            cost=_FREE, reason=trial.reason, tags={**tags, **numbers},
+        )  # fmt: skip
+
+
+_FREE = Cost(Decimal(0), CostStatus.DECLARED_FREE, "the task's own rows carry its cost")
+
+
+class _Bar:
+    """A progress bar with rate, cost and time left; silent where nobody looks."""
+
+    def __init__(self, total: int, done: int, wanted: bool) -> None:
+        self._bar: Any = None
+        if wanted and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, initial=done, unit="case", leave=False, mininterval=0.2)
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def step(self, cost: Decimal) -> None:
+        """Count one more trial."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"${cost:.4f}", refresh=False)
+            self._bar.update()
+
+
+def _finish(run: _Run, suite: Suite, options: Options) -> reports.Report:
+    results, log, gate = run.results, run.log, suite.settings.gate
+    measured = tuple(measure(column, results) for column in results.columns.values())
+    measured = tuple(
+        replace(
+            each,
+            lapses=tuple(
+                replace(
+                    lapse, happened=lapse.happened or run.said.get(_first(results, lapse.case), "")
+                )
+                for lapse in each.lapses
+            ),
+        )
+        for each in measured
     )
+    _scorecard(run, suite, measured).write(log.folder / "scorecard.jsonl")
+    plain = [each.name for each in measured if each.statistic == "mean" and each.kind != "label"]
+    found = reports.Report(
+        suite=suite.name, dataset=log.head.dataset, task=log.head.task, variant=log.head.variant,
+        run=log.head.run, cases=len(suite.cases), trials=results.size, repeats=log.head.repeats,
+        seconds=run.seconds, metrics=measured, slices=slices(results, plain[:8]),
+        states=dict(results.states), reasons=dict(results.reasons), cost=results.cost,
+        unknown_cost=results.unknown_cost, tokens=results.tokens, resumed=run.resumed,
+        stage=options.stage, baseline=gate.baseline,
+        margins={"pull_request": gate.margin, "release": gate.release_margin},
+        stopped=run.stopped, at=_now(), folder=log.folder, evals=suite.path.parent,
+    )  # fmt: skip
+    found.write()
+    log.finish(complete=not any(each.unmeasured for each in measured))
+    return found
 
 
-def _aggregate(name: str, suite: Suite, scored: Sequence[Scored], reason: str) -> Metric:
-    measured = [each for each in scored if each.outcome is not None]
-    if name == "cost_per_case":
-        costs = [each.cost for each in measured if each.cost is not None]
-        total = sum(costs, Decimal(0))
-        unknown = len(scored) - len(costs)
-        value = float(total / len(costs)) if costs else None
-        why = reason or ("the cost of some calls is unknown" if unknown else "")
-        return Metric(name, value, None, None, len(costs), unknown, suite.metrics[name], (), why)
-    times = sorted(each.seconds for each in measured)
-    value = times[max(-(-95 * len(times) // 100), 1) - 1] if times else None
-    missing = len(scored) - len(times)
-    return Metric(name, value, None, None, len(times), missing, suite.metrics[name], (), reason)
+def _first(results: Results, case: str) -> int:
+    return next((n for n, each, _ in results.units() if each.id == case), -1)
 
 
-def _lapse(scored: Scored) -> Lapse:
-    return Lapse(scored.case.id, scored.case.input[:120], happened(scored))
+def _scorecard(run: _Run, suite: Suite, measured: Sequence[reports.Measured]) -> cards.Scorecard:
+    results, head = run.results, run.log.head
+    heads = [
+        cards.MetricHead(
+            each.name, column.metric.id, column.metric.scorer.better, column.metric.scorer.width,
+            each.kind, each.gate, each.hard, column.metric.settings.margin,
+            run.tools.judge_name if column.metric.judge else "",
+        )
+        for each, column in zip(measured, results.columns.values(), strict=True)
+    ]  # fmt: skip
+    count = len(suite.cases)
+    rows = [
+        cards.Row(
+            case.id, row_values(results, position), case.cluster, (*case.tags, *case.risks),
+            cards.kept_answer(run.said.get(results.first[position], ""), count),
+        )
+        for position, case in enumerate(suite.cases)
+    ]  # fmt: skip
+    return cards.Scorecard(
+        cards.Head(
+            suite=head.suite, dataset=head.dataset, task=head.task, variant=head.variant,
+            metrics=heads, cases=count, repeats=head.repeats, run=head.run, at=_now(),
+            cost=str(results.cost) if not results.unknown_cost else None,
+        ),
+        rows,
+    )  # fmt: skip
 
 
-def happened(scored: Scored) -> str:
-    """Say in one line what a task gave for a case."""
-    outcome = scored.outcome
-    if outcome is None:
-        return scored.failure or scored.unmeasured
-    if isinstance(outcome, Refusal):
-        found = ", ".join(dict.fromkeys(hit.passage.document for hit in outcome.evidence))
-        return f"refused ({outcome.reason}, confidence {outcome.confidence:.2f}); saw {found}"
-    text = outcome if isinstance(outcome, str) else outcome.text
-    sure = f" (confidence {outcome.confidence:.2f})" if isinstance(outcome, Answer) else ""
-    return f"answered{sure}: {' '.join(text.split())[:200]}"
-
-
-def _row(suite: Suite, scored: Scored, values: dict[str, float | None], task: str) -> Call:
-    numbers = {name: value for name, value in values.items() if value is not None}
-    state = "error" if scored.outcome is None else "refusal" if scored.refused else "ok"
-    return Call(
-        id=new_id(),
-        kind="eval",
-        started_at=time.time() - scored.seconds,
-        seconds=scored.seconds,
-        outcome=state,
-        model=task,
-        context=Context(parent_id=getattr(scored.outcome, "call_id", "")),
-        cost=Cost(Decimal(0), CostStatus.DECLARED_FREE, "the task's own rows carry its cost"),
-        reason=scored.unmeasured.partition(":")[0] or scored.failure.partition(":")[0],
-        tags={"suite": suite.suite, "dataset": suite.hash, "case": scored.case.id, **numbers},
-    )
-
-
-def _write(
-    folder: Path, name: str, scored: Sequence[Scored], scores: dict[str, list[float | None]]
-) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{new_id()[-6:]}.jsonl"
-    with path.open("w", encoding="utf-8") as file:
-        for position, each in enumerate(scored):
-            row = {
-                "case": each.case.id,
-                "kind": each.case.kind,
-                "input": each.case.input,
-                "happened": happened(each),
-                "seconds": round(each.seconds, 6),
-                "scores": {metric: column[position] for metric, column in scores.items()},
-                "unmeasured": each.unmeasured,
-                "citations": [asdict(c) for c in getattr(each.outcome, "citations", ())],
-            }
-            file.write(json.dumps(row, ensure_ascii=True, allow_nan=False) + "\n")
-    return path
-
-
-def _name(task: Callable[[str], Any]) -> str:
-    model = getattr(getattr(task, "model", None), "name", "")
-    return str(model or getattr(task, "name", "") or getattr(task, "__name__", type(task).__name__))
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -5,6 +5,7 @@ it would leak into the code that reads the stream.
 """
 
 import contextvars
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -66,3 +67,32 @@ def carry() -> dict[str, Any]:
     """Give the present scope as plain values, for another process; `scope(**carried)` there."""
     held = _current.get()
     return {name: value for name in _NAMES if (value := getattr(held, name))}
+
+
+_trial: contextvars.ContextVar[tuple[int, Counter[str]] | None] = contextvars.ContextVar(
+    "genai_trial", default=None
+)
+
+
+@contextmanager
+def repeated(number: int) -> Iterator[None]:
+    """Say that the calls inside are repeat `number` (from 0) of one trial, for replay."""
+    token = _trial.set((number, Counter()))
+    try:
+        yield
+    finally:
+        _trial.reset(token)
+
+
+def occurrence(request: str, first: bool) -> str | None:
+    """Say which repeat a request is, and which of its like in it; None outside `repeated`.
+
+    Counting within a trial makes it independent of what runs beside it and of resumption.
+    """
+    held = _trial.get()
+    if held is None:
+        return None
+    number, seen = held
+    seen[request] += first
+    within = max(seen[request] - 1, 0)
+    return f"{number}.{within}" if within else str(number)

@@ -86,6 +86,18 @@ class Route:
         """What a person reads as the model's name; "" for its plain name."""
         return getattr(self.targets[0][1].provider, "label", "")
 
+    @property
+    def remote(self) -> bool:
+        """Whether a request leaves this process."""
+        return any(getattr(t.provider, "remote", False) for _, t in self.targets)
+
+    @property
+    def identity(self) -> str:
+        """What shapes the replies, as text: models, servers, parameters, in order."""
+        every = [*(target for _, target in self.targets), *self.fallbacks]
+        known = [(t.name, getattr(t.provider, "host", ""), sorted(t.params.items())) for t in every]
+        return repr((known, [weight for weight, _ in self.targets]))
+
     def plan(
         self,
         messages: Sequence[Message],

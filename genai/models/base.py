@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from genai import bridge
 from genai.errors import ModelError
-from genai.types import Call, Context, Cost, CostStatus, Message, Part, Reply, Usage
+from genai.types import Call, Context, Cost, CostStatus, Message, Part, Reply, Trust, Usage
 
 if TYPE_CHECKING:
     from genai.models.attempts import Plan, Route
@@ -121,16 +121,9 @@ def _message(given: Mapping[str, Any]) -> Message:
 
     try:
         content, role = given.get("content"), given["role"]
-        trust = "trusted" if role == "system" else "untrusted"
+        trust: Trust = "trusted" if role == "system" else "untrusted"
         pieces = [content] if isinstance(content, str) else content or []
-        parts = tuple(
-            Part(piece, trust)  # type: ignore[arg-type]
-            if isinstance(piece, str)
-            else Part(piece["text"], trust)  # type: ignore[arg-type]
-            if piece["type"] == "text"
-            else Part("", trust, data=piece)  # type: ignore[arg-type]
-            for piece in pieces
-        )
+        parts = tuple(_part(piece, trust) for piece in pieces)
         calls = tuple(
             ToolCall(each["id"], each["function"]["name"], each["function"]["arguments"])
             for each in given.get("tool_calls") or ()
@@ -144,6 +137,16 @@ def _message(given: Mapping[str, Any]) -> Message:
         ) from error
 
 
+def _part(piece: Any, trust: Trust) -> Part:
+    if isinstance(piece, Part):  # an uploaded file
+        return piece
+    if isinstance(piece, str):
+        return Part(piece, trust)
+    if piece["type"] == "text":
+        return Part(piece["text"], trust)
+    return Part("", trust, data=piece)
+
+
 class Model:
     """One model behind the one door. Call it, stream it, await it; each attempt is a ledger row.
 
@@ -155,6 +158,21 @@ class Model:
         self.name = name
         self.label = route.label or name
         self._route = route
+
+    @property
+    def identity(self) -> str:
+        """What shapes the replies, as text: models, servers, parameters."""
+        return self._route.identity
+
+    @property
+    def remote(self) -> bool:
+        """Whether a request leaves this process."""
+        return self._route.remote
+
+    @property
+    def concurrency(self) -> int:
+        """How many calls to have in flight at the most; the door limits them further."""
+        return 105 if self.remote else 8
 
     def __call__(self, prompt: Prompted, *, schema: Any = None, **params: Any) -> Reply:
         """Give the whole reply. Raises `ModelError`."""

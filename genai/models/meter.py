@@ -9,8 +9,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from genai.errors import ModelError, Unmeasured
+from genai.ledger.cap import Cap, current_cap
 from genai.models.base import Delta, ToolPiece, count_tokens
-from genai.types import Call, Cost, CostStatus, Reply, ToolCall, Usage, new_id
+from genai.types import UNKNOWN_COST, Call, Cost, CostStatus, Reply, ToolCall, Usage, new_id
 
 if TYPE_CHECKING:
     from genai.models.attempts import Plan, Target
@@ -43,6 +44,7 @@ class Attempt:
         self._usage: Usage | None = None
         self._ttft: float | None = None
         self._closed = self._held = self._reserved = False
+        self._cap: Cap | None = None
         self._sent = True
         self._replayed: list[Delta] | None = None
         self._key = ""
@@ -61,6 +63,7 @@ class Attempt:
                 if self._replayed is not None:
                     return
             reserved = await self._reserve() if hooks.budgets is not None else None
+            self._keep_cap()
             if self.target.gate is not None:
                 await self.target.gate.acquire()
                 self._held = True
@@ -85,6 +88,15 @@ class Attempt:
         name, context = self.target.name, self._context
         self._reserved = await asyncio.to_thread(reserve, self.id, context, name, worst)
         return worst.amount if self._reserved else None
+
+    def _keep_cap(self) -> None:
+        cap = current_cap()
+        if cap is None or not self._remote:
+            return
+        hooks, name = self._plan.hooks, self.target.name
+        worst = hooks.worst(name, self._plan.messages, self.params) if hooks.worst else UNKNOWN_COST
+        cap.reserve(self.id, name, worst)
+        self._cap = cap
 
     # -- the reply -------------------------------------------------------------------------------
 
@@ -210,6 +222,8 @@ class Attempt:
         if self._reserved:
             # what never left costs nothing, whatever its row would say
             hooks.budgets.settle_later(self.id, Decimal(0) if quiet else call.cost.amount)
+        if self._cap is not None:
+            self._cap.settle(self.id, Decimal(0) if quiet else call.cost.amount)
         if self._span is not None:
             said = "".join(self._text)
             hooks.telemetry.end(

@@ -6,17 +6,18 @@ model, URL, every message, every parameter, tools and schema, and which repeat i
 
 import hashlib
 import json
+import os
 import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from genai.errors import InputError, Unmeasured
+from genai.ledger.context import occurrence
 from genai.models.base import Delta, ToolPiece
 from genai.types import Call, Message, Usage
 
@@ -39,6 +40,8 @@ class Replay:
         self.mode = mode
         self._lock = threading.Lock()
         self._repeats: Counter[str] = Counter()
+        self._db: sqlite3.Connection | None = None
+        self._opened_by = 0
 
     def begin(self) -> None:
         """Count repeats from the start again."""
@@ -51,10 +54,12 @@ class Replay:
         """Give the key of a request and the reply kept for it. Raises `Unmeasured`."""
         url = getattr(target.provider, "host", "")
         base = key_of(target.kind, target.name, url, plan.messages, params)
-        with self._lock:
-            repeat = self._repeats[base]
-            if plan.attempts <= 1:
-                self._repeats[base] += 1
+        repeat = occurrence(base, plan.attempts <= 1)
+        if repeat is None:
+            with self._lock:
+                repeat = str(self._repeats[base])
+                if plan.attempts <= 1:
+                    self._repeats[base] += 1
         key = f"{base}-{repeat}"
         if self.mode == "refresh":
             return key, None
@@ -79,18 +84,25 @@ class Replay:
             "request_id": call.request_id,
             "tier": call.served_tier,
         }
-        with self._lock, closing(self._open()) as db, db:
-            db.execute(
-                "INSERT INTO reply VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE"
-                " SET at = excluded.at, body = excluded.body",
-                (key, time.time(), json.dumps(body)),
-            )
+        word = "REPLACE" if self.mode == "refresh" else "INSERT OR IGNORE"  # the first one counts
+        with self._lock:
+            db = self._open()
+            try:
+                db.execute(
+                    f"{word} INTO reply VALUES (?, ?, ?)", (key, time.time(), json.dumps(body))
+                )
+            except sqlite3.Error as error:
+                raise self._unusable(error) from error
 
     def _read(self, key: str) -> list[Delta] | None:
         if not self.path.exists():
             return None
-        with self._lock, closing(self._open()) as db:
-            row = db.execute("SELECT body FROM reply WHERE key = ?", (key,)).fetchone()
+        with self._lock:
+            db = self._open()
+            try:
+                row = db.execute("SELECT body FROM reply WHERE key = ?", (key,)).fetchone()
+            except sqlite3.Error as error:
+                raise self._unusable(error) from error
         if row is None:
             return None
         try:
@@ -108,17 +120,27 @@ class Replay:
         return [replace(whole, usage=None, finish_reason=""), replace(whole, text="", tools=())]
 
     def _open(self) -> sqlite3.Connection:
+        """Give this process's connection; one that crossed a fork is left alone."""
+        if self._db is not None and self._opened_by == os.getpid():
+            return self._db
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self.path, timeout=10)
+            db = sqlite3.connect(
+                self.path, timeout=10, isolation_level=None, check_same_thread=False
+            )
             db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
             db.execute(_TABLE)
         except (OSError, sqlite3.Error) as error:
-            raise InputError(
-                f"{self.path}: the replay store cannot be used ({error}); move it away or set"
-                " `replay.path`"
-            ) from error
+            raise self._unusable(error) from error
+        self._db, self._opened_by = db, os.getpid()
         return db
+
+    def _unusable(self, error: Exception) -> InputError:
+        return InputError(
+            f"{self.path}: the replay store cannot be used ({error}); move it away or set"
+            " `replay.path`"
+        )
 
 
 def key_of(

@@ -49,6 +49,17 @@ class Chain:
         self.config = config
         self._tally = tally
 
+    @property
+    def identity(self) -> str:
+        """What shapes the answers, as text: model, prompt, settings, guards, index."""
+        parts = (self.model.identity, self.prompt.id, self.config.hash, self.guards.hash)
+        return "\n".join((*parts, self.index.revision))
+
+    @property
+    def concurrency(self) -> int:
+        """How many questions to have in flight; what runs in this process has two hands only."""
+        return self.model.concurrency if self.model.remote else 4
+
     def __call__(self, question: str, *, feature: str = "") -> Outcome:
         """Give an Answer or a Refusal. Raises `ModelError` and `IndexUnusable`."""
         return bridge.run(self.acall(question, feature=feature))

@@ -1,0 +1,173 @@
+"""Accept a run as the baseline, find runs again, and say what a comparison would need."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from genai import stats
+from genai.errors import CaseError
+from genai.evals.report import Report, baseline_path, read_report
+from genai.evals.scorecard import Scorecard, read_scorecard
+from genai.evals.suite import Suite
+
+
+def accept(report: Report, reason: str, name: str = "") -> Path:
+    """Write a run's scorecard as a baseline of its suite, with the reason; give its path.
+
+    Raises:
+        CaseError: no reason, a part of the suite only, or a run that is not wholly measured.
+    """
+    if len(reason.split()) < 2:
+        raise CaseError("a baseline needs a reason of a few words: --reason 'new splitter, +3 pt'")
+    if report.stopped:
+        raise CaseError(f"run {report.run}: stopped early ({report.stopped}); run it to its end")
+    weak = [each for each in report.metrics if each.gate and each.state == "unmeasured"]
+    if weak:
+        raise CaseError(
+            f"run {report.run}: {weak[0].name} is unmeasured"
+            f" ({weak[0].reason or weak[0].coverage}); a baseline must be measured, run it again"
+        )
+    card = report.scorecard
+    card.head.reason = reason
+    path = baseline_path(report.evals, report.suite, name or report.baseline)
+    card.write(path)
+    return path
+
+
+def runs_of(runs: Path, suite: str) -> list[Report]:
+    """Give the finished runs of a suite, newest first."""
+    found = sorted((runs / suite).glob("*/report.json"), key=_when, reverse=True)
+    return [read_report(path.parent) for path in found]
+
+
+def find_run(runs: Path, suite: str, name: str = "") -> Report:
+    """Give a run by its name or a unique beginning; without one the newest.
+
+    Raises:
+        CaseError: no such run, or several.
+    """
+    found = runs_of(runs, suite)
+    matching = [each for each in found if each.run.startswith(name)] if name else found[:1]
+    if len(matching) == 1:
+        return matching[0]
+    known = ", ".join(each.run for each in found[:5]) or "none; run it: genai eval " + suite
+    what = "is not a run" if not matching else "is more than one run"
+    raise CaseError(f"`{name or 'newest'}` {what} of suite {suite}; known: {known}")
+
+
+def card_of(runs: Path, evals: Path, suite: str, name: str) -> Scorecard:
+    """Give a scorecard by the name of a baseline or of a run. Raises `CaseError`."""
+    path = baseline_path(evals, suite, name)
+    return read_scorecard(path) if path.exists() else find_run(runs, suite, name).scorecard
+
+
+def _when(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a question needs: cases to prove a margin and to see a drop, money and minutes.
+
+    `enough` says whether the suite has the cases. `per_case` is what a case took in the last run;
+    None where there is no run, or its cost is unknown.
+    """
+
+    metric: str
+    margin: float
+    cases: int
+    to_prove: int
+    to_see: int
+    least: int
+    basis: str
+    dollars: Decimal | None
+    minutes: float | None
+
+    @property
+    def enough(self) -> bool:
+        """Whether an unchanged task would pass with the cases there are, four times in five."""
+        return self.cases >= self.to_prove
+
+    def text(self) -> str:
+        """Say it in a few lines."""
+        money = "unknown" if self.dollars is None else f"${self.dollars:.4f}"
+        time = "unknown" if self.minutes is None else f"{self.minutes:.1f} minutes"
+        verdict = "enough" if self.enough else f"{self.to_prove - self.cases} too few"
+        return "\n".join(
+            [
+                f"{self.metric}: the suite has {self.cases} cases, {verdict} for a margin of"
+                f" {self.margin:g} ({self.basis})",
+                f"  to pass when nothing changed: {self.to_prove} cases (power .80)",
+                f"  to see a drop of {self.margin:g}: {self.to_see} cases (power .80)",
+                f"  to pass with no change in any case: {self.least} cases",
+                f"  one run of {max(self.cases, self.to_prove)} cases: {money}, {time}",
+            ]
+        )
+
+
+def plan(suite: Suite, margin: float, last: Sequence[Report]) -> list[Plan]:
+    """Say for each metric that gates how many cases a margin needs, and what they cost.
+
+    The discordant share, or the spread of the differences, comes from the last two runs where
+    there are two of this dataset; else .10 and .2 are taken.
+    """
+    same = [each for each in last if each.dataset == suite.hash]
+    found = []
+    for name in suite.gating or list(suite.metrics):
+        discordant, spread, basis = _spread(same, name)
+        if spread:
+            to_prove = stats.cases_for_drop(margin, sd=spread)
+            to_see = to_prove
+        else:
+            to_prove = stats.cases_to_prove(margin, discordant)
+            seen = max(discordant, margin * margin * 1.01, margin)
+            to_see = stats.cases_for_drop(margin, discordant=seen)
+        count = max(len(suite.cases), to_prove)
+        dollars, minutes = _price(same or last, count)
+        found.append(
+            Plan(name, margin, len(suite.cases), to_prove, to_see, _least(margin), basis, dollars,
+                 minutes)
+        )  # fmt: skip
+    return found
+
+
+def _least(margin: float) -> int:
+    """Give the fewest cases with which no change at all is within the margin."""
+    n = 1
+    while stats.bonett_price(0, 0, n).low <= -margin:
+        n += 1
+    return n
+
+
+def _spread(runs: Sequence[Report], name: str) -> tuple[float, float, str]:
+    if len(runs) > 1:
+        cards = runs[0].scorecard, runs[1].scorecard
+        heads = [card.metric(name) for card in cards]
+        if all(heads) and heads[0].id == heads[1].id:  # type: ignore[union-attr]
+            pairs = [
+                (cards[0].cell(row, name).mean, cards[1].cell(other, name).mean)
+                for row in cards[0].rows
+                if (other := cards[1].row(row.case)) is not None
+            ]
+            d = [a - b for a, b in pairs if a is not None and b is not None]
+            if len(d) > 1 and heads[0].kind == "pass":  # type: ignore[union-attr]
+                changed = sum(each != 0 for each in d)
+                share = (changed + 2) / (len(d) + 2)
+                return share, 0.0, f"{changed} of {len(d)} cases differed between the last two runs"
+            if len(d) > 1:
+                mean = math.fsum(d) / len(d)
+                sd = math.sqrt(math.fsum((x - mean) ** 2 for x in d) / (len(d) - 1))
+                return 0.0, sd or 0.01, f"spread {sd:.3f} between the last two runs"
+    return 0.10, 0.0, "taking a discordant share of .10, for want of two runs"
+
+
+def _price(runs: Sequence[Report], count: int) -> tuple[Decimal | None, float | None]:
+    if not runs or not runs[0].trials:
+        return None, None
+    last = runs[0]
+    dollars = None if last.unknown_cost else last.cost / last.trials * count * last.repeats
+    done = last.trials - last.resumed
+    minutes = last.seconds / done * count * last.repeats / 60 if done else None
+    return dollars, minutes

@@ -1,0 +1,368 @@
+"""The gate: is the candidate worse than the baseline, by more than a margin, beyond chance?
+
+Cases are paired by id. Differences are candidate minus baseline, turned so that more is better.
+Pass or fail, once a case: Bonett-Price bounds and McNemar's mid-p. Scores, repeats and clusters:
+cluster-robust t bounds and a sign-flip test. The bounds are one-sided, at 95 % each.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Literal
+
+from genai import stats
+from genai.evals.scorecard import Cell, MetricHead, Row, Scorecard
+
+Stage = Literal["pull_request", "release"]
+MARGINS: dict[Stage, float] = {"pull_request": 0.05, "release": 0.02}
+_Q = 0.10  # Holm-adjusted p of a regression at the most
+_COVERAGE = 0.02  # unmeasured share at the most, and the most that the sides may differ by
+_CLUSTERS, _CHANGED = 10, 6  # below these no regression can be said
+
+
+class Word(StrEnum):
+    """What the gate says."""
+
+    PASS = "PASS"
+    IMPROVED = "IMPROVED"
+    REGRESSION = "REGRESSION"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    CANNOT_COMPARE = "CANNOT_COMPARE"
+
+
+_CODES = {Word.PASS: 0, Word.IMPROVED: 0, Word.REGRESSION: 1, Word.CANNOT_COMPARE: 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A case whose value changed, with what was said before and now."""
+
+    case: str
+    before: float
+    after: float
+    said_before: str = ""
+    said_after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One metric of two runs. `low` and `high` bound the mean difference, better being more.
+
+    `p` is that of the test that it is worse, `q` the same adjusted for all metrics that gate.
+    `needs` is the number of cases that would decide, `worst` the word with every unmeasured
+    case taken at its worst, `within` the share of the variance that comes from repeats.
+    """
+
+    metric: str
+    word: Word
+    gate: bool
+    margin: float
+    before: float | None = None
+    after: float | None = None
+    n: int = 0
+    clusters: int = 0
+    losses: int = 0
+    gains: int = 0
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    q: float | None = None
+    test: str = ""
+    detectable: float | None = None
+    needs: int | None = None
+    coverage: tuple[float, float] = (1.0, 1.0)
+    worst: Word | None = None
+    suspect: bool = False
+    hard: bool = False
+    within: float | None = None
+    note: str = ""
+    flips: tuple[Flip, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The word of the gate over all metrics that decide, and the comparison of every metric."""
+
+    suite: str
+    baseline: str
+    stage: Stage
+    word: Word
+    comparisons: tuple[Comparison, ...] = ()
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return str(self.word)
+
+    @property
+    def exit_code(self) -> int:
+        """0 pass or improved (or undecided, before a release), 1 worse, 2 undecided, 4 neither."""
+        undecided = 2 if self.stage == "release" else 0
+        return _CODES.get(self.word, undecided)
+
+    @property
+    def gating(self) -> tuple[Comparison, ...]:
+        """The comparisons that decide."""
+        return tuple(each for each in self.comparisons if each.gate)
+
+
+def decide(
+    baseline: Scorecard,
+    candidate: Scorecard,
+    *,
+    stage: Stage = "pull_request",
+    margin: float | None = None,
+    name: str = "main",
+) -> Decision:
+    """Compare two runs of one suite; say one word.
+
+    Which metrics gate, and their own margins, are the candidate's.
+    """
+    problem = _incomparable(baseline, candidate)
+    suite = candidate.head.suite
+    if problem:
+        return Decision(suite, name, stage, Word.CANNOT_COMPARE, (), problem)
+    margin = margin or MARGINS[stage]
+    found = [_compare(baseline, candidate, head, margin) for head in candidate.head.metrics]
+    found = _families([each for each in found if each is not None])
+    words = [each.word for each in found if each.gate]
+    if not words:
+        reason = "no metric of the suite gates; set `gate: true` on those that decide"
+        return Decision(suite, name, stage, Word.CANNOT_COMPARE, tuple(found), reason)
+    order = (Word.REGRESSION, Word.CANNOT_COMPARE, Word.INCONCLUSIVE)
+    worst = next((word for word in order if word in words), None)
+    word = worst or (Word.IMPROVED if Word.IMPROVED in words else Word.PASS)
+    reason = next((each.note for each in found if each.gate and each.word is word), "")
+    return Decision(suite, name, stage, word, tuple(found), reason)
+
+
+def _incomparable(baseline: Scorecard, candidate: Scorecard) -> str:
+    old, new = baseline.head, candidate.head
+    if old.suite != new.suite:
+        return f"the baseline is of the suite `{old.suite}`, the run of `{new.suite}`"
+    if old.dataset != new.dataset:
+        ids = {row.case for row in baseline.rows}, {row.case for row in candidate.rows}
+        said = [f"{len(ids[1] - ids[0])} cases are new", f"{len(ids[0] - ids[1])} are gone"]
+        return (
+            f"the dataset changed ({old.dataset} to {new.dataset}: {', '.join(said)}); run both"
+            " versions on it, or accept a new baseline: genai eval accept"
+        )
+    if old.repeats != new.repeats:
+        return f"the baseline has {old.repeats} repeats a case, the run {new.repeats}"
+    return ""
+
+
+@dataclass(slots=True)
+class _Pairs:
+    """The paired values of one metric."""
+
+    rows: list[tuple[Row, Row]] = field(default_factory=list)
+    cells: list[tuple[Cell, Cell]] = field(default_factory=list)
+    unmeasured: list[int] = field(default_factory=lambda: [0, 0])
+    total: int = 0
+    lopsided: int = 0
+
+
+def _pair(baseline: Scorecard, candidate: Scorecard, name: str) -> _Pairs:
+    pairs = _Pairs()
+    for new in candidate.rows:
+        old = baseline.row(new.case)
+        assert old is not None  # equal dataset hashes
+        cells = baseline.cell(old, name), candidate.cell(new, name)
+        if cells[0].missing == "-" == cells[1].missing:
+            continue
+        pairs.total += 1
+        for side in (0, 1):
+            pairs.unmeasured[side] += cells[side].mean is None and cells[side].missing != "-"
+        if None not in (cells[0].mean, cells[1].mean):
+            pairs.rows.append((old, new))
+            pairs.cells.append(cells)
+        elif "-" in (cells[0].missing, cells[1].missing):
+            pairs.lopsided += 1
+    return pairs
+
+
+def _compare(
+    baseline: Scorecard, candidate: Scorecard, head: MetricHead, margin: float
+) -> Comparison | None:
+    if head.kind == "label":
+        return None
+    gate = (head.gate or head.hard) and not head.distrust
+    margin = head.margin or margin * head.width
+    old = baseline.metric(head.name)
+    if old is None or old.id != head.id:
+        what = "is new" if old is None else "changed (scorer, version, parameters or judge)"
+        note = f"{head.name} {what}; accept a new baseline: genai eval accept"
+        return Comparison(head.name, Word.CANNOT_COMPARE, gate, margin, note=note)
+    pairs = _pair(baseline, candidate, head.name)
+    problem = _uncovered(pairs, head)
+    total = pairs.total or 1
+    coverage = (1 - pairs.unmeasured[0] / total, 1 - pairs.unmeasured[1] / total)
+    if problem and not (head.hard and pairs.cells):
+        return Comparison(
+            head.name, Word.CANNOT_COMPARE, gate, margin, coverage=coverage, n=len(pairs.cells),
+            note=problem,
+        )  # fmt: skip
+    return _judge(head, pairs, gate, margin, coverage)
+
+
+def _uncovered(pairs: _Pairs, head: MetricHead) -> str:
+    if not pairs.total:
+        return f"{head.name}: no case applies on both sides"
+    shares = [each / pairs.total for each in pairs.unmeasured]
+    if max(shares) > _COVERAGE or abs(shares[0] - shares[1]) > _COVERAGE:
+        return (
+            f"{head.name}: {pairs.unmeasured[0]} of {pairs.total} cases are unmeasured in the"
+            f" baseline and {pairs.unmeasured[1]} in the run; 2 % at the most. Run again, it goes"
+            " on where it stopped"
+        )
+    if pairs.lopsided > _COVERAGE * pairs.total:
+        return (
+            f"{head.name}: {pairs.lopsided} of {pairs.total} cases apply on one side only, so the"
+            " pairs left are no fair sample; gate on a metric that applies to every case"
+        )
+    return ""
+
+
+def _judge(
+    head: MetricHead, pairs: _Pairs, gate: bool, margin: float, coverage: tuple[float, float]
+) -> Comparison:
+    sign = -1 if head.better == "lower" else 1
+    before = [cell.mean or 0.0 for cell, _ in pairs.cells]
+    after = [cell.mean or 0.0 for _, cell in pairs.cells]
+    d = [sign * (b - a) for a, b in zip(before, after, strict=True)]
+    n = len(d)
+    if not n:
+        note = f"{head.name}: no case is measured on both sides"
+        return Comparison(
+            head.name, Word.CANNOT_COMPARE, gate, margin, coverage=coverage, note=note
+        )
+    losses, gains = sum(each < 0 for each in d), sum(each > 0 for each in d)
+    clusters = [old.cluster or f"\x00{old.case}" for old, _ in pairs.rows]
+    count = len(set(clusters))
+    simple = (
+        head.kind == "pass"
+        and count == n
+        and all(a.repeats == 1 == b.repeats for a, b in pairs.cells)
+    )
+    if simple:
+        bounds, p, test = (
+            stats.bonett_price(losses, gains, n),
+            stats.mcnemar(losses, gains),
+            "McNemar",
+        )
+    else:
+        bounds = stats.clustered(d, clusters, width=head.width)
+        p, test = stats.sign_flip(d, clusters), "sign-flip"
+    spread = (
+        math.sqrt(math.fsum((x - math.fsum(d) / n) ** 2 for x in d) / (n - 1)) if n > 1 else 0.0
+    )
+    found = Comparison(
+        head.name, Word.PASS, gate, margin, math.fsum(before) / n, math.fsum(after) / n, n, count,
+        losses, gains, bounds.low, bounds.high, p, None, test,
+        stats.detectable(spread, n) if spread else None,
+        _needed(simple, losses, gains, n, spread, margin), coverage, flips=_flips(pairs, d),
+    )  # fmt: skip
+    found = replace(found, within=_within(pairs, spread))
+    word, note = _word(found, head, p)
+    found = replace(found, word=word, note=note, hard=head.hard)
+    if max(pairs.unmeasured):
+        found = replace(found, worst=_worst(head, pairs, found, simple))
+    return found
+
+
+def _word(found: Comparison, head: MetricHead, q: float) -> tuple[Word, str]:
+    """Apply the rules in their order; `q` is the adjusted p."""
+    name = found.metric
+    if head.hard:
+        if found.losses:
+            return Word.REGRESSION, f"{name}: {found.losses} cases passed before and fail now"
+        top = stats.rule_of_three(found.n)
+        return Word.PASS, f"{name}: no new failure in {found.n}; the rate is below {top:.3f}"
+    return decided(found, q)
+
+
+def decided(found: Comparison, q: float) -> tuple[Word, str]:
+    """Give the word of a soft metric and what to say of it."""
+    low, high, name = found.low or 0.0, found.high or 0.0, found.metric
+    if low > 0:
+        return Word.IMPROVED, ""
+    if low > -found.margin:
+        small = f"{name}: a real drop, but smaller than the margin" if high < 0 else ""
+        return Word.PASS, small
+    changed = found.losses + found.gains
+    few = []
+    if found.clusters < _CLUSTERS:
+        few.append(f"{found.clusters} independent cases, at least {_CLUSTERS} are needed")
+    if changed < _CHANGED:
+        few.append(f"{changed} cases changed, at least {_CHANGED} are needed")
+    if high < 0 and q <= _Q and not few:
+        return Word.REGRESSION, f"{name}: {found.losses} cases are worse, {found.gains} better"
+    more = [*few, f"about {found.needs} cases would decide"] if found.needs else few
+    if found.within is not None and found.within > 0.5:
+        more.append("more repeats of the same cases would help more than more cases")
+    return Word.INCONCLUSIVE, f"{name}: undecided with {found.n} cases; {'; '.join(more)}"
+
+
+def _within(pairs: _Pairs, spread: float) -> float | None:
+    """Give the share of the variance of the differences that repeats would take away."""
+    if all(a.repeats == 1 == b.repeats for a, b in pairs.cells) or not spread:
+        return None
+    within = math.fsum(c.variance / c.repeats for pair in pairs.cells for c in pair)
+    return min(within / len(pairs.cells) / (spread * spread), 1.0)
+
+
+def _needed(
+    simple: bool, losses: int, gains: int, n: int, spread: float, margin: float
+) -> int | None:
+    if simple:
+        discordant = (losses + gains + 2) / (n + 2)
+        return stats.cases_to_prove(margin, discordant)
+    return stats.cases_for_drop(margin, sd=spread) if spread else None
+
+
+def _worst(head: MetricHead, pairs: _Pairs, found: Comparison, simple: bool) -> Word:
+    """Give the word if every case unmeasured now had failed, and every one before had passed."""
+    lost = found.losses + max(pairs.unmeasured)
+    n = found.n + max(pairs.unmeasured)
+    if simple:
+        bounds = stats.bonett_price(lost, found.gains, n)
+        low, high, p = bounds.low, bounds.high, stats.mcnemar(lost, found.gains)
+    else:
+        shift = head.width * max(pairs.unmeasured) / n
+        low, high = (found.low or 0.0) - shift, (found.high or 0.0) - shift
+        p = found.p or 1.0
+    return _word(replace(found, losses=lost, n=n, low=low, high=high), head, p)[0]
+
+
+def _flips(pairs: _Pairs, d: Sequence[float]) -> tuple[Flip, ...]:
+    """Give the changed cases, losses first, the largest change first."""
+    order = sorted(
+        (n for n, each in enumerate(d) if each), key=lambda n: (d[n], pairs.rows[n][0].case)
+    )
+    return tuple(
+        Flip(
+            pairs.rows[n][0].case, pairs.cells[n][0].mean or 0.0, pairs.cells[n][1].mean or 0.0,
+            pairs.rows[n][0].answer, pairs.rows[n][1].answer,
+        )
+        for n in order
+    )  # fmt: skip
+
+
+def _families(found: list[Comparison]) -> list[Comparison]:
+    """Adjust p for the metrics that gate (Holm), and mark suspects among the others (BH)."""
+    done = list(found)
+    tested = [n for n, each in enumerate(found) if each.p is not None]
+    gating = [n for n in tested if found[n].gate]
+    for n, q in zip(gating, stats.holm([found[n].p or 0.0 for n in gating]), strict=True):
+        each = replace(found[n], q=q)
+        if not each.hard:
+            word, note = decided(each, q)
+            each = replace(each, word=word, note=note)
+        done[n] = each
+    others = [n for n in tested if not found[n].gate]
+    shares = stats.benjamini_hochberg([found[n].p or 0.0 for n in others])
+    for n, q in zip(others, shares, strict=True):
+        worse = (found[n].high or 0.0) < 0 and q <= _Q
+        done[n] = replace(found[n], q=q, suspect=worse)
+    return done

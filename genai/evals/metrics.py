@@ -1,0 +1,67 @@
+"""The metrics of a suite, ready to judge: each with its scorer and an identity.
+
+Two runs may be compared on a metric only where its identity is the same: scorer, version,
+parameters, and for a judge its model and prompt.
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from genai.config import digest
+from genai.evals.scorers import SCORERS, Scorer, Tools, own_scorer
+from genai.evals.suite import AGGREGATES, MetricSettings, Suite
+
+Statistic = Literal["mean", "p50", "p95"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric of a suite. `id` changes when its meaning does."""
+
+    name: str
+    scorer: Scorer
+    params: Mapping[str, Any]
+    settings: MetricSettings
+    statistic: Statistic
+    id: str
+
+    @property
+    def sign(self) -> int:
+        """1 where more is better, -1 where less is."""
+        return -1 if self.scorer.better == "lower" else 1
+
+    @property
+    def judge(self) -> bool:
+        """Whether a model judges."""
+        return "judge" in self.scorer.needs
+
+
+@functools.cache
+def known_scorers() -> Mapping[str, Scorer]:
+    """Give every scorer that has a name: the deterministic ones, the judges, those of ragas."""
+    from genai.evals import judge, ragas
+
+    return {**SCORERS, **{each.name: each for each in (*judge.ALL, *ragas.ALL)}}
+
+
+def bind(suite: Suite, tools: Tools, root: Path) -> list[Metric]:
+    """Give the metrics of a suite with their scorers. Raises `CaseError`."""
+    found = []
+    for name, settings in suite.metrics.items():
+        scorer_name, statistic = AGGREGATES.get(name, (settings.scorer or name, "mean"))
+        if ":" in scorer_name:
+            scorer = own_scorer(name, scorer_name, root)
+        else:
+            scorer = known_scorers()[scorer_name]
+        params = {**scorer.params, **settings.params}
+        identity = [scorer_name, scorer.version, params, statistic, settings.where]
+        if "judge" in scorer.needs:
+            from genai.evals.judge import judge_version
+
+            identity += [tools.judge_name, judge_version(scorer_name, tools.prompts)]
+        bound = Metric(name, scorer, params, settings, statistic, digest(identity))  # type: ignore[arg-type]
+        found.append(bound)
+    return found

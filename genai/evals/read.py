@@ -1,0 +1,236 @@
+"""Read cases from YAML, JSONL, CSV and Parquet; all give the same cases and the same hash.
+
+A mistake names file, line and key. `FORMATS` are the column names of other tools.
+"""
+
+import csv
+import difflib
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from genai import extras
+from genai.errors import CaseError
+from genai.evals.case import Case
+
+_FIELDS = Case.__struct_fields__
+_JSON_CELLS = {
+    "messages", "gold", "gold_any", "contexts", "relevant", "expected_tools", "tags", "risks",
+    "limits", "repeats", "variant", "metadata", "provenance",
+}  # fmt: skip
+# the names of other tools; one that is mapped to "" is left out
+FORMATS: Mapping[str, Mapping[str, str]] = {
+    "deepeval": {
+        "expected_output": "expected", "retrieval_context": "contexts", "context": "contexts",
+        "expected_tools": "expected_tools",
+    },
+    "inspect": {"target": "expected", "choices": "metadata.choices"},
+    "promptfoo": {
+        "__expected": "expected", "__description": "metadata.description", "__metric": "",
+        "__threshold": "", "__prefix": "", "__suffix": "",
+    },
+    "pydantic-evals": {"name": "id", "inputs": "input", "expected_output": "expected"},
+    "ragas": {
+        "user_input": "input", "reference": "expected", "retrieved_contexts": "contexts",
+        "reference_contexts": "metadata.reference_contexts",
+        "reference_context_ids": "relevant", "response": "", "retrieved_context_ids": "",
+    },
+}  # fmt: skip
+_Row = tuple[int, Mapping[str, Any]]  # line, and what stands there
+
+
+def inline(cases: list[Any], text: str, shown: str) -> list[Case]:
+    """Check the cases of a suite file; `text` is the file, for line numbers. Raises CaseError."""
+    if not all(isinstance(each, dict) for each in cases):
+        raise CaseError(f"{shown}: each of `cases` must be a mapping with `id` and `input`")
+    lines = lines_of(text)
+    lines += [0] * (len(cases) - len(lines))
+    return unique(
+        ((line, _convert(row, line, shown)) for line, row in zip(lines, cases, strict=False)), shown
+    )
+
+
+def from_file(path: Path, shown: str, form: str = "") -> list[Case]:
+    """Read a `.jsonl`, `.csv` or `.parquet` file of cases; `form` is a key of `FORMATS`.
+
+    Raises:
+        CaseError: names file, line and key.
+    """
+    readers: dict[str, Callable[[Path, str], Iterable[_Row]]] = {
+        ".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet, ".json": _json,
+    }  # fmt: skip
+    if path.suffix not in readers:
+        raise CaseError(f"{shown}: cases are read from {', '.join(readers)}; convert the file")
+    if form and form not in FORMATS:
+        raise CaseError(f"{shown}: `{form}` is not a format; known: {', '.join(FORMATS)}")
+    if not path.is_file():
+        raise CaseError(f"{shown}: does not exist; mend `files` of the suite")
+    if path.suffix == ".jsonl" and not form:
+        return unique(_typed_lines(path, shown), shown)
+    rows = readers[path.suffix](path, shown)
+    named = ((line, _renamed(row, FORMATS[form]) if form else row) for line, row in rows)
+    return unique(((line, _convert(row, line, shown)) for line, row in named), shown)
+
+
+def unique(found: Iterable[tuple[int, Case]], shown: str) -> list[Case]:
+    """Give the cases; two with one id are an error that names both lines."""
+    seen: dict[str, int] = {}
+    cases = []
+    for line, case in found:
+        if case.id in seen:
+            raise CaseError(
+                f"{shown}: the id `{case.id}` stands twice, lines {seen[case.id]} and {line};"
+                " rename one"
+            )
+        seen[case.id] = line
+        cases.append(case)
+    return cases
+
+
+def _typed_lines(path: Path, shown: str) -> Iterator[tuple[int, Case]]:
+    """Decode straight into cases, which is several times faster than by way of mappings."""
+    decode = msgspec.json.Decoder(Case).decode
+    with path.open("rb") as file:
+        for line, text in enumerate(file, start=1):
+            if not text.strip() or (line == 1 and text.startswith(b'{"$schema"')):
+                continue
+            try:
+                yield line, decode(text.removeprefix(b"\xef\xbb\xbf"))
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise _wrong(error, line, shown, _id_in(text)) from error
+
+
+def _jsonl(path: Path, shown: str) -> Iterator[_Row]:
+    with path.open("rb") as file:
+        for line, text in enumerate(file, start=1):
+            if text.strip():
+                yield line, _object(text.removeprefix(b"\xef\xbb\xbf"), line, shown)
+
+
+def _object(text: bytes, line: int, shown: str) -> Mapping[str, Any]:
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _wrong(error, line, shown) from error
+    if not isinstance(found, dict):
+        raise CaseError(f"{shown}: line {line}: must be an object with `id` and `input`")
+    return found
+
+
+def _json(path: Path, shown: str) -> Iterator[_Row]:
+    try:
+        found = msgspec.json.decode(path.read_bytes())
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _wrong(error, 1, shown) from error
+    rows = found.get("cases", found) if isinstance(found, dict) else found
+    if not isinstance(rows, list) or not all(isinstance(each, dict) for each in rows):
+        raise CaseError(f"{shown}: must be a list of cases, or an object with `cases`")
+    yield from enumerate(rows, start=1)
+
+
+def _csv(path: Path, shown: str) -> Iterator[_Row]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CaseError(f"{shown}: is not UTF-8 ({error.reason}); save it as UTF-8") from error
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    for row in reader:
+        if None in row or None in row.values():
+            raise CaseError(
+                f"{shown}: line {reader.line_num}: has not as many cells as the header;"
+                " quote the cells that hold commas"
+            )
+        yield reader.line_num, _cells(row, reader.line_num, shown)
+
+
+def _cells(row: Mapping[str, str], line: int, shown: str) -> dict[str, Any]:
+    """Lists and objects are JSON in their text, an empty text is absent, `meta.x` is metadata."""
+    found: dict[str, Any] = {}
+    for name, cell in row.items():
+        if cell == "":
+            continue
+        value: Any = cell
+        if name in _JSON_CELLS or (name == "expected" and cell[:1] in "[{"):
+            try:
+                value = json.loads(cell)
+            except ValueError as error:
+                raise CaseError(
+                    f'{shown}: line {line}: `{name}` must be JSON such as ["a"] ({error})'
+                ) from error
+        if name.startswith("meta."):
+            found.setdefault("metadata", {})[name[5:]] = value
+        else:
+            found[name] = value
+    return found
+
+
+def _parquet(path: Path, shown: str) -> Iterator[_Row]:
+    parquet = extras.load("pyarrow.parquet", "evals")
+    try:
+        batches = parquet.ParquetFile(path).iter_batches()
+        number = 0
+        for batch in batches:
+            for row in batch.to_pylist():
+                number += 1
+                text = {k: cell for k, cell in row.items() if isinstance(cell, str)}
+                other = {k: cell for k, cell in row.items() if not isinstance(cell, str | None)}
+                yield number, {**other, **_cells(text, number, shown)}
+    except (OSError, ValueError) as error:
+        raise CaseError(f"{shown}: cannot be read as Parquet ({error}); write it again") from error
+
+
+def _renamed(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in row.items():
+        new = names.get(name, name)
+        if new.startswith("metadata."):
+            found.setdefault("metadata", {})[new[9:]] = value
+        elif new == "relevant" and isinstance(value, list):
+            found[new] = [str(each) for each in value]
+        elif new:
+            found[new] = value
+    if "id" not in found:  # the other tools have no ids: content names the case
+        found["id"] = Case(id="x", input=str(found.get("input") or "?")).hash[:12]
+    return found
+
+
+def _convert(row: Mapping[str, Any], line: int, shown: str) -> Case:
+    try:
+        return msgspec.convert(row, Case)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise _wrong(error, line, shown, str(row.get("id", ""))) from error
+
+
+def _wrong(error: Exception, line: int, shown: str, case: str = "") -> CaseError:
+    said = str(error)
+    place = re.search(r" - at `\$\.?(.*)`$", said)
+    key = re.sub(r"\[(\d+|\.\.\.)\]", r".\1", place[1]) if place else ""
+    said = said[: place.start()] if place else said
+    unknown = re.search(r"unknown field `(.*)`", said)
+    if unknown:
+        close = difflib.get_close_matches(unknown[1], _FIELDS, n=1, cutoff=0.5)
+        hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(_FIELDS)}"
+        inside = f" of `{key}`" if key else " of a case"
+        said, key = f"`{unknown[1]}` is not a key{inside}; {hint}", ""
+    named = f"case `{case}`: " if case else ""
+    return CaseError(f"{shown}: line {line}: {named}{f'`{key}`: ' if key else ''}{said}")
+
+
+def _id_in(text: bytes) -> str:
+    found = re.search(rb'"id"\s*:\s*"([^"\\]{1,80})"', text)
+    return found[1].decode("utf-8", "replace") if found else ""
+
+
+def lines_of(text: str) -> list[int]:
+    """Give the line on which each case begins."""
+    root = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
+        if key.value == "cases" and isinstance(value, yaml.SequenceNode):
+            return [node.start_mark.line + 1 for node in value.value]
+    return []

@@ -1,0 +1,12 @@
+"""A run as people and programs read it."""
+
+from genai.evals.report.base import (
+    Lapse,
+    Measured,
+    Report,
+    Slice,
+    baseline_path,
+    read_report,
+)
+
+__all__ = ["Lapse", "Measured", "Report", "Slice", "baseline_path", "read_report"]

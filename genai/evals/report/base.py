@@ -1,0 +1,222 @@
+"""What a run measured: each metric with its limit, interval, n and coverage."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from genai.errors import CaseError
+from genai.evals.gate import Decision, Stage, decide
+from genai.evals.scorecard import Scorecard, read_scorecard
+
+State = Literal["pass", "fail", "inconclusive", "unmeasured", "shown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lapse:
+    """A case that lowers a metric: which, and what happened."""
+
+    case: str
+    question: str
+    happened: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One metric of a run. `value` is None when nothing could be measured.
+
+    `low` and `high` are the two-sided 95 % interval; `least` and `most` the value with every
+    unmeasured case taken as 0 and as 1. `n` counts the cases measured; those to which the metric
+    does not apply are `not_applicable`. With repeats, `every` is the share of cases that pass each
+    time and `any` of those that pass at least once.
+    """
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    unmeasured: int
+    state: State
+    min: float | None = None
+    max: float | None = None
+    kind: Literal["pass", "score", "label"] = "pass"
+    statistic: str = "mean"
+    gate: bool = False
+    hard: bool = False
+    not_applicable: int = 0
+    least: float | None = None
+    most: float | None = None
+    every: float | None = None
+    any: float | None = None
+    labels: Mapping[str, int] = field(default_factory=dict)
+    reason: str = ""
+    note: str = ""
+    lapses: tuple[Lapse, ...] = field(default=(), repr=False)
+
+    @property
+    def limit(self) -> str:
+        """The limit in words."""
+        parts = [f">= {self.min:g}"] if self.min is not None else []
+        parts += [f"<= {self.max:g}"] if self.max is not None else []
+        return " and ".join(parts)
+
+    @property
+    def coverage(self) -> str:
+        """How many cases were measured of those to which the metric applies."""
+        return f"{self.n} of {self.n + self.unmeasured}"
+
+    def words(self) -> str:
+        """Say what was measured, and list the first cases that lower it."""
+        value = "unmeasured" if self.value is None else f"{self.value:.4g}"
+        between = f" (95 % {self.low:.3f} to {self.high:.3f})" if self.low is not None else ""
+        head = f"{self.name} is {value}{between}, n {self.n}"
+        head += f"; the limit is {self.limit}" if self.limit else ""
+        if self.unmeasured:
+            head += f"; {self.unmeasured} cases unmeasured: {self.reason}"
+        head += f"; {self.note}" if self.note else ""
+        lines = [f"  {lapse.case}: {lapse.question}\n    {lapse.happened}" for lapse in self.lapses]
+        more = [f"  and {len(lines) - 10} more"] if len(lines) > 10 else []
+        return "\n".join([head, *lines[:10], *more])
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One metric over the cases with one tag."""
+
+    metric: str
+    tag: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A suite run on a task. `dataset` hashes the cases, `variant` what shapes the answers.
+
+    `folder` holds the run: its log (a line a trial), `report.json` and `scorecard.jsonl`.
+    `cost` is what is known of the money, `unknown_cost` the number of trials whose cost nobody
+    knows. `stopped` says why the run ended early.
+    """
+
+    suite: str
+    dataset: str
+    task: str
+    variant: str
+    run: str
+    cases: int
+    trials: int
+    repeats: int
+    seconds: float
+    metrics: tuple[Measured, ...]
+    slices: tuple[Slice, ...] = ()
+    states: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    cost: Decimal = Decimal(0)
+    unknown_cost: int = 0
+    tokens: int = 0
+    resumed: int = 0
+    stage: Stage = "pull_request"
+    baseline: str = "main"
+    margins: Mapping[str, float] = field(default_factory=dict)
+    stopped: str = ""
+    at: str = ""
+    folder: Path = Path()
+    evals: Path = Path()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every metric was measured and keeps its limit."""
+        return self.exit_code == 0
+
+    @property
+    def exit_code(self) -> int:
+        """By the limits alone: 0 kept, 1 broken, 2 undecided at release, 3 money, 4 unmeasured.
+
+        Money is a broken limit of cost or latency, or a spend cap that stopped the run.
+        """
+        broken = {metric.statistic != "mean" or metric.name.startswith("cost")
+                  for metric in self.metrics if metric.state == "fail"}  # fmt: skip
+        if False in broken:
+            return 1
+        if broken or self.stopped == "budget_stop":
+            return 3
+        states = {metric.state for metric in self.metrics}
+        if "unmeasured" in states or self.stopped:
+            return 4
+        return 2 if "inconclusive" in states and self.stage == "release" else 0
+
+    @property
+    def scorecard(self) -> Scorecard:
+        """The value of every case, for comparing."""
+        return read_scorecard(self.folder / "scorecard.jsonl")
+
+    def metric(self, name: str) -> Measured:
+        """Give one metric. Raises KeyError for a metric the suite does not have."""
+        return {metric.name: metric for metric in self.metrics}[name]
+
+    def against(
+        self, baseline: str = "", *, stage: Stage | None = None, margin: float | None = None
+    ) -> Decision:
+        """Compare with an accepted baseline by name (default: the suite's), or a scorecard's path.
+
+        Raises:
+            CaseError: there is no such baseline.
+        """
+        name = baseline or self.baseline
+        path = Path(name)
+        if path.suffix != ".jsonl":
+            path = baseline_path(self.evals, self.suite, name)
+        stage = stage or self.stage
+        margin = margin or self.margins.get(stage)
+        return decide(read_scorecard(path), self.scorecard, stage=stage, margin=margin, name=name)
+
+    def judged(self, baseline: str | None = None) -> Decision | None:
+        """Compare with a baseline; None where none is named and the suite has none yet."""
+        if baseline is None and not baseline_path(self.evals, self.suite, self.baseline).exists():
+            return None
+        return self.against(baseline or "")
+
+    def exit_with(self, decision: Decision | None) -> int:
+        """Give the exit code of the run and its comparison: 1 before 3 before 4 before 2."""
+        codes = {self.exit_code, 0 if decision is None else decision.exit_code}
+        return next((code for code in (1, 3, 4, 2) if code in codes), 0)
+
+    def text(self) -> str:
+        """Give the table for a terminal, and the lapses of what failed."""
+        from genai.evals.report.text import table
+
+        return table(self)
+
+    def write(self) -> None:
+        """Write `report.json` into the run's folder: with it the run counts as finished."""
+        path = self.folder / "report.json"
+        draft = path.with_suffix(".draft")
+        draft.write_bytes(msgspec.json.encode(self, enc_hook=str, order="sorted"))
+        draft.replace(path)
+
+
+def baseline_path(evals: Path, suite: str, name: str) -> Path:
+    """Say where the baseline of a suite is: `evals/baselines/<suite>/<name>.jsonl`."""
+    return evals / "baselines" / suite / f"{name}.jsonl"
+
+
+def read_report(folder: Path) -> Report:
+    """Read a finished run. Raises `CaseError`."""
+    path = folder / "report.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Report, dec_hook=_path)
+    except (OSError, msgspec.DecodeError) as error:
+        raise CaseError(
+            f"{folder.parent.name}/{folder.name}: is no finished run"
+            f" ({type(error).__name__}); list them: genai eval --runs"
+        ) from error
+
+
+def _path(kind: type, value: Any) -> Any:
+    return kind(value)

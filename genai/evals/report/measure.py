@@ -1,0 +1,223 @@
+"""From the columns of a run to its metrics: means, intervals, limits, slices."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from genai import stats
+from genai.evals.report.base import Lapse, Measured, Slice, State
+from genai.evals.results import LABEL, NOT_APPLICABLE, UNMEASURED, VALUE, Column, Results
+from genai.evals.scorecard import value_of
+
+_COVERAGE = 0.02
+_FLOOR = 0.90  # one-sided confidence of a limit
+_LAPSES = 500
+_FEW = 59  # calls below which the 95th percentile has no upper bound
+
+
+def measure(column: Column, results: Results) -> Measured:
+    """Give one metric of a run."""
+    metric, settings = column.metric, column.metric.settings
+    values, clusters, spread = _cases(column, results)
+    unmeasured = _missing(column, results)
+    kind = "label" if column.labels else "pass" if column.binary else "score"
+    found = Measured(
+        metric.name, None, None, None, len(values), unmeasured, "unmeasured", settings.min,
+        settings.max, kind, metric.statistic, settings.gate, settings.hard,
+        column.count(NOT_APPLICABLE), labels=dict(column.labels), reason=_reason(column),
+        lapses=_lapses(column, results),
+    )  # fmt: skip
+    if kind == "label":
+        return replace(found, state="shown", n=column.count(LABEL))
+    if not values:
+        return found if unmeasured else replace(found, reason="no case applies")
+    if metric.statistic != "mean":
+        return _percentile(found, sorted(values), 0.95 if metric.statistic == "p95" else 0.5)
+    found = _mean(found, column, values, clusters)
+    return replace(found, every=spread[0], any=spread[1]) if spread else found
+
+
+def _cases(
+    column: Column, results: Results
+) -> tuple[list[float], list[str], tuple[float, float] | None]:
+    """Give the mean of each measured case, its cluster, and what repeats say."""
+    values: list[float] = []
+    clusters: list[str] = []
+    every = any_ = 0.0
+    repeated = False
+    for position, case in enumerate(results.cases):
+        start, end = results.first[position], results.first[position + 1]
+        found = [column.values[n] for n in range(start, end) if column.states[n] == VALUE]
+        if not found:
+            continue
+        values.append(found[0] if len(found) == 1 else math.fsum(found) / len(found))
+        clusters.append(case.cluster or f"\x00{case.id}")
+        if column.binary and end - start > 1:
+            repeated = True
+            passed = int(sum(found))
+            every += stats.pass_hat(len(found), passed, len(found))
+            any_ += stats.pass_at(len(found), passed, len(found))
+    share = (every / len(values), any_ / len(values)) if repeated else None
+    return values, clusters, share
+
+
+def _missing(column: Column, results: Results) -> int:
+    """Count the cases with no measured repeat but an unmeasured one."""
+    if results.size == len(results.cases):
+        return column.count(UNMEASURED) + column.count(0)
+    count = 0
+    for position in range(len(results.cases)):
+        states = column.states[results.first[position] : results.first[position + 1]]
+        count += VALUE not in states and (UNMEASURED in states or 0 in states)
+    return count
+
+
+def _mean(found: Measured, column: Column, values: list[float], clusters: list[str]) -> Measured:
+    n, width, missing = len(values), column.metric.scorer.width, found.unmeasured
+    mean = math.fsum(values) / n
+    single = len(set(clusters)) == n and all(value in (0.0, 1.0) for value in values)
+    simple = found.kind == "pass" and single
+    if simple:
+        low, high = stats.wilson(int(sum(values)), n)
+    elif n > 1:
+        bounds = stats.clustered(values, clusters, width=width, confidence=0.975)
+        low, high = bounds.low, bounds.high
+        if width == 1.0:
+            low, high = max(low, 0.0), min(high, 1.0)
+    else:
+        low = high = None
+    least = most = None
+    if missing and width == 1.0:
+        least, most = mean * n / (n + missing), (mean * n + missing) / (n + missing)
+    found = replace(found, value=mean, low=low, high=high, least=least, most=most)
+    if missing > _COVERAGE * (n + missing):
+        return found
+    state, note = _limit(found, values, clusters, simple, width)
+    return replace(found, state=state, note=note)
+
+
+def _limit(
+    found: Measured, values: list[float], clusters: list[str], simple: bool, width: float
+) -> tuple[State, str]:
+    """Judge the limits with one-sided bounds at 90 %; a limit at the end of the range is exact."""
+    least, most, value = found.min, found.max, found.value or 0.0
+    if found.hard and least is None:
+        least = 1.0
+    if least is None and most is None:
+        return "shown", ""
+    exact = found.name.startswith("cost") or (least is not None and least >= 1 and width == 1.0)
+    if exact or len(values) < 2:
+        kept = (least is None or value >= least - 1e-12) and (most is None or value <= most)
+        top = stats.rule_of_three(len(values)) if kept and least == 1 and width == 1.0 else 0
+        return ("pass" if kept else "fail"), f"failure rate below {top:.3f}" if top else ""
+    if simple:
+        low, high = stats.wilson(int(sum(values)), len(values), 2 * _FLOOR - 1)
+    else:
+        bounds = stats.clustered(values, clusters, width=width, confidence=_FLOOR)
+        low, high = bounds.low, bounds.high
+    if (least is not None and high < least) or (most is not None and low > most):
+        return "fail", ""
+    if (least is None or low >= least) and (most is None or high <= most):
+        return "pass", ""
+    return "inconclusive", f"{len(values)} cases do not prove the limit (bound {low:.3f})"
+
+
+def _percentile(found: Measured, times: list[float], share: float) -> Measured:
+    """Judge a percentile by order statistics: a breach is certain above the lower rank."""
+    n = len(times)
+    value = times[max(math.ceil(share * n), 1) - 1]
+    low_rank, high_rank = stats.percentile_ranks(n, share)
+    low = times[low_rank - 1]
+    high = times[high_rank - 1] if high_rank <= n else None
+    found = replace(found, value=value, low=low if high is not None else None, high=high,
+                    kind="score")  # fmt: skip
+    if found.unmeasured > _COVERAGE * (n + found.unmeasured):
+        return found
+    most = found.max
+    if most is None:
+        return replace(found, state="shown")
+    if low > most:
+        return replace(found, state="fail")
+    if high is not None and high <= most:
+        return replace(found, state="pass")
+    if high is None and value <= most:
+        note = f"{n} calls give no upper bound, {_FEW} are needed"
+        return replace(found, state="inconclusive", note=note)
+    return replace(found, state="inconclusive")
+
+
+def _reason(column: Column) -> str:
+    if not column.codes:
+        return ""
+    codes = list(column.codes.values())
+    most = max(set(codes), key=codes.count)
+    first = next((column.notes[n] for n, code in column.codes.items()
+                  if code == most and n in column.notes), most)  # fmt: skip
+    return most if first == most else f"{most}: {first}"
+
+
+def _lapses(column: Column, results: Results) -> tuple[Lapse, ...]:
+    """Name the first cases that lower the metric; what happened is filled in from the log."""
+    metric = column.metric
+    if metric.statistic != "mean" or metric.scorer.width != 1.0:
+        return ()
+    found = []
+    for position, case in enumerate(results.cases):
+        for n in range(results.first[position], results.first[position + 1]):
+            if column.states[n] == VALUE and metric.sign * column.values[n] < max(metric.sign, 0):
+                found.append(Lapse(case.id, case.question[:120], column.notes.get(n, "")))
+                break
+        if len(found) == _LAPSES:
+            break
+    return tuple(found)
+
+
+def slices(results: Results, names: Sequence[str]) -> tuple[Slice, ...]:
+    """Give the chosen metrics by tag, for tags that at least two cases have."""
+    found = []
+    tags: dict[str, list[int]] = {}
+    for position, case in enumerate(results.cases):
+        for tag in dict.fromkeys((*((case.kind,) if case.kind else ()), *case.tags, *case.risks)):
+            tags.setdefault(tag, []).append(position)
+    for name in names:
+        column = results.columns[name]
+        for tag, positions in sorted(tags.items()):
+            if 2 <= len(positions) < len(results.cases):
+                found.append(_slice(column, results, tag, positions))
+    return tuple(each for each in found if each.n)
+
+
+def _slice(column: Column, results: Results, tag: str, positions: Sequence[int]) -> Slice:
+    values = []
+    for position in positions:
+        units = range(results.first[position], results.first[position + 1])
+        found = [column.values[n] for n in units if column.states[n] == VALUE]
+        if found:
+            values.append(math.fsum(found) / len(found))
+    n = len(values)
+    if not n:
+        return Slice(column.metric.name, tag, None, None, None, 0)
+    low = high = None
+    if column.binary and all(value in (0.0, 1.0) for value in values):
+        low, high = stats.wilson(int(sum(values)), n)
+    elif n > 1:
+        bounds = stats.clustered(values, confidence=0.975, width=column.metric.scorer.width)
+        low, high = bounds.low, bounds.high
+    return Slice(column.metric.name, tag, math.fsum(values) / n, low, high, n)
+
+
+def row_values(results: Results, position: int) -> list[object]:
+    """Give what the scorecard keeps of one case, in the order of the metrics."""
+    start, end = results.first[position], results.first[position + 1]
+    found: list[object] = []
+    for column in results.columns.values():
+        values = [column.values[n] for n in range(start, end) if column.states[n] == VALUE]
+        missing = {
+            "-"
+            if column.states[n] in (NOT_APPLICABLE, LABEL)
+            else column.codes.get(n, "pending"): 1
+            for n in range(start, end)
+            if column.states[n] != VALUE
+        }
+        found.append(value_of(values, missing))
+    return found

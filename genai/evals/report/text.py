@@ -1,0 +1,126 @@
+"""A run and a decision as text for a terminal."""
+
+from collections.abc import Sequence
+
+from genai.evals.gate import Comparison, Decision
+from genai.evals.report.base import Measured, Report
+
+_WORDS = {
+    "pass": "PASS", "fail": "FAIL", "inconclusive": "UNDECIDED", "unmeasured": "UNMEASURED",
+    "shown": "",
+}  # fmt: skip
+
+
+def table(report: Report) -> str:
+    """Give the table of a run, then the cases behind what failed."""
+    heads = ("metric", "value", "95 % interval", "n", "unmeasured", "limit", "")
+    rows = [heads, *(_row(each) for each in report.metrics)]
+    failed = [each.words() for each in report.metrics if each.state not in ("pass", "shown")]
+    return "\n".join([headline(report), *_align(rows), *_notes(report), *failed])
+
+
+def headline(report: Report) -> str:
+    """Say in one line what was run on what."""
+    times = f" x {report.repeats} repeats" if report.repeats > 1 else ""
+    resumed = f", {report.resumed} of them from an earlier start" if report.resumed else ""
+    return (
+        f"suite {report.suite} ({report.cases} cases{times}{resumed}, dataset {report.dataset}) on"
+        f" {report.task}, {report.seconds:.1f} s, {money(report)}"
+    )
+
+
+def money(report: Report) -> str:
+    """Say what the run cost, and of how many trials nobody knows."""
+    known = f"${report.cost.normalize():f}" if report.cost else "$0"
+    if not report.unknown_cost:
+        return known
+    return f"{known} and {report.unknown_cost} of {report.trials} trials of unknown cost"
+
+
+def _row(metric: Measured) -> tuple[str, ...]:
+    between = "" if metric.low is None else f"{metric.low:.3f} to {metric.high:.3f}"
+    value = "-" if metric.value is None else f"{metric.value:.4g}"
+    if metric.labels:
+        value = " ".join(f"{name}:{count}" for name, count in sorted(metric.labels.items()))
+    return (
+        metric.name, value, between, str(metric.n), str(metric.unmeasured), metric.limit,
+        _WORDS[metric.state],
+    )  # fmt: skip
+
+
+def _notes(report: Report) -> list[str]:
+    notes = []
+    if report.stopped:
+        why = report.reasons.get(report.stopped, 0)
+        notes.append(f"stopped: {report.stopped} ({why} trials); run again to go on")
+    for metric in report.metrics:
+        if metric.least is not None:
+            notes.append(
+                f"{metric.name}: between {metric.least:.4f} and {metric.most:.4f} whatever the"
+                f" {metric.unmeasured} unmeasured cases would have given"
+            )
+        if metric.every is not None:
+            notes.append(
+                f"{metric.name}: {metric.every:.3f} of the cases pass every time,"
+                f" {metric.any:.3f} at least once"
+            )
+    return notes
+
+
+def decision_text(decision: Decision, flips: int = 10) -> str:
+    """Give the word of the gate, a line a metric, and the cases that changed."""
+    head = f"{decision.word} against {decision.baseline} ({decision.stage.replace('_', ' ')})"
+    head += f": {decision.reason}" if decision.reason else ""
+    if not decision.comparisons:
+        return head
+    heads = ("metric", "before", "now", "difference", "90 % bounds", "q", "n", "")
+    rows = [heads, *(_compared(each) for each in decision.comparisons)]
+    lines = [head, *_align(rows)]
+    for each in decision.comparisons:
+        if each.gate and each.worst not in (None, each.word):
+            lines.append(f"{each.metric}: {each.worst} if every unmeasured case had failed")
+        if each.suspect:
+            lines.append(f"{each.metric}: suspect, it fell beyond chance but does not gate")
+        if each.gate and each.losses:
+            lines += _flips(each, flips)
+    return "\n".join(lines)
+
+
+def _compared(each: Comparison) -> tuple[str, ...]:
+    if each.before is None or each.after is None or each.low is None or each.high is None:
+        return (each.metric, "-", "-", "-", "", "", str(each.n), str(each.word))
+    word = str(each.word) if each.gate else "(shown)"
+    q = "" if each.q is None else f"{each.q:.3f}"
+    return (
+        each.metric, f"{each.before:.3f}", f"{each.after:.3f}", f"{each.after - each.before:+.3f}",
+        f"{each.low:+.3f} to {each.high:+.3f}", q, str(each.n), word,
+    )  # fmt: skip
+
+
+def comparison_text(each: Comparison, flips: int = 10) -> str:
+    """Give one metric's difference with its bounds, and the cases that are worse."""
+    before, after = each.before or 0.0, each.after or 0.0
+    head = (
+        f"{each.metric} fell from {before:.3f} to {after:.3f} (bounds {each.low:+.3f} to"
+        f" {each.high:+.3f}, margin {each.margin:g}, q {each.q:.3f}, n {each.n})"
+    )
+    return "\n".join([head, *_flips(each, flips)])
+
+
+def _flips(each: Comparison, most: int) -> list[str]:
+    worse = each.flips[: each.losses]
+    lines = [f"{each.metric}: {each.losses} cases are worse"]
+    for flip in worse[:most]:
+        lines.append(f"  {flip.case}: {flip.before:g} -> {flip.after:g}")
+        lines += [f"    before: {flip.said_before[:200]}", f"    now:    {flip.said_after[:200]}"]
+    if len(worse) > most:
+        lines.append(f"  and {len(worse) - most} more")
+    return lines
+
+
+def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,220 @@
+"""A suite: cases, the metrics that judge them, and what decides."""
+
+import difflib
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from genai.config import Settings, parse_yaml, validate
+from genai.errors import CaseError, ConfigError
+from genai.evals import read
+from genai.evals.case import Case, dataset_hash, squeeze
+
+# measured over the whole run: name -> (scorer, statistic)
+AGGREGATES: Mapping[str, tuple[str, str]] = {
+    "cost_per_case": ("cost", "mean"),
+    "latency_p50": ("seconds", "p50"),
+    "latency_p95": ("seconds", "p95"),
+    "tokens_per_case": ("tokens", "mean"),
+}
+
+
+class MetricSettings(Settings):
+    """One metric: which scorer, with which parameters, and what it must reach.
+
+    `min` and `max` are limits that stand alone; `gate: true` compares with the baseline. `hard`
+    forgives nothing: a case that passed before may not fail. `where` keeps to cases with a tag.
+    """
+
+    scorer: str = ""
+    params: dict[str, Any] = Field(default_factory=dict)
+    min: float | None = None
+    max: float | None = None
+    gate: bool = False
+    hard: bool = False
+    margin: float | None = Field(default=None, gt=0)
+    show: bool = False
+    where: str = ""
+
+    @model_validator(mode="after")
+    def _some(self) -> "MetricSettings":
+        if self.min is None and self.max is None and not (self.gate or self.hard or self.show):
+            raise ValueError("needs `min` or `max`, `gate: true`, or `show: true`")
+        return self
+
+
+class GateSettings(Settings):
+    """What the comparison with a baseline allows: margins by stage, on the scale of the metric."""
+
+    baseline: str = "main"
+    margin: float = Field(default=0.05, gt=0)
+    release_margin: float = Field(default=0.02, gt=0)
+
+
+class CaseFile(Settings):
+    """A file of cases beside the suite; `format` names the tool whose columns it has."""
+
+    path: str
+    format: str = ""
+
+
+class SuiteSettings(Settings):
+    """The whole of `evals/<suite>.yaml`.
+
+    `task`: `chain` (the configured one), `model`, or `module:function`. `source` is the folder
+    of the documents that gold quotes stand in. `spend` is the most dollars one run may cost.
+    """
+
+    suite: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    version: int = 1
+    description: str = ""
+    licence: str = ""
+    task: str = "chain"
+    source: str = "docs"
+    judge: str = ""
+    metrics: dict[str, MetricSettings] = Field(min_length=1)
+    gate: GateSettings = GateSettings()
+    repeats: int = Field(default=1, ge=1, le=100)
+    seconds: float = Field(default=120.0, gt=0, description="the longest one case may take")
+    concurrency: int | None = Field(default=None, ge=1)
+    spend: str | None = Field(default=None, pattern=r"^\d{1,9}(\.\d{1,9})?$")
+    files: list[CaseFile] = Field(default_factory=list)
+    cases: list[Any] = Field(default_factory=list)
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _names(cls, given: object) -> object:
+        given = [given] if isinstance(given, str) else given
+        if not isinstance(given, list):
+            return given
+        return [{"path": each} if isinstance(each, str) else each for each in given]
+
+    @model_validator(mode="after")
+    def _gate_is_small(self) -> "SuiteSettings":
+        gating = [name for name, each in self.metrics.items() if each.gate]
+        if len(gating) > 5:
+            raise ValueError(f"{len(gating)} metrics gate; choose 5 at the most, show the others")
+        return self
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite as read: its settings and its checked cases."""
+
+    name: str
+    settings: SuiteSettings
+    cases: Sequence[Case]
+    path: Path
+
+    @functools.cached_property
+    def hash(self) -> str:
+        """12 hex digits over the cases; neither order nor file form nor limits matter."""
+        return dataset_hash(self.cases)
+
+    @property
+    def metrics(self) -> Mapping[str, MetricSettings]:
+        """The metrics by name."""
+        return self.settings.metrics
+
+    @property
+    def source(self) -> Path:
+        """The folder that holds the documents of gold quotes."""
+        return self.path.parent.parent / self.settings.source
+
+    @property
+    def gating(self) -> list[str]:
+        """The metrics that decide against a baseline."""
+        return [name for name, each in self.metrics.items() if each.gate or each.hard]
+
+    def only(self, limit: int | None = None, tag: str = "") -> "Suite":
+        """Keep the cases with a tag, and the first so many of them."""
+        cases = [case for case in self.cases if not tag or tag in (*case.tags, *case.risks)]
+        return replace(self, cases=cases[:limit])
+
+
+def load_suite(path: Path) -> Suite:
+    """Read a suite and check every case.
+
+    Raises:
+        CaseError: broken YAML, a wrong key, a duplicate id, an unknown metric, or a gold quote
+            that its document does not hold; names file, line and case.
+    """
+    shown = f"{path.parent.name}/{path.name}"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
+        raise CaseError(f"{shown}: no such suite; known: {known}") from error
+    except UnicodeDecodeError as error:
+        raise CaseError(f"{shown}: is not UTF-8 ({error.reason}); save it as UTF-8") from error
+    try:
+        settings = validate(SuiteSettings, parse_yaml(text, shown), shown)
+    except ConfigError as error:
+        raise CaseError(str(error)) from error
+    cases = read.inline(settings.cases, text, shown) if settings.cases else []
+    lines = dict(zip((case.id for case in cases), read.lines_of(text), strict=False))
+    for file in settings.files:
+        found = read.from_file(
+            path.parent / file.path, f"{path.parent.name}/{file.path}", file.format
+        )
+        cases += found
+    if settings.files and len({case.id for case in cases}) < len(cases):
+        read.unique(((0, case) for case in cases), shown)
+    if not cases:
+        raise CaseError(f"{shown}: has no case; give `cases` or `files`")
+    settings = settings.model_copy(update={"cases": []})
+    suite = Suite(settings.suite, settings, cases, path)
+    _check_metrics(suite, shown)
+    _check_gold(suite, shown, lines)
+    return suite
+
+
+def _check_metrics(suite: Suite, shown: str) -> None:
+    from genai.evals.metrics import known_scorers
+
+    known = known_scorers()
+    for name, metric in suite.metrics.items():
+        scorer = metric.scorer or name
+        if name not in AGGREGATES and ":" not in scorer and scorer not in known:
+            close = difflib.get_close_matches(scorer, [*known, *AGGREGATES], n=1)
+            hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known)}"
+            raise CaseError(f"{shown}: `{scorer}` is not a metric; {hint}")
+        if metric.where and not any(metric.where in (*c.tags, *c.risks) for c in suite.cases):
+            raise CaseError(
+                f"{shown}: `metrics.{name}.where`: no case has the tag {metric.where!r}"
+            )
+
+
+def _check_gold(suite: Suite, shown: str, lines: Mapping[str, int]) -> None:
+    texts: dict[str, str] = {}
+    grounded = any("gold" in needs for needs in _needs(suite))
+    for case in suite.cases:
+        where = f"{shown}: line {lines[case.id]}" if case.id in lines else shown
+        if grounded and case.kind and case.expect == "answer" and not case.gold:
+            raise CaseError(f"{where}: case `{case.id}` expects an answer; give `gold`")
+        for gold in case.gold:
+            path = suite.source / gold.document
+            if gold.document not in texts:
+                if not path.is_file():
+                    raise CaseError(
+                        f"{where}: case `{case.id}`: {suite.settings.source}/{gold.document}"
+                        " does not exist"
+                    )
+                texts[gold.document] = squeeze(path.read_text(encoding="utf-8"))
+            if len(gold.quote) < 3 or squeeze(gold.quote) not in texts[gold.document]:
+                raise CaseError(
+                    f"{where}: case `{case.id}`: {gold.document} does not hold"
+                    f" {gold.quote!r}; mend the quote"
+                )
+
+
+def _needs(suite: Suite) -> list[tuple[str, ...]]:
+    from genai.evals.metrics import known_scorers
+
+    known = known_scorers()
+    chosen = [metric.scorer or name for name, metric in suite.metrics.items()]
+    return [known[name].needs for name in chosen if name in known]

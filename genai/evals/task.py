@@ -1,0 +1,232 @@
+"""A task is any callable; this asks it one case and gives the Trial.
+
+It may be a Model, a Chain, a LangChain runnable, or a function, sync or async, that takes a text
+(for a case with several turns: a list of messages). It may give text, a Reply, an Answer, a
+Refusal, a LangChain message, or a mapping with `text` and, where it has them, `contexts`,
+`tool_calls`, `cost`, `input_tokens` and `output_tokens`.
+"""
+
+import asyncio
+import contextvars
+import functools
+import hashlib
+import inspect
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from genai.errors import BudgetExceeded, ModelError, Unmeasured
+from genai.evals.case import Case
+from genai.evals.trial import Trial
+from genai.types import Answer, CostStatus, Hit, Passage, Refusal, Reply, ToolCall, Usage
+
+Task = Callable[..., Any]
+# why nothing is known of a case: the kinds of ModelError, and what other clients call theirs
+CODES = {
+    "key": "no_key",
+    "network": "network",
+    "timeout": "timeout",
+    "rate_limited": "rate_limited",
+    "server": "server_error",
+    "unknown_model": "no_model",
+}
+_BY_NAME = {
+    "APIConnectionError": "network", "ConnectError": "network", "ConnectTimeout": "timeout",
+    "ReadTimeout": "timeout", "APITimeoutError": "timeout", "AuthenticationError": "no_key",
+    "RateLimitError": "rate_limited", "InternalServerError": "server_error",
+}  # fmt: skip
+_ALONE, _MANY = 8, 105  # cases in flight: of a function, of a model that limits itself
+
+
+def describe(task: Task) -> tuple[str, str]:
+    """Give a task's name and its variant: a hash of what is known to shape its answers.
+
+    A function is known by the file it stands in, which says nothing of what it calls; a task of
+    yours may have an `identity` (any text) that says more.
+    """
+    model = getattr(getattr(task, "model", None), "name", "")
+    own = getattr(task, "name", "") or getattr(task, "__name__", "")
+    name = str(model or own or type(task).__name__)
+    given = getattr(task, "identity", None)
+    if given is None:
+        given = f"{type(task).__module__}.{type(task).__qualname__} {_source(task)}"
+    return name, hashlib.sha256(f"{name}\n{given}".encode()).hexdigest()[:12]
+
+
+def _source(task: Task) -> str:
+    for each in (task, type(task)):
+        try:
+            return Path(inspect.getsourcefile(each) or "").read_text(encoding="utf-8")
+        except (OSError, TypeError):
+            continue
+    return ""
+
+
+def width(task: Task) -> int:
+    """Say how many cases may be in flight: what the task says, else by its kind."""
+    own = getattr(task, "concurrency", None)
+    if isinstance(own, int):
+        return own
+    return _MANY if _entry(task)[1] else _ALONE
+
+
+def _entry(task: Task) -> tuple[Callable[..., Any], bool]:
+    """Find the way in, and whether it is awaited."""
+    for name in ("acall", "ainvoke"):
+        found = getattr(task, name, None)
+        if found is not None:
+            return found, True
+    if inspect.iscoroutinefunction(task) or inspect.iscoroutinefunction(
+        getattr(task, "__call__", None)  # noqa: B004  # the function itself, to see if it is async
+    ):
+        return task, True
+    return getattr(task, "invoke", None) or task, False
+
+
+class Asker:
+    """Asks one task; a sync one in the threads of `pool`."""
+
+    def __init__(self, task: Task, pool: Executor) -> None:
+        self._call, self._awaited = _entry(task)
+        self._pool = pool
+
+    async def ask(self, case: Case, unit: str, repeat: int, seconds: float) -> Trial:
+        """Ask one case. Whatever the task raises belongs to the case and stops no other."""
+        trial = Trial(unit=unit, case_id=case.id, repeat=repeat, case=case)
+        start = time.perf_counter()
+        try:
+            async with asyncio.timeout(seconds):
+                outcome = await (self._talk(case) if case.messages else self._one(case.input))
+            trial.seconds = time.perf_counter() - start
+            _fill(trial, outcome)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            trial.seconds = time.perf_counter() - start
+            trial.state, trial.reason, trial.note = _fault(error, seconds)
+        return trial
+
+    async def _one(self, given: Any) -> Any:
+        if self._awaited:
+            return await self._call(given)
+        loop = asyncio.get_running_loop()
+        context = contextvars.copy_context()
+        call = functools.partial(context.run, self._call, given)
+        found = await loop.run_in_executor(self._pool, call)
+        return await found if isinstance(found, Awaitable) else found
+
+    async def _talk(self, case: Case) -> Any:
+        """Give the turns one after another; an assistant turn that is left out is asked for."""
+        said: list[dict[str, str]] = []
+        for turn, following in zip(case.messages, [*case.messages[1:], None], strict=True):
+            said.append({"role": turn.role, "content": turn.content})
+            if turn.role == "user" and following is not None and following.role == "user":
+                outcome = await self._one([*said])
+                said.append({"role": "assistant", "content": _text(outcome)})
+        return await self._one(said)
+
+
+def _fault(error: Exception, seconds: float) -> tuple[Any, str, str]:
+    said = " ".join(str(error).split())[:500]
+    if isinstance(error, Unmeasured):
+        return "unmeasured", "replay_miss", said
+    if isinstance(error, BudgetExceeded):
+        return "unmeasured", "budget_stop", said
+    if isinstance(error, TimeoutError):
+        return "unmeasured", "timeout", said or f"no answer within {seconds:g} s"
+    code = CODES.get(error.kind) if isinstance(error, ModelError) else _code(error)
+    if code:
+        return "unmeasured", code, said
+    return "failed", type(error).__name__, f"{type(error).__name__}: {said}"
+
+
+def _code(error: Exception) -> str | None:
+    """Tell a client's trouble from a fault of the task, whichever client it uses."""
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int):
+        known = {401: "no_key", 403: "no_key", 408: "timeout", 429: "rate_limited"}
+        return known.get(status, "server_error" if status >= 500 else None)
+    if isinstance(error, ConnectionError):
+        return "network"
+    if type(error).__name__ == "OpenAIError" and "api_key" in str(error):
+        return "no_key"
+    return _BY_NAME.get(type(error).__name__)
+
+
+def _fill(trial: Trial, outcome: Any) -> None:
+    if isinstance(outcome, Answer | Refusal | Reply):
+        trial.text = outcome.text
+        trial.usage, trial.model, trial.call_id = outcome.usage, outcome.model, outcome.call_id
+        trial.cost, trial.cost_status = outcome.cost.amount, outcome.cost.status
+        trial.replayed = outcome.cost.reason.startswith("replayed")
+    if isinstance(outcome, Answer):
+        trial.citations, trial.hits = outcome.citations, outcome.hits
+        trial.confidence = outcome.confidence
+    elif isinstance(outcome, Refusal):
+        trial.state, trial.reason, trial.hits = "refused", outcome.reason, outcome.evidence
+        trial.confidence = outcome.confidence
+    elif isinstance(outcome, Reply):
+        trial.tool_calls, trial.ttft = outcome.tool_calls, outcome.ttft
+    elif isinstance(outcome, Mapping):
+        _mapping(trial, outcome)
+    else:
+        trial.text = _text(outcome)
+        _calls(trial, getattr(outcome, "tool_calls", None))
+    if not trial.text.strip() and not trial.tool_calls and trial.state == "answered":
+        trial.state, trial.reason, trial.note = "failed", "empty", "the task gave no text"
+
+
+def _mapping(trial: Trial, given: Mapping[str, Any]) -> None:
+    names = ("text", "answer", "output", "response", "content")
+    trial.text = _text(next((given[name] for name in names if given.get(name) is not None), ""))
+    contexts = given.get("contexts") or given.get("retrieved_contexts") or ()
+    trial.hits = tuple(_hit(number, each) for number, each in enumerate(contexts, start=1))
+    _calls(trial, given.get("tool_calls"))
+    if given.get("refused"):
+        trial.state, trial.reason = "refused", str(given.get("reason", ""))
+    if given.get("cost") is not None:
+        trial.cost, trial.cost_status = Decimal(str(given["cost"])), CostStatus.PROVIDER_REPORTED
+    tokens = given.get("input_tokens"), given.get("output_tokens")
+    if None not in tokens:
+        trial.usage = Usage(int(tokens[0]), int(tokens[1]), source="provider")  # type: ignore[arg-type]
+
+
+def _hit(number: int, given: Any) -> Hit:
+    if isinstance(given, Mapping):
+        text, name = str(given.get("text", "")), str(given.get("id", number))
+        return Hit(Passage(name, str(given.get("document", "")), 0, len(text), text), 0.0)
+    text = str(getattr(given, "page_content", given))
+    return Hit(Passage(str(number), "", 0, len(text), text), 0.0)
+
+
+def _calls(trial: Trial, given: Any) -> None:
+    if isinstance(given, list | tuple):
+        trial.tool_calls = tuple(_call(each) for each in given)
+
+
+def _call(given: Any) -> ToolCall:
+    if isinstance(given, ToolCall):
+        return given
+    function = given.get("function", given)
+    arguments = function.get("arguments", function.get("args", {}))
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    return ToolCall(str(given.get("id", "")), str(function.get("name", "")), text)
+
+
+def _text(outcome: Any) -> str:
+    """Give the text of what came; of a message its content, of other values their JSON."""
+    if isinstance(outcome, str):
+        return outcome
+    if outcome is None:
+        return ""
+    for name in ("text", "content"):
+        found = getattr(outcome, name, None)
+        if isinstance(found, str):
+            return found
+    if isinstance(outcome, bool | int | float | list | dict):
+        return json.dumps(outcome, ensure_ascii=False, default=str)
+    raise TypeError(f"a task must give text, a Reply or an Answer, not {type(outcome).__name__}")
