@@ -28,6 +28,8 @@ ACTIONS = {
         "compare": "compare two runs, or a run with a baseline",
         "runs": "list the runs of a suite",
         "plan": "say how many cases, dollars and minutes a question needs",
+        "design": "write down an experiment before its run, or hold a run to it",
+        "diff": "show which cases of a dataset came, went and changed",
     },
 }
 
