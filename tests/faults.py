@@ -143,7 +143,8 @@ class Server:
                     if not buffer:
                         return
                 head, _, rest = buffer.partition(b"\r\n\r\n")
-                length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+                _, _, said = head.lower().partition(b"content-length:")
+                length = int(said.split(b"\r\n")[0] or 0)
                 while len(rest) < length:
                     rest += self._receive(connection)
                 buffer = rest[length:]

@@ -118,7 +118,8 @@ class SDK:
         """Give the SDK's method, its arguments and what reads an event."""
         written = [wire.as_dict(message) for message in messages]
         if self._api == "responses":
-            request = {"model": self._model, "input": written, "stream": True, **params}
+            given = [_for_responses(message) for message in written]
+            request = {"model": self._model, "input": given, "stream": True, **params}
             return client.responses.create, request, read_event
         request = {
             "model": self._model,
@@ -198,6 +199,26 @@ async def _keep(client: Any) -> AsyncGenerator[Any, None]:
         yield client
     finally:
         await client.close()
+
+
+def _for_responses(message: dict[str, Any]) -> dict[str, Any]:
+    """Give the pieces of a chat message the names they have in the Responses API."""
+    if not isinstance(message["content"], list):
+        return message
+    text = "output_text" if message["role"] == "assistant" else "input_text"
+    pieces = []
+    for piece in message["content"]:
+        kind = piece.get("type")
+        inner = piece.get(kind)
+        if kind == "text":
+            piece = {**piece, "type": text}
+        elif kind == "file" and isinstance(inner, dict):
+            piece = {"type": "input_file", **inner}
+        elif kind == "image_url" and isinstance(inner, dict):
+            detail = inner.get("detail", "auto")
+            piece = {"type": "input_image", "detail": detail, "image_url": inner.get("url")}
+        pieces.append(piece)
+    return {**message, "content": pieces}
 
 
 def read_chunk(chunk: Any) -> Delta:
