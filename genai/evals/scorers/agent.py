@@ -89,7 +89,7 @@ def _unmatched(fits: Sequence[set[int]]) -> list[int]:
 
 
 def _made(trial: Trial) -> str:
-    return f"made: {', '.join(call.name for call in trial.tool_calls[:8]) or 'none'}"
+    return f"made: {', '.join(repr(call.name) for call in trial.tool_calls[:8]) or 'none'}"
 
 
 @judged(wrong=0.0)

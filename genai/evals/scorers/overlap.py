@@ -7,6 +7,7 @@ knows meaning: a wrong word in a long right answer costs little. Linear in the a
 import math
 from collections import Counter
 from collections.abc import Sequence
+from itertools import compress
 
 from genai.evals.scorers.answer import accepted, best, judged, normalise, words
 from genai.evals.scorers.base import Scorer, Tools
@@ -180,9 +181,10 @@ def _chrf(given: str, wanted: str) -> float:
     starts: Sequence[int] = range(len(given))
     for n in range(1, orders + 1):
         grams = Counter(wanted[start : start + n] for start in range(len(wanted) - n + 1))
+        own = [given[start : start + n] for start in starts] if n > 1 else given
         # an n-gram that is shared begins with a shared (n-1)-gram, so few starts are left to try
-        starts = [start for start in starts if given[start : start + n] in grams]
-        found = Counter(given[start : start + n] for start in starts if start + n <= len(given))
+        starts = list(compress(starts, map(grams.__contains__, own)))
+        found = Counter(filter(grams.__contains__, own))
         common = (found & grams).total()
         precision += common / (len(given) - n + 1)
         recall += common / (len(wanted) - n + 1)

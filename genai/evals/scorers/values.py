@@ -10,6 +10,7 @@ from genai.evals.trial import CannotMeasure, Score, Trial
 
 _SAID = re.compile(r"(?i:answer|option|choice)(?i: is| would be)?\W{0,5}([A-Z])(?!\w)")
 _FIRST = re.compile(r"\W{0,8}([A-Z])(?:[).:\]*]|\s*\Z|\s*\n)")
+_LIST_MARK = re.compile(r"\A\s*(?:[-*\u2022]|\d{1,3}[.)])\s+")
 _ENCLOSED = re.compile(r"\(([A-Z])\)|\{([A-Z])\}|\*\*([A-Z])\*\*")
 
 
@@ -89,27 +90,25 @@ def set_f1(trial: Trial, tools: Tools) -> Score:
     """
     given = {normalise(each) for each in _items(trial.text)} - {""}
     expected = trial.case.expected
-    items = expected if isinstance(expected, list) else _items(as_text(expected))
-    wanted = {normalise(as_text(each)) for each in items} - {""}
+    items = map(as_text, expected) if isinstance(expected, list) else _items(as_text(expected))
+    wanted = {normalise(each) for each in items} - {""}
     if not given and not wanted:
         return Score(1.0)
     share = 2 * len(given & wanted) / (len(given) + len(wanted))
     return Score(
-        share, f"lacks {', '.join(sorted(wanted - given))[:200]}" if wanted - given else ""
+        share,
+        f"lacks {', '.join(map(repr, sorted(wanted - given)))[:200]}" if wanted - given else "",
     )
 
 
-def _items(text: str) -> list[str]:
+def _items(text: str) -> set[str]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
         found = None
     if isinstance(found, list):
-        return [as_text(each) for each in found]
-    return [
-        re.sub(r"\A\s*(?:[-*\u2022]|\d{1,3}[.)])\s+", "", each)
-        for each in re.split(r"[,;\n]", text)
-    ]
+        return set(map(as_text, found))
+    return {_LIST_MARK.sub("", each) for each in set(re.split(r"[,;\n]", text))}
 
 
 _EXPECTED = ("expected",)
