@@ -14,10 +14,11 @@ from genai.stats.intervals import (
 )
 from genai.stats.paired import mcnemar, sign_flip
 from genai.stats.power import cases_for_drop, cases_to_prove, detectable, pass_at, pass_hat
+from genai.stats.unpaired import clustered_difference, newcombe, score_test, split_p
 
 __all__ = [
     "Agreement", "Interval", "agreement", "benjamini_hochberg", "bonett_price", "cases_for_drop",
-    "cases_to_prove", "clustered", "corrected", "detectable", "holm", "kappa", "log_ratio",
-    "mcnemar", "pass_at", "pass_hat", "percentile_ranks", "rule_of_three", "sign_flip", "wilson",
-    "wilson_lower",
+    "cases_to_prove", "clustered", "clustered_difference", "corrected", "detectable", "holm",
+    "kappa", "log_ratio", "mcnemar", "newcombe", "pass_at", "pass_hat", "percentile_ranks",
+    "rule_of_three", "score_test", "sign_flip", "split_p", "wilson", "wilson_lower",
 ]  # fmt: skip

@@ -1,0 +1,135 @@
+"""What calls led to: the outcome and the thumb of each, and those that somebody should look at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from genai.errors import LedgerUnusable
+
+if TYPE_CHECKING:
+    from genai.ledger.store import Ledger
+# what may tell the two sides of an experiment apart
+ARMS = ("release", "prompt_id", "config_hash", "index_revision", "model", "environment")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One call of one side of an experiment.
+
+    `unit` is who asked: the user's keyed hash, else the session, else the call itself. `thumb` is
+    the last one; None where nobody gave one.
+    """
+
+    arm: str
+    unit: str
+    at: float
+    outcome: str
+    thumb: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A call that a person thumbed down or that failed; texts are empty where none are stored."""
+
+    call_id: str
+    at: float
+    why: Literal["thumb", "error"]
+    reason: str
+    comment: str
+    question: str
+    answer: str
+
+
+def outcomes(
+    ledger: "Ledger", by: str, arms: Sequence[str], *, since: float = 0.0,
+    until: float | None = None, kind: str = "chain", feature: str = "",
+) -> list[Outcome]:  # fmt: skip
+    """Give every call whose column `by` is one of `arms`, oldest first.
+
+    Raises:
+        LedgerUnusable: `by` tells no sides apart, or the store cannot be read.
+    """
+    from genai.ledger import tables
+
+    if by not in ARMS:
+        raise LedgerUnusable(f"calls are not told apart by `{by}`; use {', '.join(ARMS)}")
+    call, thumb = tables.calls, _thumbs()
+    query = (
+        _sa().select(
+            call.c[by].label("arm"), call.c.user_key, call.c.session, call.c.id, call.c.started_at,
+            call.c.outcome, thumb.c.value,
+        )
+        .select_from(call.outerjoin(thumb, thumb.c.call_id == call.c.id))
+        .where(call.c[by].in_(arms), call.c.kind == kind, call.c.started_at >= since)
+        .order_by(call.c.started_at, call.c.id)
+    )  # fmt: skip
+    if until is not None:
+        query = query.where(call.c.started_at < until)
+    if feature:
+        query = query.where(call.c.feature == feature)
+    return [
+        Outcome(
+            row.arm, row.user_key or row.session or row.id, row.started_at, row.outcome,
+            None if row.value is None else bool(row.value),
+        )
+        for row in _read(ledger, query)
+    ]  # fmt: skip
+
+
+def complaints(ledger: "Ledger", *, since: float = 0.0, limit: int = 1000) -> list[Complaint]:
+    """Give the newest calls whose last thumb is down, and those that failed, newest first."""
+    from genai.ledger import tables
+
+    call, text, thumb = tables.calls, tables.content, _thumbs()
+    sa = _sa()
+    query = (
+        sa.select(
+            call.c.id, call.c.started_at, call.c.outcome, call.c.reason.label("error"),
+            thumb.c.value, thumb.c.reason, thumb.c.comment, text.c.question, text.c.answer,
+        )
+        .select_from(
+            call.outerjoin(thumb, thumb.c.call_id == call.c.id).outerjoin(
+                text, text.c.call_id == call.c.id
+            )
+        )
+        .where(
+            call.c.started_at >= since,
+            sa.or_(
+                thumb.c.value.is_(False),
+                sa.and_(call.c.kind == "chain", call.c.outcome == "error", thumb.c.value.is_(None)),
+            ),
+        )
+        .order_by(call.c.started_at.desc(), call.c.id.desc())
+        .limit(limit)
+    )  # fmt: skip
+    return [
+        Complaint(
+            row.id, row.started_at, "error" if row.value is None else "thumb",
+            (row.error if row.value is None else row.reason) or "", row.comment or "",
+            row.question or "", row.answer or "",
+        )
+        for row in _read(ledger, query)
+    ]  # fmt: skip
+
+
+def _thumbs() -> Any:
+    """The last thumb of each call."""
+    from genai.ledger import tables
+
+    sa, table = _sa(), tables.feedback
+    order = (table.c.created_at.desc(), table.c.id.desc())
+    rank = sa.func.row_number().over(partition_by=table.c.call_id, order_by=order).label("rank")
+    ranked = sa.select(table, rank).subquery()
+    return sa.select(ranked).where(ranked.c.rank == 1).subquery("thumb")
+
+
+def _read(ledger: "Ledger", query: Any) -> Sequence[Any]:
+    ledger.drain()
+    with ledger.database.begin(write=False) as db:
+        return db.execute(query).all()
+
+
+def _sa() -> Any:
+    import sqlalchemy
+
+    return sqlalchemy
