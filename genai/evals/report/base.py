@@ -1,5 +1,6 @@
 """What a run measured: each metric with its limit, interval, n and coverage."""
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -12,6 +13,7 @@ from genai.errors import CaseError
 from genai.evals.gate import Decision, Stage, decide
 from genai.evals.scorecard import Scorecard, read_scorecard
 
+FORMS = ("junit", "markdown", "html")
 State = Literal["pass", "fail", "inconclusive", "unmeasured", "shown"]
 
 
@@ -31,7 +33,7 @@ class Measured:
     `low` and `high` are the two-sided 95 % interval; `least` and `most` the value with every
     unmeasured case taken as 0 and as 1. `n` counts the cases measured; those to which the metric
     does not apply are `not_applicable`. With repeats, `every` is the share of cases that pass each
-    time and `any` of those that pass at least once.
+    time and `any` of those that pass at least once. `where` is the tag of the cases it keeps to.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Measured:
     labels: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""
     note: str = ""
+    where: str = ""
     lapses: tuple[Lapse, ...] = field(default=(), repr=False)
 
     @property
@@ -192,6 +195,22 @@ class Report:
         from genai.evals.report.text import table
 
         return table(self)
+
+    def save(self, path: Path, form: str, decision: Decision | None = None) -> None:
+        """Write the run, and what the gate says of it: as `junit`, `markdown` or `html`.
+
+        Raises:
+            CaseError: there is no such form, or the file cannot be written.
+        """
+        if form not in FORMS:
+            raise CaseError(f"{form!r} is not a form of a report; known: {', '.join(FORMS)}")
+        writer = importlib.import_module(f"genai.evals.report.{form}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(writer.render(self, decision), encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise CaseError(f"{path}: cannot be written ({error}); free space or mend its rights"
+                            ) from error  # fmt: skip
 
     def write(self) -> None:
         """Write `report.json` into the run's folder: with it the run counts as finished."""

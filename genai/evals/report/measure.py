@@ -25,7 +25,7 @@ def measure(column: Column, results: Results) -> Measured:
         metric.name, None, None, None, len(values), unmeasured, "unmeasured", settings.min,
         settings.max, kind, metric.statistic, settings.gate, settings.hard,
         column.count(NOT_APPLICABLE), labels=dict(column.labels), reason=_reason(column),
-        lapses=_lapses(column, results),
+        where=settings.where, lapses=_lapses(column, results),
     )  # fmt: skip
     if kind == "label":
         return replace(found, state="shown", n=column.count(LABEL))

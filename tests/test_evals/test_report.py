@@ -1,0 +1,285 @@
+"""Reports say what the exit code says, and what a model wrote stays text in each of them."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from markdown_it import MarkdownIt
+
+from genai.errors import CaseError, Unmeasured
+from genai.evals import Decision, Options, Report, Tools, evaluate
+from genai.evals.baseline import accept
+from genai.evals.report.findings import changed, verdict
+
+HEAD = """suite: sums
+metrics:
+  exact: {gate: true}
+  hard_exact: {scorer: exact, min: 0.2, where: hard}
+  token_f1: {show: true}
+"""
+NASTY = (
+    "<script>alert(1)</script> ``` @team ]]> \x08 ![x](http://evil.test/p.png) [y](http://evil.test)"
+    " <img src=x onerror=alert(2)> \u202eright http://evil.test/auto #12 </details> \ud800"
+)
+Task = Callable[[str], str]
+
+
+def suite(folder: Path, head: str = HEAD, count: int = 60, name: str = "s") -> Path:
+    (folder / "evals").mkdir(exist_ok=True)
+    rows = [
+        {"id": f"{name}{n}", "input": f"{n} + 1", "expected": str(n + 1),
+         "tags": ["hard" if n % 2 else "easy"]}
+        for n in range(count)
+    ]  # fmt: skip
+    (folder / "evals" / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path = folder / "evals" / "sums.yaml"
+    path.write_text(f"{head}files: sums.jsonl\n")
+    return path
+
+
+def right(question: str) -> str:
+    return str(int(question.partition(" ")[0]) + 1)
+
+
+def wrong_below(most: int, said: str = "no") -> Task:
+    return lambda question: said if int(question.partition(" ")[0]) < most else right(question)
+
+
+def run(path: Path, task: Any, **options: Any) -> Report:
+    return evaluate(
+        path, task, path.parent.parent / "runs", Tools(), Options(resume=False, **options)
+    )
+
+
+def judged(
+    folder: Path, task: Task, before: Task = right, **options: Any
+) -> tuple[Report, Decision]:
+    path = suite(folder)
+    accept(run(path, before), "the first run")
+    report = run(path, task, **options)
+    decision = report.judged()
+    assert decision is not None
+    return report, decision
+
+
+def junit(report: Report, decision: Decision | None) -> ET.Element:
+    path = report.folder / "out" / "junit.xml"
+    report.save(path, "junit", decision)
+    return ET.fromstring(path.read_bytes())
+
+
+def markdown(report: Report, decision: Decision | None) -> str:
+    path = report.folder / "out" / "comment.md"
+    report.save(path, "markdown", decision)
+    return path.read_text(encoding="utf-8")
+
+
+def cases(root: ET.Element) -> dict[str, ET.Element]:
+    return {case.get("name", ""): case for case in root.iter("testcase")}
+
+
+def properties(root: ET.Element) -> dict[str, str]:
+    return {each.get("name", ""): each.get("value", "") for each in root.iter("property")}
+
+
+def test_a_regression_is_a_failure_with_its_figures_as_properties(tmp_path: Path) -> None:
+    report, decision = judged(tmp_path, wrong_below(20))
+    root = junit(report, decision)
+    found = cases(root)
+    assert list(found) == ["exact", "hard_exact [hard]"]  # what is only shown is no test case
+    failure = found["exact"].find("failure")
+    assert failure is not None
+    assert failure.get("type") == "REGRESSION"
+    assert "exact: 20 cases worse, 0 better" in failure.get("message", "")
+    assert "s0: 1 -> 0" in (failure.text or "")
+    assert found["hard_exact [hard]"].find("failure") is None
+    figures, each = properties(root), decision.comparisons[0]
+    assert figures["verdict"] == "REGRESSION"
+    assert [float(figures[f"exact.{key}"]) for key in ("L", "U", "p", "q", "n")] == [
+        each.low, each.high, each.p, each.q, 60,
+    ]  # fmt: skip
+    assert float(figures["exact.coverage"]) == 1
+    assert float(figures["exact.MDE"]) == each.detectable
+    assert figures["spend"].startswith("$0")
+    counts = root[0].attrib
+    assert (counts["tests"], counts["failures"], counts["errors"]) == ("2", "1", "0")
+
+
+def test_undecided_fails_a_release_and_is_a_pass_with_a_word_on_a_pull_request(
+    tmp_path: Path,
+) -> None:
+    report, decision = judged(tmp_path, wrong_below(5))
+    assert (str(decision), report.exit_with(decision)) == ("INCONCLUSIVE", 0)
+    case = cases(junit(report, decision))["exact"]
+    assert [each.tag for each in case] == ["system-out"]
+    assert (case[0].text or "").startswith("INCONCLUSIVE: exact: undecided with 60 cases")
+    release = replace(report, stage="release")
+    strict = release.judged()
+    case = cases(junit(release, strict))["exact"]
+    assert case[0].tag == "failure"
+    assert case[0].get("type") == "INCONCLUSIVE"
+
+
+def dead(question: str) -> str:
+    raise Unmeasured("no reply is kept for this request")
+
+
+def test_unmeasured_and_not_comparable_are_errors_and_never_skipped(tmp_path: Path) -> None:
+    report, decision = judged(tmp_path, dead)
+    root = junit(report, decision)
+    exact = cases(root)["exact"]
+    assert [each.tag for each in exact] == ["error", "system-out"]
+    assert exact[0].get("type") == "UNMEASURED"
+    assert "token_f1" in cases(root)  # shown only, but it makes the exit code 4
+    assert root.find(".//skipped") is None
+    changed_cases = run(suite(tmp_path, name="other"), right)
+    decision = changed_cases.judged()
+    root = junit(changed_cases, decision)
+    assert cases(root)["exact"][0].tag == "error"
+    assert cases(root)["exact"][0].get("type") == "CANNOT_COMPARE"
+    assert "the dataset changed" in cases(root)["exact"][0].get("message", "")
+
+
+def test_a_suite_that_gates_nothing_is_an_error_of_the_run(tmp_path: Path) -> None:
+    path = suite(tmp_path, "suite: sums\nmetrics:\n  exact: {show: true}\n")
+    accept(run(path, right), "the first run")
+    report = run(path, right)
+    decision = report.judged()
+    assert report.exit_with(decision) == 4
+    (case,) = cases(junit(report, decision)).values()
+    assert (case.get("name"), case[0].tag, case[0].get("type")) == (
+        "run",
+        "error",
+        "CANNOT_COMPARE",
+    )
+
+
+def test_a_broken_limit_names_its_cases_without_any_baseline(tmp_path: Path) -> None:
+    report = run(suite(tmp_path, HEAD.replace("0.2", "0.9")), wrong_below(40))
+    failure = cases(junit(report, None))["hard_exact [hard]"][0]
+    assert (failure.tag, failure.get("type")) == ("failure", "LIMIT_BROKEN")
+    assert "s1: 1 + 1" in (failure.text or "")
+    assert verdict(report, None)[0] == "LIMIT_BROKEN"
+
+
+@pytest.mark.parametrize("stage", ["pull_request", "release"])
+@pytest.mark.parametrize("most", [0, 1, 5, 20])
+def test_a_test_case_is_red_exactly_where_the_exit_code_is_not_0(
+    tmp_path: Path, most: int, stage: str
+) -> None:
+    report, decision = judged(tmp_path, wrong_below(most), stage=stage)
+    red = list(junit(report, decision).iter("failure"))
+    assert bool(red) == bool(report.exit_with(decision))
+    words = {0: ("PASS", "IMPROVED", "INCONCLUSIVE"), 1: ("REGRESSION",), 2: ("INCONCLUSIVE",)}
+    assert verdict(report, decision)[0] in words[report.exit_with(decision)]
+
+
+def nasty(question: str) -> str:
+    return NASTY if int(question.partition(" ")[0]) < 20 else right(question)
+
+
+def test_what_a_model_wrote_leaves_valid_xml(tmp_path: Path) -> None:
+    report, decision = judged(tmp_path, nasty)
+    root = junit(report, decision)  # parses
+    said = "".join(root.itertext())
+    assert "<script>alert(1)</script>" in said  # kept as text
+    assert "]]>" in said
+    assert not {"\x08", "\u202e"} & set(said)
+
+
+def test_the_comment_has_verdict_table_flips_and_command(tmp_path: Path) -> None:
+    report, decision = judged(tmp_path, wrong_below(25))
+    text = markdown(report, decision)
+    assert text.splitlines()[0] == (
+        "## REGRESSION: suite sums against main <!-- genai-evals:sums -->"
+    )
+    rendered = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
+    assert rendered.count("<table>") == 2
+    row = re.search(r"<td>exact</td>(.*?)</tr>", rendered, re.DOTALL)
+    assert row is not None
+    shown = re.findall(r"<td>(.*?)</td>", row[1])
+    each = decision.comparisons[0]
+    assert shown[:4] == ["1.000", "0.583", "-0.417", f"[{each.low:+.3f}, {each.high:+.3f}]"]
+    assert shown[4:] == ["0.000", "60", "100 %", "<strong>REGRESSION</strong>"]
+    assert "25 worse and 0 better, the first 20 of them" in text
+    assert text.count("before: answered: ") == 20
+    assert "before: answered: 1\nnow:    answered: no" in text
+    assert "genai eval sums --stage pull_request --baseline main" in text
+    assert "Spend: $0" in text
+    assert f"(MDE, power .80): exact {each.detectable:.3f}" in text
+    assert "p95: not measured" in text
+
+
+def test_without_a_baseline_the_comment_says_how_to_get_one(tmp_path: Path) -> None:
+    text = markdown(run(suite(tmp_path), right), None)
+    assert text.startswith("## PASS: suite sums <!-- genai-evals:sums -->")
+    assert "genai eval accept sums --reason" in text
+
+
+@pytest.mark.parametrize("said", ["", "x\n````\n<img src=http://evil.test>\n````\n@team"])
+def test_what_a_model_wrote_is_inert_in_markdown(tmp_path: Path, said: str) -> None:
+    report, decision = judged(tmp_path, nasty)
+    first = decision.comparisons[0]
+    flips = [replace(flip, said_before=said or flip.said_before) for flip in first.flips]
+    decision = replace(decision, comparisons=(replace(first, flips=tuple(flips)),))
+    text = markdown(report, decision)
+    rendered = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
+    outside = re.sub(r"<pre>.*?</pre>", "", rendered, flags=re.DOTALL)
+    for live in ("<script", "<img", "<a ", "@team", "evil.test", "```"):
+        assert live not in outside, live
+    assert rendered.count("<details>") == rendered.count("</details>") == 1
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; ``` @team ]]&gt;" in rendered
+    assert not {"\x08", "\u202e"} & set(text)
+
+
+@pytest.mark.parametrize(
+    "said", ["@team", "see http://x.test", "www.x.test", "![a](b)", "[a](b)", "<b>", "`x`", "#12",
+             "a|b", "**x**", "mailto:a@b.test"],
+)  # fmt: skip
+def test_words_outside_a_fence_are_only_text(tmp_path: Path, said: str) -> None:
+    report = run(suite(tmp_path), right)
+    broken = replace(report.metrics[0], state="unmeasured", reason=said, unmeasured=60, n=0)
+    text = markdown(replace(report, metrics=(broken,)), None)
+    rendered = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
+    assert not re.search(r"<(a|img|b|code|strong)[ >](?!UNMEASURED)", rendered.split("<pre>")[0])
+    assert not re.search(r"[@#]\w|://|www\.|mailto:", re.sub("<[^>]*>", "", rendered))
+    assert rendered.count("<td>") == 7  # a bar opens no new cell
+    shown = re.sub(r"\s|\u200b|<[^>]*>", "", rendered)
+    assert re.sub(r"\s", "", said).replace("<b>", "&lt;b&gt;") in shown
+
+
+def test_a_comment_stays_below_what_a_platform_takes(tmp_path: Path) -> None:
+    report, decision = judged(tmp_path, nasty)
+    flips = tuple(
+        replace(flip, case="長" * 400, said_before="`" * 600, said_after="長" * 600)
+        for flip in decision.comparisons[0].flips
+    )
+    many = tuple(
+        replace(decision.comparisons[0], metric=f"m{n} {'長' * 200}", flips=flips)
+        for n in range(200)
+    )
+    text = markdown(report, replace(decision, comparisons=many))
+    assert len(text.encode()) < 60_000
+    assert text.startswith("## REGRESSION")
+
+
+def test_a_case_that_moves_in_two_metrics_is_listed_once(tmp_path: Path) -> None:
+    _, decision = judged(tmp_path, wrong_below(20))
+    both = replace(decision.comparisons[0], metric="again")
+    found = changed(replace(decision, comparisons=(decision.comparisons[0], both)))
+    assert len(found) == 20
+    assert [each.metric for each in found[0].changes] == ["exact", "again"]
+
+
+def test_a_report_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    report = run(suite(tmp_path), right)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CaseError, match="cannot be written"):
+        report.save(tmp_path / "file" / "x.xml", "junit")
+    with pytest.raises(CaseError, match="'pdf' is not a form of a report; known: junit"):
+        report.save(tmp_path / "x.pdf", "pdf")
