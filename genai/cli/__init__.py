@@ -28,9 +28,12 @@ ACTIONS = {
         "compare": "compare two runs, or a run with a baseline",
         "runs": "list the runs of a suite",
         "plan": "say how many cases, dollars and minutes a question needs",
+        "make": "draft cases from documents or feedback, review them, look for leaks",
         "ab": "judge two versions by what their users did",
         "design": "write down an experiment before its run, or hold a run to it",
         "diff": "show which cases of a dataset came, went and changed",
+        "vary": "make and freeze variants of cases, or review them",
+        "behaviour": "say how often variants break their relation, by group too",
     },
 }
 
