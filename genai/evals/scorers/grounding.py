@@ -57,7 +57,7 @@ def citation_valid(trial: Trial, tools: Tools) -> float | Score | None:
             return Score(0.0, f"[{citation.number}] is not in its passage")
         text = _source_text(tools.source / citation.document)
         if text is not None and text[citation.start : citation.end] != citation.quote:
-            return Score(0.0, f"[{citation.number}] is not in {citation.document}")
+            return Score(0.0, f"[{citation.number}] is not in {citation.document!r}")
     return float(bool(trial.citations))
 
 
@@ -188,7 +188,7 @@ def support(
 
     0 to 1; 0 without a passage. A sentence counts the share of its content words that one passage
     holds, or 0 when that passage lacks one of its numbers: `genai.text.support`, all sentences at
-    once. A sentence without a content word is left out, and an answer of nothing else is
+    once. A sentence without a word is left out, and an answer of nothing else is
     unmeasured (`empty_claims`).
     """
     bare = [_MARK.sub("", each) for each in _sentences(trial.text)]

@@ -40,7 +40,13 @@ def json_schema(trial: Trial, tools: Tools, schema: dict[str, Any], fenced: bool
     breach = next(iter(_validator(json.dumps(schema, sort_keys=True)).iter_errors(value)), None)
     if breach is None:
         return Score(True)
-    where = ".".join(map(str, breach.absolute_path)) or "the top"
+    where = (
+        ".".join(
+            str(each) if isinstance(each, int) else repr(each)[1:-1]
+            for each in breach.absolute_path
+        )
+        or "the top"
+    )
     return Score(False, f"{where} breaks `{breach.validator}`")
 
 
