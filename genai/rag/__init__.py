@@ -2,5 +2,6 @@
 
 from genai.rag.chain import Chain
 from genai.rag.index import Index, SyncReport
+from genai.rag.split import passages_of
 
-__all__ = ["Chain", "Index", "SyncReport"]
+__all__ = ["Chain", "Index", "SyncReport", "passages_of"]

@@ -6,11 +6,14 @@ they are longer than the limit, then they are cut between sentences or lines.
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 from genai import extras
-from genai.rag.documents import Document
+from genai.errors import DocumentError
+from genai.rag.documents import Document, find_documents, parse, read_source
 from genai.text.sentences import sentences
 from genai.types import Passage
 
@@ -47,6 +50,17 @@ def split(document: Document, max_chars: int, make_id: "IdMaker") -> list[Passag
         )
         for start, end, heading in _pack(document.text, blocks, max_chars)
     ]
+
+
+def passages_of(folder: Path, max_chars: int, max_bytes: int = 50_000_000) -> list[Passage]:
+    """Give the passages of every document in a folder, as an index would hold them."""
+    make_id = IdMaker(f"{SPLITTER}:{max_chars}")
+    found: list[Passage] = []
+    for path in find_documents(folder):
+        name = path.relative_to(folder).as_posix()
+        with suppress(DocumentError):  # a sync of the index names those that cannot be read
+            found += split(parse(name, read_source(path, folder, max_bytes)), max_chars, make_id)
+    return found
 
 
 class IdMaker:
