@@ -80,9 +80,10 @@ class MetricItem(pytest.Item):
         suite = self.parent.suite if isinstance(self.parent, SuiteFile) else self.path
         report, decision = _judged(self.config, self.path, suite)
         self.user_properties.append(("genai_run", str(report.folder)))
-        for kind, words in _problems(report, decision, self.name):
-            self.user_properties.append(("genai_kind", kind))
-            raise MetricFailed(words)
+        problems = list(_problems(report, decision, self.name))
+        if problems:
+            self.user_properties.append(("genai_kind", problems[0][0]))
+            raise MetricFailed("\n".join(dict.fromkeys(words for _, words in problems)))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show what was measured, not where our code raised."""

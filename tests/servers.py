@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +15,7 @@ class Behaviour:
     """What the server does with each request."""
 
     text: str = "Hello from the loopback."
+    answer: Callable[[dict[str, Any]], str] | None = None  # makes the text from the request
     delay: float = 0.0  # seconds before each word
     status: int = 200
     usage: bool = True
@@ -44,12 +45,17 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path.endswith("/embeddings"):
             self._whole(json.dumps(_embeddings(body)).encode(), 200)
         elif body.get("stream"):
-            self._stream(body["model"])
+            self._stream(body["model"], self._text(body))
         else:
-            self._whole(json.dumps(self._completion(body["model"])).encode(), 200)
+            whole = self._completion(body["model"], self._text(body))
+            self._whole(json.dumps(whole).encode(), 200)
 
-    def _completion(self, model: str) -> dict[str, Any]:
-        message = {"role": "assistant", "content": self.behaviour.text}
+    def _text(self, body: dict[str, Any]) -> str:
+        own = self.behaviour
+        return own.text if own.answer is None else own.answer(body)
+
+    def _completion(self, model: str, text: str) -> dict[str, Any]:
+        message = {"role": "assistant", "content": text}
         usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         base = {"id": "c1", "object": "chat.completion", "created": 1, "model": model}
@@ -63,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _stream(self, model: str) -> None:
+    def _stream(self, model: str, text: str) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
@@ -71,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         base = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": model}
         try:
-            words = self.behaviour.text.split(" ")
+            words = text.split(" ")
             for number, word in enumerate(words):
                 if self.behaviour.cut_after == number:
                     self.connection.close()

@@ -26,17 +26,21 @@ def run(folder: Path, *words: str, **environment: str) -> subprocess.CompletedPr
 
 
 def test_a_suite_is_one_test_a_metric_with_a_table_and_junit(folder: Path, tmp_path: Path) -> None:
-    done = run(folder, "evals", "--evals-junit", str(tmp_path))
+    done = run(folder, "evals", "--evals-reports", str(tmp_path))
     assert done.returncode == 0, done.stdout
     assert "suite handbook (88 cases" in done.stdout
-    assert "refusal_recall" in done.stdout
-    assert (tmp_path / "handbook.xml").exists()
-    assert "15 passed" in done.stdout or "14 passed" in done.stdout
+    assert "PASS against main (pull request)" in done.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "handbook.xml", "handbook.md", "handbook.html",
+    }  # fmt: skip
+    assert "15 passed" in done.stdout
 
 
 def test_xdist_gives_the_same_verdict(folder: Path) -> None:
     done = run(folder, "evals", "-n", "2")
     assert done.returncode == 0, done.stdout
+    assert done.stdout.count("suite handbook (88 cases") == 1
+    assert len(list((folder / ".genai" / "runs" / "handbook").glob("session-*"))) == 1
 
 
 def test_a_broken_limit_names_the_cases_and_what_happened(folder: Path) -> None:
@@ -45,12 +49,14 @@ def test_a_broken_limit_names_the_cases_and_what_happened(folder: Path) -> None:
     assert "answer_rate is 0" in done.stdout
     assert "usecase-definition: What is a use case?" in done.stdout
     assert "refused (no_evidence" in done.stdout
+    assert "REGRESSION against main: answer_rate fell from 0.984 to 0.000" in done.stdout
     assert "Traceback" not in done.stdout
 
 
-def test_a_dead_model_is_unmeasured_and_ends_with_14(folder: Path) -> None:
+@pytest.mark.parametrize("words", [(), ("-n", "2")])
+def test_a_dead_model_is_unmeasured_and_ends_with_14(folder: Path, words: tuple[str, ...]) -> None:
     done = run(folder, "evals/handbook.yaml", "--evals-model", "openai/x@http://127.0.0.1:9/v1",
-               "-k", "answer_span_hit")  # fmt: skip
+               "-k", "answer_span_hit or answer_rate", *words)  # fmt: skip
     assert done.returncode == 14, done.stdout
     assert "unmeasured: network" in done.stdout
 
@@ -80,3 +86,71 @@ def test_an_unrelated_run_pays_nothing_and_sees_nothing(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == [
         "conftest.py", "evals", "test_x.py",
     ]  # fmt: skip
+
+
+SUMS = """suite: sums
+task: mine:add
+metrics:
+  exact: {min: 0.5, gate: true}
+  cost_per_case: {max: 0.001}
+cases: [{cases}]
+"""
+MINE = """
+def add(question):
+    left, _, right = question.partition(" + ")
+    return {"text": str(int(left) + int(right) + WRONG), "cost": COST}
+"""
+
+
+@pytest.fixture
+def sums(tmp_path: Path) -> Path:
+    """A project of its own, with a suite of 40 sums and a test a case."""
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "genai.yaml").write_text("version: 1\n")
+    (tmp_path / "evals").mkdir()
+    cases = ", ".join(
+        f"{{id: s{n}, input: '{n} + 1', expected: '{n + 1}', tags: [even]}}" for n in range(40)
+    )
+    (tmp_path / "evals" / "sums.yaml").write_text(SUMS.replace("{cases}", cases))
+    (tmp_path / "evals" / "test_sums.py").write_text(
+        "def test_a_sum_is_a_number(case, task):\n    assert task(case.input)['text'].isdigit()\n"
+    )
+    mine(tmp_path, wrong="0", cost="0.0001")
+    return tmp_path
+
+
+def mine(folder: Path, *, wrong: str, cost: str) -> None:
+    text = MINE.replace("WRONG", wrong).replace("COST", cost)
+    (folder / "mine.py").write_text(text, encoding="utf-8")
+
+
+def test_a_test_that_asks_for_a_case_runs_once_a_case(sums: Path) -> None:
+    done = run(sums, "evals/test_sums.py")
+    assert done.returncode == 0, done.stdout
+    assert "40 passed" in done.stdout
+
+
+def test_a_baseline_and_then_worse_undecided_dear_and_changed(sums: Path) -> None:
+    genai = [sys.executable, "-m", "genai"]
+    assert run(sums, "evals/sums.yaml").returncode == 0
+    command = [*genai, "eval", "accept", "sums", "--reason", "first version"]
+    subprocess.run(command, cwd=sums, check=True, capture_output=True)
+    mine(sums, wrong="(1 if int(left) % 4 == 0 else 0)", cost="0.0001")
+    done = run(sums, "evals/sums.yaml")
+    assert done.returncode == 1
+    assert "REGRESSION against main: exact fell from 1.000 to 0.750" in done.stdout
+    mine(sums, wrong="(1 if int(left) < 2 else 0)", cost="0.0001")
+    assert run(sums, "evals/sums.yaml").returncode == 0  # undecided, on a pull request
+    done = run(sums, "evals/sums.yaml", "--evals-stage", "release")
+    assert done.returncode == 12, done.stdout
+    assert "INCONCLUSIVE: exact: undecided with 40 cases" in done.stdout
+    mine(sums, wrong="0", cost="0.01")
+    assert run(sums, "evals/sums.yaml").returncode == 13
+    path = sums / "evals" / "sums.yaml"
+    path.write_text(path.read_text().replace("'0 + 1'", "'00 + 1'"))
+    mine(sums, wrong="0", cost="0.0001")
+    done = run(sums, "evals/sums.yaml")
+    assert done.returncode == 14
+    assert "CANNOT_COMPARE: the dataset changed" in done.stdout
+    done = subprocess.run([*genai, "eval", "sums"], cwd=sums, capture_output=True, text=True)
+    assert done.returncode == 4

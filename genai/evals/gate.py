@@ -52,6 +52,7 @@ class Comparison:
     `p` is that of the test that it is worse, `q` the same adjusted for all metrics that gate.
     `needs` is the number of cases that would decide, `worst` the word with every unmeasured
     case taken at its worst, `within` the share of the variance that comes from repeats.
+    `ratio` is now to before, with its bounds, for amounts such as cost and seconds.
     """
 
     metric: str
@@ -76,6 +77,7 @@ class Comparison:
     suspect: bool = False
     hard: bool = False
     within: float | None = None
+    ratio: tuple[float, float, float] | None = None
     note: str = ""
     flips: tuple[Flip, ...] = field(default=(), repr=False)
 
@@ -185,8 +187,8 @@ def _pair(baseline: Scorecard, candidate: Scorecard, name: str) -> _Pairs:
 def _compare(
     baseline: Scorecard, candidate: Scorecard, head: MetricHead, margin: float
 ) -> Comparison | None:
-    if head.kind == "label":
-        return None
+    if head.kind in ("label", "percentile"):
+        return None  # nothing to pair: labels have no order, a percentile has no case
     gate = (head.gate or head.hard) and not head.distrust
     margin = head.margin or margin * head.width
     old = baseline.metric(head.name)
@@ -240,11 +242,7 @@ def _judge(
     losses, gains = sum(each < 0 for each in d), sum(each > 0 for each in d)
     clusters = [old.cluster or f"\x00{old.case}" for old, _ in pairs.rows]
     count = len(set(clusters))
-    simple = (
-        head.kind == "pass"
-        and count == n
-        and all(a.repeats == 1 == b.repeats for a, b in pairs.cells)
-    )
+    simple = count == n and head.width == 1.0 and all(map(_verdict, pairs.cells))
     if simple:
         bounds, p, test = (
             stats.bonett_price(losses, gains, n),
@@ -263,7 +261,7 @@ def _judge(
         stats.detectable(spread, n) if spread else None,
         _needed(simple, losses, gains, n, spread, margin), coverage, flips=_flips(pairs, d),
     )  # fmt: skip
-    found = replace(found, within=_within(pairs, spread))
+    found = replace(found, within=_within(pairs, spread), ratio=_ratio(head, before, after))
     word, note = _word(found, head, p)
     found = replace(found, word=word, note=note, hard=head.hard)
     if max(pairs.unmeasured):
@@ -271,12 +269,17 @@ def _judge(
     return found
 
 
+def _verdict(pair: tuple[Cell, Cell]) -> bool:
+    """Whether both sides are one plain pass or fail."""
+    return all(cell.repeats == 1 and cell.mean in (0.0, 1.0) for cell in pair)
+
+
 def _word(found: Comparison, head: MetricHead, q: float) -> tuple[Word, str]:
     """Apply the rules in their order; `q` is the adjusted p."""
     name = found.metric
     if head.hard:
         if found.losses:
-            return Word.REGRESSION, f"{name}: {found.losses} cases passed before and fail now"
+            return Word.REGRESSION, f"{name}: {cases(found.losses)} passed before, not now"
         top = stats.rule_of_three(found.n)
         return Word.PASS, f"{name}: no new failure in {found.n}; the rate is below {top:.3f}"
     return decided(found, q)
@@ -295,9 +298,9 @@ def decided(found: Comparison, q: float) -> tuple[Word, str]:
     if found.clusters < _CLUSTERS:
         few.append(f"{found.clusters} independent cases, at least {_CLUSTERS} are needed")
     if changed < _CHANGED:
-        few.append(f"{changed} cases changed, at least {_CHANGED} are needed")
+        few.append(f"{cases(changed)} changed, at least {_CHANGED} are needed")
     if high < 0 and q <= _Q and not few:
-        return Word.REGRESSION, f"{name}: {found.losses} cases are worse, {found.gains} better"
+        return Word.REGRESSION, f"{name}: {cases(found.losses)} worse, {found.gains} better"
     more = [*few, f"about {found.needs} cases would decide"] if found.needs else few
     if found.within is not None and found.within > 0.5:
         more.append("more repeats of the same cases would help more than more cases")
@@ -310,6 +313,20 @@ def _within(pairs: _Pairs, spread: float) -> float | None:
         return None
     within = math.fsum(c.variance / c.repeats for pair in pairs.cells for c in pair)
     return min(within / len(pairs.cells) / (spread * spread), 1.0)
+
+
+def _ratio(
+    head: MetricHead, before: Sequence[float], after: Sequence[float]
+) -> tuple[float, float, float] | None:
+    if head.better != "lower" or len(before) < 2 or min(*before, *after) <= 0:
+        return None
+    found = stats.log_ratio(before, after)
+    return found.mean, found.low, found.high
+
+
+def cases(count: int) -> str:
+    """Say a number of cases."""
+    return f"{count} case{'s' * (count != 1)}"
 
 
 def _needed(

@@ -25,7 +25,9 @@ class Column:
         self.codes: dict[int, str] = {}
         self.notes: dict[int, str] = {}
         self.labels: Counter[str] = Counter()
-        self.binary = True
+        self.binary = True  # every value is a verdict: 0 or 1
+        scorer = metric.scorer
+        self._share = scorer.width == 1.0 and scorer.better == "higher"
 
     def put(self, unit: int, value: Any, note: str = "") -> None:
         """Note what a scorer gave."""
@@ -35,7 +37,7 @@ class Column:
             self.states[unit] = LABEL
             self.labels[value] += 1
         else:
-            self.binary &= isinstance(value, bool)
+            self.binary &= isinstance(value, bool) or (value in (0.0, 1.0) and self._share)
             self.states[unit], self.values[unit] = VALUE, float(value)
         if note and len(self.notes) < _NOTES:
             self.notes[unit] = note

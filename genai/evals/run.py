@@ -305,7 +305,8 @@ def _scorecard(run: _Run, suite: Suite, measured: Sequence[reports.Measured]) ->
     heads = [
         cards.MetricHead(
             each.name, column.metric.id, column.metric.scorer.better, column.metric.scorer.width,
-            each.kind, each.gate, each.hard, column.metric.settings.margin,
+            each.kind if each.statistic == "mean" else "percentile", each.gate, each.hard,
+            column.metric.settings.margin,
             run.tools.judge_name if column.metric.judge else "",
         )
         for each, column in zip(measured, results.columns.values(), strict=True)

@@ -24,7 +24,7 @@ class MetricHead(msgspec.Struct, omit_defaults=True):
     id: str
     better: Literal["higher", "lower"] = "higher"
     width: float = 1.0
-    kind: Literal["pass", "score", "label"] = "pass"
+    kind: Literal["pass", "score", "label", "percentile"] = "pass"
     gate: bool = False
     hard: bool = False
     margin: float | None = None

@@ -53,8 +53,26 @@ def describe(task: Task) -> tuple[str, str]:
     name = str(model or own or type(task).__name__)
     given = getattr(task, "identity", None)
     if given is None:
-        given = f"{type(task).__module__}.{type(task).__qualname__} {_source(task)}"
+        given = f"{type(task).__module__}.{type(task).__qualname__} {_held(task)} {_source(task)}"
     return name, hashlib.sha256(f"{name}\n{given}".encode()).hexdigest()[:12]
+
+
+def _held(task: Task) -> str:
+    """Give the plain values that a closure or an object holds, for they shape what it gives."""
+    cells = getattr(task, "__closure__", None) or ()
+    names = getattr(getattr(task, "__code__", None), "co_freevars", ())
+    held = {n: c.cell_contents for n, c in zip(names, cells, strict=False) if _is_set(c)}
+    held |= getattr(task, "__dict__", {})
+    plain = {n: v for n, v in held.items() if isinstance(v, str | int | float | bool)}
+    return f"{getattr(task, '__qualname__', '')} {sorted(plain.items())}"
+
+
+def _is_set(cell: Any) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018  # an empty cell raises
+    except ValueError:
+        return False
+    return True
 
 
 def _source(task: Task) -> str:

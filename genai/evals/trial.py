@@ -54,7 +54,10 @@ class Trial(msgspec.Struct, kw_only=True, omit_defaults=True):
         return tuple(hit.passage.text for hit in self.hits) or case.contexts
 
     def words(self) -> str:
-        """Say in one line what happened."""
+        """Say in one line what happened; a broken character is shown as `?`."""
+        return self._words().encode("utf-8", "replace").decode()
+
+    def _words(self) -> str:
         if self.state in ("failed", "unmeasured"):
             return f"{self.state}: {self.note or self.reason}"
         sure = "" if self.confidence is None else f"confidence {self.confidence:.2f}"
@@ -62,7 +65,7 @@ class Trial(msgspec.Struct, kw_only=True, omit_defaults=True):
             found = ", ".join(dict.fromkeys(hit.passage.document for hit in self.hits))
             inside = ", ".join(filter(None, (self.reason, sure)))
             return f"refused ({inside}); saw {found or 'nothing'}"
-        return f"answered{f' ({sure})' if sure else ''}: {' '.join(self.text.split())[:200]}"
+        return f"answered{f' ({sure})' if sure else ''}: {' '.join(self.text.split())[:500]}"
 
 
 @dataclass(frozen=True, slots=True)

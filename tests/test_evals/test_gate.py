@@ -155,7 +155,7 @@ def test_a_zero_tolerance_suite_forgives_nothing_and_can_pass() -> None:
     assert "the rate is below 0.058" in decision.comparisons[0].note
     worse = card([0] + [1] * 49, hard=True)
     assert str(decide(before, worse)) == "REGRESSION"
-    assert "1 cases passed before and fail now" in decide(before, worse).reason
+    assert "1 case passed before, not now" in decide(before, worse).reason
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def _word(losses: int, gains: int, n: int, stage: Stage = "pull_request") -> str
 def test_false_alarms_and_power_are_as_stated(
     n: int, drop: float, discordant: float, expected: tuple[float, float, float]
 ) -> None:
-    """20,000 draws a row; PASS counts IMPROVED too; a REGRESSION without a drop is a false alarm."""
+    """20,000 draws a row; PASS counts IMPROVED too; a REGRESSION without a drop is false."""
     dice, draws = random.Random(20_260), 20_000
     worse, better = (discordant + drop) / 2, (discordant - drop) / 2
     counts = {"PASS": 0, "IMPROVED": 0, "REGRESSION": 0, "INCONCLUSIVE": 0}

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from genai.evals.gate import Comparison, Decision
+from genai.evals.gate import Comparison, Decision, cases
 from genai.evals.report.base import Measured, Report
 
 _WORDS = {
@@ -79,6 +79,9 @@ def decision_text(decision: Decision, flips: int = 10) -> str:
     for each in decision.comparisons:
         if each.gate and each.worst not in (None, each.word):
             lines.append(f"{each.metric}: {each.worst} if every unmeasured case had failed")
+        if each.ratio is not None:
+            now, low, high = each.ratio
+            lines.append(f"{each.metric}: {now:.2f} times as before ({low:.2f} to {high:.2f})")
         if each.suspect:
             lines.append(f"{each.metric}: suspect, it fell beyond chance but does not gate")
         if each.gate and each.losses:
@@ -109,7 +112,7 @@ def comparison_text(each: Comparison, flips: int = 10) -> str:
 
 def _flips(each: Comparison, most: int) -> list[str]:
     worse = each.flips[: each.losses]
-    lines = [f"{each.metric}: {each.losses} cases are worse"]
+    lines = [f"{each.metric}: {cases(each.losses)} worse"]
     for flip in worse[:most]:
         lines.append(f"  {flip.case}: {flip.before:g} -> {flip.after:g}")
         lines += [f"    before: {flip.said_before[:200]}", f"    now:    {flip.said_after[:200]}"]
