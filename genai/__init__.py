@@ -22,6 +22,7 @@ _ROOMS = {
     "GenaiError": "genai.errors",
     "Index": "genai.wiring",
     "InputError": "genai.errors",
+    "Labelling": "genai.evals.labels",
     "Ledger": "genai.ledger",
     "Message": "genai.types",
     "Model": "genai.models",
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from genai.evals import Case as Case
     from genai.evals import Decision as Decision
     from genai.evals import Report as Report
+    from genai.evals.labels import Labelling as Labelling
     from genai.ledger import Budgets as Budgets
     from genai.ledger import DayRow as DayRow
     from genai.ledger import Ledger as Ledger
