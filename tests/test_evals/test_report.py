@@ -1,70 +1,18 @@
 """Reports say what the exit code says, and what a model wrote stays text in each of them."""
 
-import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 from markdown_it import MarkdownIt
+from suites import HEAD, judged, nasty, right, run, suite, wrong_below
 
 from genai.errors import CaseError, Unmeasured
-from genai.evals import Decision, Options, Report, Tools, evaluate
+from genai.evals import Decision, Report
 from genai.evals.baseline import accept
 from genai.evals.report.findings import changed, verdict
-
-HEAD = """suite: sums
-metrics:
-  exact: {gate: true}
-  hard_exact: {scorer: exact, min: 0.2, where: hard}
-  token_f1: {show: true}
-"""
-NASTY = (
-    "<script>alert(1)</script> ``` @team ]]> \x08 ![x](http://evil.test/p.png) [y](http://evil.test)"
-    " <img src=x onerror=alert(2)> \u202eright http://evil.test/auto #12 </details> \ud800"
-)
-Task = Callable[[str], str]
-
-
-def suite(folder: Path, head: str = HEAD, count: int = 60, name: str = "s") -> Path:
-    (folder / "evals").mkdir(exist_ok=True)
-    rows = [
-        {"id": f"{name}{n}", "input": f"{n} + 1", "expected": str(n + 1),
-         "tags": ["hard" if n % 2 else "easy"]}
-        for n in range(count)
-    ]  # fmt: skip
-    (folder / "evals" / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    path = folder / "evals" / "sums.yaml"
-    path.write_text(f"{head}files: sums.jsonl\n")
-    return path
-
-
-def right(question: str) -> str:
-    return str(int(question.partition(" ")[0]) + 1)
-
-
-def wrong_below(most: int, said: str = "no") -> Task:
-    return lambda question: said if int(question.partition(" ")[0]) < most else right(question)
-
-
-def run(path: Path, task: Any, **options: Any) -> Report:
-    return evaluate(
-        path, task, path.parent.parent / "runs", Tools(), Options(resume=False, **options)
-    )
-
-
-def judged(
-    folder: Path, task: Task, before: Task = right, **options: Any
-) -> tuple[Report, Decision]:
-    path = suite(folder)
-    accept(run(path, before), "the first run")
-    report = run(path, task, **options)
-    decision = report.judged()
-    assert decision is not None
-    return report, decision
 
 
 def junit(report: Report, decision: Decision | None) -> ET.Element:
@@ -179,10 +127,6 @@ def test_a_test_case_is_red_exactly_where_the_exit_code_is_not_0(
     assert verdict(report, decision)[0] in words[report.exit_with(decision)]
 
 
-def nasty(question: str) -> str:
-    return NASTY if int(question.partition(" ")[0]) < 20 else right(question)
-
-
 def test_what_a_model_wrote_leaves_valid_xml(tmp_path: Path) -> None:
     report, decision = judged(tmp_path, nasty)
     root = junit(report, decision)  # parses
@@ -204,8 +148,8 @@ def test_the_comment_has_verdict_table_flips_and_command(tmp_path: Path) -> None
     assert row is not None
     shown = re.findall(r"<td>(.*?)</td>", row[1])
     each = decision.comparisons[0]
-    assert shown[:4] == ["1.000", "0.583", "-0.417", f"[{each.low:+.3f}, {each.high:+.3f}]"]
-    assert shown[4:] == ["0.000", "60", "100 %", "<strong>REGRESSION</strong>"]
+    assert shown[:4] == ["1", "0.5833", "-0.417", f"[{each.low:+.3g}, {each.high:+.3g}]"]
+    assert shown[4:] == ["&lt; 0.001", "60", "100 %", "<strong>REGRESSION</strong>"]
     assert "25 worse and 0 better, the first 20 of them" in text
     assert text.count("before: answered: ") == 20
     assert "before: answered: 1\nnow:    answered: no" in text

@@ -1,6 +1,7 @@
 """What is wrong with a run, a metric at a time, and the one word over all of it."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -148,6 +149,21 @@ def coverage(each: Comparison) -> str:
     """Say which share of the cases was measured; of both sides where they differ."""
     before, now = (f"{100 * share:.3g} %" for share in each.coverage)
     return now if before == now else f"{before}, {now}"
+
+
+def probability(value: float | None) -> str:
+    """Give p or q for a table; what rounds to nothing is not shown as 0."""
+    if value is None:
+        return ""
+    return f"{value:.3f}" if value >= 0.0005 else "< 0.001"
+
+
+def command(report: Report, decision: Decision | None) -> str:
+    """Say how to run this again."""
+    words = ["genai", "eval", report.suite, "--stage", report.stage]
+    words += ["--baseline", decision.baseline] if decision else []
+    words += ["--repeats", str(report.repeats)] if report.repeats > 1 else []
+    return shlex.join(words)
 
 
 def visible(text: str) -> str:

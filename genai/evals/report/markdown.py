@@ -6,7 +6,6 @@ and everything else is escaped, so that nothing is loaded, mentioned or led to.
 
 import html
 import re
-import shlex
 from collections.abc import Sequence
 
 from genai.evals.gate import Comparison, Decision
@@ -15,8 +14,10 @@ from genai.evals.report.findings import (
     RUN,
     Changed,
     changed,
+    command,
     coverage,
     findings,
+    probability,
     verdict,
     visible,
 )
@@ -59,7 +60,8 @@ def _text(report: Report, decision: Decision | None, cases: int, rows: int) -> s
         parts.append(_table(_HEADS, [_compared(each) for each in decision.comparisons], rows))
     parts.append(_table(_LIMITS, [_measured(each) for each in report.metrics], rows))
     parts += _flips(changed(decision), cases)
-    parts += ["- " + "\n- ".join(_figures(report, decision)), _again(report, decision)]
+    parts += ["- " + "\n- ".join(_figures(report, decision))]
+    parts.append(f"To reproduce:\n\n{_fence(command(report, decision))}")
     if decision is None:
         parts.append("There is no baseline yet. To take this run as one:")
         parts.append(_fence(f"genai eval accept {report.suite} --reason 'why it is good'"))
@@ -97,10 +99,10 @@ def _compared(each: Comparison) -> Sequence[str]:
     name = _plain(each.metric)
     if each.before is None or each.after is None or each.low is None or each.high is None:
         return (name, "", "", "", "", "", str(each.n), coverage(each), word)
-    q = "" if each.q is None else f"{each.q:.3f}"
     return (
-        name, f"{each.before:.3f}", f"{each.after:.3f}", f"{each.after - each.before:+.3f}",
-        f"[{each.low:+.3f}, {each.high:+.3f}]", q, str(each.n), coverage(each), word,
+        name, f"{each.before:.4g}", f"{each.after:.4g}", f"{each.after - each.before:+.3g}",
+        f"[{each.low:+.3g}, {each.high:+.3g}]", probability(each.q), str(each.n),
+        coverage(each), word,
     )  # fmt: skip
 
 
@@ -108,11 +110,11 @@ def _measured(each: Measured) -> Sequence[str]:
     value = "" if each.value is None else f"{each.value:.4g}"
     if each.labels:
         value = _plain(", ".join(f"{name} {count}" for name, count in each.labels.items()))
-    between = "" if each.low is None else f"{each.low:.3f} to {each.high:.3f}"
+    between = "" if each.low is None else f"{each.low:.3g} to {each.high:.3g}"
     unmeasured = str(each.unmeasured)
     if each.unmeasured and each.reason:
         unmeasured += f": {_plain(each.reason)}"
-    limit = html.escape(each.limit)
+    limit = html.escape(each.limit or ("no new failure" if each.hard else ""))
     return (_plain(each.name), value, between, limit, str(each.n), unmeasured, _STATES[each.state])
 
 
@@ -131,7 +133,8 @@ def _flips(found: Sequence[Changed], most: int) -> list[str]:
     parts = [f"<details><summary>Changed cases: {title}{shown}</summary>"]
     for case in found[:most]:
         moved = ", ".join(
-            f"{_plain(each.metric)} {each.before:g} to {each.after:g}" for each in case.changes[:5]
+            f"{_plain(each.metric)} {each.before:.3g} to {each.after:.3g}"
+            for each in case.changes[:5]
         )
         parts.append(f"**{_plain(case.case)}** ({moved})")
         if case.before or case.after:
@@ -154,13 +157,6 @@ def _figures(report: Report, decision: Decision | None) -> list[str]:
         f"Dataset {report.dataset}, task {_plain(report.task)} ({report.variant}), run {report.run}"
     )
     return lines
-
-
-def _again(report: Report, decision: Decision | None) -> str:
-    command = ["genai", "eval", report.suite, "--stage", report.stage]
-    command += ["--baseline", decision.baseline] if decision else []
-    command += ["--repeats", str(report.repeats)] if report.repeats > 1 else []
-    return f"To reproduce:\n\n{_fence(shlex.join(command))}"
 
 
 def _plain(text: str, most: int = 120) -> str:
