@@ -20,12 +20,13 @@ from genai.errors import LedgerUnusable
 from genai.ledger import tables
 from genai.ledger.database import Database
 from genai.ledger.row import context_of, from_pico, row_of
-from genai.ledger.spool import BATCH, Spool, is_in_use, owner_is_alive, read_from
+from genai.ledger.spool import Spool, is_in_use, owner_is_alive, read_from
 from genai.ledger.underway import standing
 from genai.types import Call, Cost, CostStatus
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode_lines
 _encode = msgspec.json.encode
+_PIECES = 16  # of what is read at once, in one transaction: each rewrites pages of the indexes
 _CALL = b'{"t":"call"'  # how the line of a call begins
 _KINDS = {"call": tables.calls, "feedback": tables.feedback, "content": tables.content}
 
@@ -81,19 +82,22 @@ class Drainer:
         """Store the next lines of a file; say whether there may be more."""
         with self._begin() as db:
             row = _claim(db, path.name)
-            lines, end = read_from(path, row.offset)
-            if not lines:
-                return False
-            written, failed = _store(db, lines)
-            if failed:
-                with (path.parent / "failed.txt").open("ab") as file:
-                    file.writelines(failed)
-            update = tables.spool.update().where(tables.spool.c.file == path.name)
-            stored = row.stored + _calls(lines) - sum(map(_calls, failed))
-            broken = row.failed + len(failed)
-            db.execute(update.values(offset=end, stored=stored, failed=broken))
-            done.written, done.failed = done.written + written, done.failed + len(failed)
-        return len(lines) >= BATCH
+            end, stored, broken, lines = row.offset, row.stored, row.failed, b""
+            for _ in range(_PIECES):
+                lines, end = read_from(path, end)
+                if not lines:
+                    break
+                written, failed = _store(db, lines)
+                if failed:
+                    with (path.parent / "failed.txt").open("ab") as file:
+                        file.writelines(failed)
+                stored += _calls(lines) - sum(map(_calls, failed))
+                broken += len(failed)
+                done.written, done.failed = done.written + written, done.failed + len(failed)
+            if end != row.offset:
+                update = tables.spool.update().where(tables.spool.c.file == path.name)
+                db.execute(update.values(offset=end, stored=stored, failed=broken))
+        return bool(lines)
 
     def _finish(self, path: Path, done: Drained) -> None:
         """Book what a dead process had sent and never heard of, then remove its file."""

@@ -20,7 +20,7 @@ import msgspec
 from genai.ledger.underway import SUFFIX, Underway
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
-BATCH = 2**21  # bytes read and stored at once: each transaction rewrites pages of the indexes
+_PIECE = 2**18  # bytes read at once
 _ROTATE = 64 * 2**20  # bytes of one file: a drained file is removed, so disk use stays bounded
 _WAITING = 10_000  # rows kept in memory while the disk refuses them
 
@@ -178,12 +178,12 @@ def _plain(value: object) -> object:
 
 
 def read_from(path: Path, offset: int) -> tuple[bytes, int]:
-    """Read whole lines, about `BATCH` bytes of them; give them and the new offset."""
+    """Read whole lines, about `_PIECE` bytes of them; give them and the new offset."""
     try:
         with path.open("rb") as file:
             file.seek(offset)
-            lines = file.read(BATCH)
-            if len(lines) == BATCH:
+            lines = file.read(_PIECE)
+            if len(lines) == _PIECE:
                 lines += file.readline()
     except FileNotFoundError:  # drained and removed by another process
         return b"", offset
