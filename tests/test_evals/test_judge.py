@@ -1,57 +1,22 @@
 """Judges ask by prompt files; what they cannot say is unmeasured, and the judged text is fenced."""
 
 import asyncio
-import json
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from judges import EXPECTED, PROMPT_FILES, REFUSED, Line, Scripted, trial, vectors
 
 from genai.errors import ModelError, PromptError
 from genai.evals import CannotMeasure, Case, Score, Tools, Trial
 from genai.evals.case import Turn
 from genai.evals.judge import ALL, PROMPTS, failure_code, judge_version
-from genai.models import Delta, open_model
+from genai.models import open_model
 from genai.prompts import load_prompt
-from genai.types import Hit, Message, Passage, Reply
+from genai.types import Message, Reply
 
-PROMPT_FILES = Path(__file__).parents[2] / "prompts"
 JUDGES = {each.name: each for each in ALL}
-Line = str | Exception | Mapping[str, Any]
-
-
-class Scripted:
-    """A judge model with a script, which remembers what it was asked."""
-
-    def __init__(self, *lines: Line) -> None:
-        self.lines = list(lines)
-        self.asked: list[tuple[Message, ...]] = []
-
-    async def stream(
-        self, messages: Sequence[Message], params: Mapping[str, Any]
-    ) -> AsyncIterator[Delta]:
-        self.asked.append(tuple(messages))
-        line = self.lines.pop(0)
-        if isinstance(line, Exception):
-            raise line
-        yield Delta(line if isinstance(line, str) else json.dumps(line))
-        yield Delta(finish_reason="stop")
-
-    def tools(self, embed: Any = None) -> Tools:
-        judge = open_model("fake/judge", provider=self).acall
-        return Tools(judge=judge, judge_name="fake/judge", prompts=PROMPT_FILES, embed=embed)
-
-
-def trial(text: str = "Storks nest on chimneys. They eat frogs.", **fields: Any) -> Trial:
-    case = {"id": "storks", "input": "Where do storks nest?", **fields.pop("case", {})}
-    contexts = fields.pop("contexts", ("Storks nest on chimneys.", "Herons fish at dawn."))
-    hits = tuple(
-        Hit(Passage(f"p{n}", "birds.md", 0, len(each), each), 1.0)
-        for n, each in enumerate(contexts)
-    )
-    return Trial(unit="u.0", case_id="storks", text=text, hits=hits, case=Case(**case), **fields)
 
 
 def score(name: str, judge: Scripted, given: Trial, embed: Any = None, **params: Any) -> Score:
@@ -66,10 +31,6 @@ def claims(*texts: str) -> Line:
 def yes(*values: bool) -> Line:
     numbered = enumerate(values, start=1)
     return {"verdicts": [{"number": n, "reason": "so", "verdict": each} for n, each in numbered]}
-
-
-EXPECTED = {"case": {"expected": "On chimneys."}}
-REFUSED: dict[str, Any] = {"state": "refused", "text": "I do not know."}
 
 
 def test_faithfulness_is_the_share_of_claims_that_passages_support() -> None:
@@ -153,11 +114,6 @@ def test_noise_sensitivity_counts_wrong_claims_by_where_they_come_from(
     assert not judge.lines
     last = judge.asked[-1][-1].text
     assert ("Herons" in last) is (mode == "irrelevant")
-
-
-def vectors(texts: Sequence[str]) -> list[list[float]]:
-    known = {"Where do storks nest?": [1.0, 0.0], "same": [1.0, 0.0], "half": [0.6, 0.8]}
-    return [known.get(each, [-1.0, 0.0]) for each in texts]
 
 
 def guesses(*pairs: tuple[str, bool]) -> Line:

@@ -22,7 +22,8 @@ from genai.types import Context, Passage
 
 Judge = Callable[..., Awaitable[Result]]
 _CODES = {**CODES, "permission": "no_key", "bad_reply": "judge_parse"}
-_REFUSED = ("content_filter", "refusal")
+REFUSED = ("content_filter", "refusal")  # why a reply ended
+NO_JUDGE = "no judge model: set `judge` in the suite or `evals.judge` in configs/genai.yaml"
 
 
 class Said(BaseModel):
@@ -59,10 +60,7 @@ async def ask(tools: Tools, name: str, schema: type[S], **values: str | Sequence
         PromptError: the prompt file is wrong, or a text is too long for it.
     """
     if tools.judge is None:
-        raise CannotMeasure(
-            "missing_field",
-            "no judge model: set `judge` in the suite or `evals.judge` in configs/genai.yaml",
-        )
+        raise CannotMeasure("missing_field", NO_JUDGE)
     prompt = read_prompt(name, tools.prompts)
     filled = {
         slot: value if isinstance(value, str) else _fenced(slot, value)
@@ -75,7 +73,7 @@ async def ask(tools: Tools, name: str, schema: type[S], **values: str | Sequence
         )
     except ModelError as error:
         raise CannotMeasure(failure_code(error), f"judge {tools.judge_name}: {error}") from error
-    if reply.finish_reason in _REFUSED:
+    if reply.finish_reason in REFUSED:
         raise CannotMeasure("judge_refusal", f"judge {tools.judge_name}: refused to judge")
     if not isinstance(reply.parsed, schema):
         raise CannotMeasure("judge_parse", f"judge {tools.judge_name}: gave no {schema.__name__}")
