@@ -14,7 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metric", required=True, help="what is judged, such as faithfulness")
     parser.add_argument("--labeller", default="", help="who labels; without it, show what is next")
     parser.add_argument(
-        "--run", dest="of", default="", help="whose answers (default: the newest run)"
+        "--run",
+        dest="of",
+        metavar="RUN",
+        default="",
+        help="whose answers (default: the newest run)",
     )
     parser.add_argument("--count", type=int, default=60, help="size of the random sample")
     parser.add_argument("--seed", type=int, default=0)
