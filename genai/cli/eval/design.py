@@ -31,9 +31,9 @@ def run(options: argparse.Namespace) -> int:
         decision = report.judged(design.baseline)
         promises = designs.kept(design, report, decision, runs_of(runs, design.suite))
         print(designs.kept_text(design, promises))
-        for each in decision.comparisons if decision else ():
-            if each.metric == design.metric:
-                print(f"{each.metric}: {each.word}{f', {each.note}' if each.note else ''}")
+        for found in decision.comparisons if decision else ():
+            if found.metric == design.metric:
+                print(f"{found.metric}: {found.word}{f', {found.note}' if found.note else ''}")
         return 0 if all(each.kept for each in promises) else 4
     suite = load_suite(root / "evals" / f"{options.suite}.yaml")
     design = designs.write_design(
