@@ -37,11 +37,13 @@ _ROOMS = {
     "bind": "genai.ledger",
     "evaluate": "genai.wiring",
     "find_project": "genai.project",
+    "grid": "genai.wiring",
     "load": "genai.wiring",
     "load_guards": "genai.wiring",
     "model": "genai.wiring",
     "open_ledger": "genai.wiring",
     "prompt": "genai.wiring",
+    "runs_of": "genai.evals.baseline",
     "scope": "genai.ledger",
     "settings": "genai.wiring",
     "upload": "genai.wiring",
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from genai.evals import Case as Case
     from genai.evals import Decision as Decision
     from genai.evals import Report as Report
+    from genai.evals.baseline import runs_of as runs_of
     from genai.evals.labels import Labelling as Labelling
     from genai.ledger import Budgets as Budgets
     from genai.ledger import DayRow as DayRow
@@ -82,6 +85,7 @@ if TYPE_CHECKING:
     from genai.wiring import Index as Index
     from genai.wiring import batch as batch
     from genai.wiring import evaluate as evaluate
+    from genai.wiring import grid as grid
     from genai.wiring import load as load
     from genai.wiring import load_guards as load_guards
     from genai.wiring import model as model

@@ -34,6 +34,7 @@ ACTIONS = {
         "design": "write down an experiment before its run, or hold a run to it",
         "diff": "show which cases of a dataset came, went and changed",
         "vary": "make and freeze variants of cases, or review them",
+        "grid": "compare models, prompts and retrievers on the same cases",
         "behaviour": "say how often variants break their relation, by group too",
     },
 }
