@@ -6,7 +6,8 @@ from html import escape
 # label, cost, quality, its interval, tied with the best, on the frontier
 Point = tuple[str, float, float, float | None, float | None, bool, bool]
 _WIDE, _HIGH = 760, 440
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 200, 40, 60
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 200, 52, 60
+_NEAR, _LINE = 200, 13  # labels closer than this would cover each other
 _BLUE, _GREY = "#1f5fa8", "#767676"
 
 
@@ -21,7 +22,9 @@ def scatter(points: Sequence[Point], metric: str, absent: Sequence[str] = ()) ->
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDE} {tall}" role="img"'
         f' aria-label="{escape(title)}" font-family="sans-serif" font-size="12">',
         f'<rect width="{_WIDE}" height="{tall}" fill="white"/>',
-        f'<text x="{_LEFT}" y="22" font-size="14">{escape(title)}</text>',
+        f'<text x="{_LEFT}" y="18" font-size="14">{escape(title)}</text>',
+        f'<text x="{_LEFT}" y="34" fill="{_GREY}">filled: tied with the best; dashed: the frontier,'
+        " no cell is as good and cheaper; bars: 95 %</text>",
     ]
     if points:
         parts += _drawing(points)
@@ -56,6 +59,7 @@ def _drawing(points: Sequence[Point]) -> list[str]:
     line = sorted((point[1], point[2]) for point in points if point[6])
     path = " ".join(f"{x(cost):.1f},{y(quality):.1f}" for cost, quality in line)
     parts.append(f'<polyline points="{path}" fill="none" stroke="{_BLUE}" stroke-dasharray="4 3"/>')
+    taken: list[tuple[float, float]] = []
     for label, cost, quality, low, high, tied, frontier in points:
         at, colour = f"{x(cost):.1f}", _BLUE if frontier else _GREY
         if low is not None and high is not None:
@@ -64,9 +68,18 @@ def _drawing(points: Sequence[Point]) -> list[str]:
         parts += [
             f'<circle cx="{at}" cy="{y(quality):.1f}" r="5" fill="{fill}" stroke="{colour}">'
             f"<title>{escape(label)}: {quality:.4f}, ${cost:.6f}</title></circle>",
-            f'<text x="{x(cost) + 9:.1f}" y="{y(quality) - 6:.1f}">{escape(label)}</text>',
+            f'<text x="{x(cost) + 9:.1f}" y="{_free(taken, x(cost), y(quality) - 6):.1f}">'
+            f"{escape(label)}</text>",
         ]
     return parts
+
+
+def _free(taken: list[tuple[float, float]], x: float, y: float) -> float:
+    """Give the next height at which a label covers no other."""
+    while any(abs(x - a) < _NEAR and abs(y - b) < _LINE for a, b in taken):
+        y += _LINE
+    taken.append((x, y))
+    return y
 
 
 def _range(low: float, high: float) -> tuple[float, float]:
