@@ -44,7 +44,7 @@ def wrong_below(most: int, said: str = "no") -> Task:
 
 def run(path: Path, task: Any, **options: Any) -> Report:
     return evaluate(
-        path, task, path.parent.parent / "runs", Tools(), Options(resume=False, **options)
+        path, task, path.parent.parent / ".genai" / "runs", Tools(), Options(resume=False, **options)
     )
 
 

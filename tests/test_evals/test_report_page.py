@@ -113,7 +113,7 @@ def test_200_000_changed_cases_make_a_small_page(tmp_path: Path) -> None:
     assert len(text.encode()) < 5_000_000
     assert text.count("<article") == 500
     assert "200000 worse" in text
-    assert f"runs/sums/{report.run}/log-*.jsonl" in text
+    assert f".genai/runs/sums/{report.run}/log-*.jsonl" in text
     assert str(tmp_path) not in text
 
 

@@ -4,7 +4,7 @@ from genai.evals.gate import Comparison
 from genai.evals.report.base import Measured
 
 _WIDE, _HIGH = 200, 20
-_MOST = 8.0  # margins to each side; what lies beyond is drawn at the edge
+_MOST = 12.0  # margins to each side; what lies beyond is drawn at the edge
 
 
 def difference_bar(each: Comparison, reach: float) -> str:

@@ -284,7 +284,7 @@ def _figures(report: Report, decision: Decision | None) -> str:
     }
     resumed = {"from an earlier start": f"{report.resumed} trials"} if report.resumed else {}
     values = {
-        "spend": money(report), "tokens": f"{report.tokens:,}",
+        "spend": money(report), "tokens": f"{report.tokens:,}" if report.tokens else "not reported",
         "p95": "not measured" if p95 is None else f"{p95:.3g} s",
         "time": f"{report.seconds:.1f} s", "trials": f"{report.trials:,}", **resumed, **seen,
     }  # fmt: skip
