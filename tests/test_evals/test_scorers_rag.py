@@ -86,6 +86,9 @@ def test_gold_quotes_are_found_in_passages() -> None:
     ideal = 1 + 1 / math.log2(3)
     ndcg = (1 / math.log2(3) + 1 / 2) / ideal
     assert score("ndcg_at_k", given) == pytest.approx(ndcg)
+    again = trial(case={"gold": gold}, hits=hits(*[each.passage.text for each in (*found, *found)]))
+    assert score("average_precision", again) == score("average_precision", given)
+    assert score("ndcg_at_k", again) == score("ndcg_at_k", given)
     either = trial(case={"gold": gold, "gold_any": True}, hits=found)
     assert score("recall_at_k", either, k=2) == 1
     elsewhere = trial(case={"gold": gold}, hits=hits("Storks nest in spring", document="b.md"))
