@@ -76,6 +76,10 @@ def draw_item(labelling: genai.Labelling, item: Any, labeller: str) -> None:
     """Draw a question, the passages and the answer, and take the label."""
     st.subheader("Question")
     st.html(f'<div class="quote">{html.escape(item.question)}</div>')
+    if item.expected:
+        st.subheader("Accepted answers")
+    for text in item.expected:
+        st.html(f'<div class="quote">{html.escape(text)}</div>')
     st.subheader("Answer")
     st.html(f'<div class="quote">{html.escape(item.answer)}</div>')
     with st.container(horizontal=True):

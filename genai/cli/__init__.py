@@ -30,6 +30,7 @@ ACTIONS = {
         "plan": "say how many cases, dollars and minutes a question needs",
         "make": "draft cases from documents or feedback, review them, look for leaks",
         "label": "label answers by hand, the step that is next",
+        "calibrate": "hold a judge to people's labels: may it gate?",
         "ab": "judge two versions by what their users did",
         "design": "write down an experiment before its run, or hold a run to it",
         "diff": "show which cases of a dataset came, went and changed",

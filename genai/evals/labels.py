@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -42,12 +42,16 @@ class Label(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An answer to label, with what one must see to judge it."""
+    """An answer to label, with what one must see to judge it.
+
+    `expected` are the accepted answers, for a metric that compares with them.
+    """
 
     case: str
     question: str
     answer: str
     contexts: tuple[str, ...]
+    expected: tuple[str, ...]
     answer_hash: str
 
 
@@ -100,8 +104,9 @@ def _word(
 class Labelling:
     """The labelling of one metric on the answers of one run.
 
-    `items` is the sample, `rule` what a pass means, `unanswered` the cases of the run that gave no
-    answer to label, and `changed` those whose case is another one by now.
+    `items` is the sample and `trials` what the task gave for it, `rule` what a pass means.
+    `unanswered` are the cases of the run that gave no answer to label, `changed` those whose case
+    is another one by now.
     """
 
     def __init__(
@@ -125,14 +130,16 @@ class Labelling:
                             f" {known}")  # fmt: skip
         applies = {row.case for row in card.rows if card.cell(row, metric).missing != "-"}
         cases = {case.id: case for case in loaded.cases if case.id in applies}
-        self.items = self._sample(cases, count, f"{seed}\n{metric}\n")
+        self.trials = self._sample(cases, count, f"{seed}\n{metric}\n")
+        settings = loaded.metrics[metric]
+        scorer = known_scorers().get(settings.scorer or metric)
+        compares = scorer is not None and "expected" in scorer.needs
+        self.items = [_item(trial, compares) for trial in self.trials]
         if not self.items:
             raise CaseError(f"run {self.report.run}: holds no answer to label for `{metric}`; run"
                             " the suite again")  # fmt: skip
-        settings = loaded.metrics[metric]
-        scorer = known_scorers().get(settings.scorer or metric)
         doc = (scorer.score.__doc__ if scorer else "") or ""
-        self.rule = str(settings.params.get("rubric") or doc.strip().partition("\n")[0])
+        self.rule = _rule(settings.params) or doc.strip().partition("\n")[0]
 
     @staticmethod
     def choices(runs: Path) -> dict[str, list[Report]]:
@@ -141,9 +148,9 @@ class Labelling:
         found = {name: runs_of(runs, name) for name in names}
         return {name: reports for name, reports in found.items() if reports}
 
-    def _sample(self, cases: Mapping[str, Case], count: int, salt: str) -> list[Item]:
+    def _sample(self, cases: Mapping[str, Case], count: int, salt: str) -> list[Trial]:
         """Give the answers whose key is smallest; only so many are ever in memory."""
-        kept: dict[str, tuple[str, Item]] = {}
+        kept: dict[str, tuple[str, Trial]] = {}
         missing: set[str] = set()
         for path in sorted(self.report.folder.glob("log-*.jsonl")):
             for trial in read_log(path):
@@ -157,11 +164,12 @@ class Labelling:
                 else:
                     key = hashlib.sha256(f"{salt}{case.id}".encode()).hexdigest()
                     missing.discard(case.id)
-                    kept[case.id] = key, _item(trial, case)
+                    trial.case = case
+                    kept[case.id] = key, trial
                     if len(kept) > 2 * count:
                         kept = dict(sorted(kept.items(), key=lambda each: each[1][0])[:count])
         self.unanswered = len(missing)
-        return [item for _, item in sorted(kept.values(), key=lambda each: each[0])[:count]]
+        return [trial for _, trial in sorted(kept.values(), key=lambda each: each[0])[:count]]
 
     def _said(self) -> dict[str, dict[str, bool | None]]:
         """Give the labels of the sample by case and person, people in the order they came."""
@@ -260,9 +268,16 @@ class Labelling:
         )
 
 
-def _item(trial: Trial, case: Case) -> Item:
-    trial.case = case
-    answer = trial.text
-    name = hashlib.sha256(answer.encode("utf-8", "replace")).hexdigest()[:16]
+def _rule(params: Mapping[str, Any]) -> str:
+    """Give the words of a rubric and its criteria."""
+    criteria = params.get("criteria") or ()
+    listed = [criteria] if isinstance(criteria, str) else [str(each) for each in criteria]
+    return " ".join(filter(None, (str(params.get("rubric") or ""), "; ".join(listed))))
+
+
+def _item(trial: Trial, compares: bool) -> Item:
+    case: Case = trial.case
+    expected = tuple(str(each) for each in case.expectations) if compares else ()
+    name = hashlib.sha256(trial.text.encode("utf-8", "replace")).hexdigest()[:16]
     talk = "\n\n".join(f"{turn.role}: {turn.content}" for turn in case.messages)
-    return Item(case.id, case.input or talk, answer, trial.contexts, name)
+    return Item(case.id, case.input or talk, trial.text, trial.contexts, expected, name)

@@ -1,11 +1,14 @@
 """Answers are labelled blind by two people, a third decides, and the tool says what is next."""
 
+import json
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import openai_server
 
 import genai
 from genai.cli import main
@@ -214,6 +217,48 @@ def test_a_label_needs_a_name_and_a_broken_line_is_named(project: Path, run: gen
         file.write('{"case": "s1", "label": "yes"}\n')
     with pytest.raises(CaseError, match="labels/sums.jsonl: line 2"):
         found.step("ada")
+
+
+def judged(body: dict[str, Any]) -> str:
+    """A judge that knows what is right, but for the answers that end with 9."""
+    number = int(re.findall(r"It is (\d+)\.", str(body["messages"][-1]["content"]))[-1])
+    asked = int(re.findall(r"(\d+) \+ 1", str(body["messages"][-1]["content"]))[-1])
+    right = (number == asked + 1) != (number % 30 == 29)
+    return json.dumps({"reason": "because", "verdict": right})
+
+
+def test_a_judge_is_held_to_the_labels_and_may_gate_once_there_are_enough(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JUDGE_KEY", "k")
+    (project / "prompts").symlink_to(ROOT / "prompts")
+    path = project / "evals" / "sums.yaml"
+    path.write_text(path.read_text().replace("  exact:", "  correctness:"))
+    command = ["eval", "calibrate", "sums", "correctness"]
+    with openai_server(answer=judged) as (url, server):
+        (project / "configs" / "genai.yaml").write_text(
+            "version: 1\nevals: {judge: openai/judge}\nmodels:\n"
+            f'  openai/judge: {{base_url: "{url}", api_key_env: JUDGE_KEY}}\n'
+        )
+        genai.evaluate("sums", adder)
+        assert main(command) == 64
+        assert "no answer has a settled label" in capsys.readouterr().err
+        found = labelling(project, metric="correctness", count=80)
+        assert found.items[0].expected == (str(int(found.items[0].case[1:]) + 1),)
+        for item in found.items[:20]:
+            for person in ("ada", "bob"):
+                found.save(item, truth(item), person)
+        assert main(command) == 4
+        assert "label 30 more" in capsys.readouterr().out
+        label_all(found, "ada", truth)
+        label_all(found, "bob", truth)
+        asked = len(server.requests)
+        assert main([*command, "--flips", "5"]) == 0
+        assert len(server.requests) == asked + 15
+    said = capsys.readouterr().out
+    assert "agrees with people: kappa 0." in said
+    assert "changed its mind on 0.0% of 5 answers" in said
+    assert "as people would score it: 0." in said
 
 
 # -- the page -------------------------------------------------------------------------------------

@@ -50,6 +50,8 @@ def _ask(item: Item) -> str:
     print(f"\n{'-' * 80}\n{item.case}: {_plain(item.question)}")
     for number, text in enumerate(item.contexts, start=1):
         print(f"\n[{number}] {_plain(text[:1500])}")
+    for text in item.expected:
+        print(f"\nAccepted: {_plain(text)}")
     print(f"\nAnswer: {_plain(item.answer)}\n")
     while True:
         try:
