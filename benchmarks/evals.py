@@ -28,7 +28,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from loopback import seen, serve
-from peers.commands import HARNESSES, Job, write_cases
+from peers.commands import ALONE, HARNESSES, Job, write_cases
 from peers.install import PINS
 
 HERE = Path(__file__).parent
@@ -200,12 +200,12 @@ def tax(root: Path, repeats: int) -> dict[str, float]:
     folder = root / "tax"
     folder.mkdir()
     (folder / "test_unrelated.py").write_text("def test_one():\n    assert True\n")
-    own = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    bare = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     walls: dict[str, list[Process]] = {"with": [], "without": []}
     for number in range(repeats + 1):
         for which in list(walls)[:: 1 if number % 2 else -1]:
-            line = own if which == "with" else [*own, "-p", "no:genai"]
-            walls[which].append(spawn(line, folder, {}))
+            line = [*bare, *ALONE] if which == "with" else bare
+            walls[which].append(spawn(line, folder, {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}))
     texts = {
         re.sub(r"[\d.]+s", "", done.output) for runs in walls.values() for done in runs
     }  # fmt: skip
@@ -345,7 +345,8 @@ def main() -> None:
         "`on aiohttp`: harnesses that leave the client to their user, with `AsyncOpenAI` on its"
         " aiohttp client instead of the stock one. inspect_ai writes its log while it runs"
         " (`log_realtime`) and promptfoo its results to SQLite, as shipped. deepeval caches scores,"
-        " not answers. CPU a case is that of the run above that of one case.",
+        " not answers. pytest runs with our plugin and no other: those that happen to be installed"
+        " beside it add a second. CPU a case is that of the run above that of one case.",
     ]
     text = "\n".join(lines) + "\n"
     print(text)

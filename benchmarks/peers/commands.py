@@ -12,6 +12,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 HOMES = HERE.parent.parent / ".venv-peers"
+# our plugin without the other ones of this environment, which cost a second of their own
+ALONE = ("-p", "genai.pytest_plugin")
 
 
 @dataclass(frozen=True)
@@ -109,16 +111,19 @@ def ours(command: str) -> Callable[[Job], Command]:
             (job.folder / path).write_text(text, encoding="utf-8")
         lines = {
             "eval": [str(Path(sys.executable).with_name("genai")), "eval", "bench"],
-            "pytest": [sys.executable, "-m", "pytest", "-q", "evals/"],
+            "pytest": [sys.executable, "-m", "pytest", "-q", *ALONE, "evals/"],
         }
-        return lines[command], {"GENAI_REPLAY_MODE": "record"} if job.warm else {}
+        env = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        return lines[command], env | ({"GENAI_REPLAY_MODE": "record"} if job.warm else {})
 
     return start
 
 
 HARNESSES = {
-    "genai eval": Harness("", ours("eval"), "", caches=True, ours=True),
-    "pytest evals/": Harness("", ours("pytest"), r"\b1 passed", caches=True, ours=True),
+    "genai eval": Harness("", ours("eval"), r"^exact +1 ", caches=True, ours=True),
+    "pytest evals/": Harness(
+        "", ours("pytest"), r"(?s)^exact +1 .*\b1 passed", caches=True, ours=True
+    ),
     "pydantic_evals": Harness("pydantic_evals", _program("pydantic_evals")),
     "pydantic_evals on aiohttp": Harness("pydantic_evals", _program("pydantic_evals", "aiohttp")),
     "deepeval": Harness("deepeval", _program("deepeval")),
