@@ -9,7 +9,7 @@ import pytest
 from judges import EXPECTED, PROMPT_FILES, REFUSED, Line, Scripted, trial, vectors
 
 from genai.errors import ModelError, PromptError
-from genai.evals import CannotMeasure, Case, Score, Tools, Trial
+from genai.evals import CannotMeasure, Case, Score, Tools, Trial, evaluate
 from genai.evals.case import Turn
 from genai.evals.judge import ALL, PROMPTS, failure_code, judge_version
 from genai.models import open_model
@@ -313,3 +313,19 @@ def test_a_conversation_is_shown_whole() -> None:
     score("correctness", judge, given)
     shown = "user: Storks?\nassistant: Yes?\nuser: Where do they nest?"
     assert shown in judge.asked[0][-1].text
+
+
+def test_in_a_run_a_judge_of_prose_is_unmeasured_and_never_passes(tmp_path: Path) -> None:
+    (tmp_path / "evals").mkdir()
+    suite = tmp_path / "evals" / "birds.yaml"
+    suite.write_text(
+        "suite: birds\nconcurrency: 1\nmetrics: {correctness: {min: 0.1}}\ncases:\n"
+        "  - {id: a, input: Where, expected: On chimneys.}\n"
+        "  - {id: b, input: When, expected: At dawn.}\n"
+    )
+    judge = Scripted({"reason": "so", "verdict": True}, "I think so.", "I said so!")
+    report = evaluate(suite, lambda asked: "On chimneys.", tmp_path / "runs", judge.tools())
+    (metric,) = report.metrics
+    assert (metric.value, metric.n, metric.unmeasured) == (1.0, 1, 1)
+    assert metric.state == "unmeasured"
+    assert "judge_parse" in metric.reason
