@@ -13,6 +13,8 @@ from genai.errors import InputError
 
 STARTER_FOLDERS = ("prompts", "evals", "configs", "apps", "docs", "finetune")
 _MARK = Path("configs") / "genai.yaml"
+# files that a tool looks for where a checkout of this library must not have them
+_PLACES = {Path("configs/ci/evals.yml"): Path(".github/workflows/evals.yml")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ def init(target: Path) -> list[Path]:
             if source.is_dir() or "__pycache__" in source.parts:
                 continue
             relative = source.relative_to(starter())
+            relative = _PLACES.get(relative, relative)
             if (target / relative).exists():
                 continue
             (target / relative).parent.mkdir(parents=True, exist_ok=True)

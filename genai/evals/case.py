@@ -18,28 +18,28 @@ class _Part(
     """Base of the parts of a case: a misspelt key is an error."""
 
 
-class Turn(_Part):
+class Turn(_Part, frozen=True):
     """One message of a conversation. An assistant turn that is left out is what the task says."""
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-class Gold(_Part):
+class Gold(_Part, frozen=True):
     """Where the answer stands: a quote of a document, white space aside."""
 
     document: str
     quote: str
 
 
-class ExpectedTool(_Part):
+class ExpectedTool(_Part, frozen=True):
     """A tool call that should come, with the arguments it must have."""
 
     name: str
     args: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
-class CaseLimits(_Part):
+class CaseLimits(_Part, frozen=True):
     """What one case may take: seconds, dollars, tokens in and out together."""
 
     seconds: float | None = None
@@ -47,7 +47,7 @@ class CaseLimits(_Part):
     tokens: int | None = None
 
 
-class Variant(_Part):
+class Variant(_Part, frozen=True):
     """A case made from another one: which, by what change, and what must follow.
 
     `expect`: `same` (invariance) or `changes` (directional). `source` is the hash of the case it
@@ -62,7 +62,7 @@ class Variant(_Part):
     reviewer: str = ""
 
 
-class Case(_Part, gc=False):
+class Case(_Part, frozen=True, gc=False):
     """One input and what should come of it.
 
     Exactly one of `input` and `messages` is given. `expect` follows from `kind`, except that an
@@ -129,13 +129,15 @@ class Case(_Part, gc=False):
     @property
     def hash(self) -> str:
         """16 hex digits over what the case asks and expects; tags and notes do not matter."""
-        content = [getattr(self, name) for name in _CONTENT]
+        content: list[Any] = [getattr(self, name) for name in _CONTENT]
+        if self.variant is not None:  # who made and who read it changes nothing
+            content.append([getattr(self.variant, name) for name in ("of", "relation", "expect")])
         return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:16]
 
 
 _CONTENT = (
     "id", "input", "messages", "expected", "kind", "expect", "gold", "gold_any", "contexts",
-    "relevant", "expected_tools", "cluster", "limits", "repeats", "variant",
+    "relevant", "expected_tools", "cluster", "limits", "repeats",
 )  # fmt: skip
 
 

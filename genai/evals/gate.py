@@ -125,8 +125,8 @@ def decide(
     if problem:
         return Decision(suite, name, stage, Word.CANNOT_COMPARE, (), problem)
     margin = margin or MARGINS[stage]
-    found = [_compare(baseline, candidate, head, margin) for head in candidate.head.metrics]
-    found = _families([each for each in found if each is not None])
+    each_metric = (_compare(baseline, candidate, head, margin) for head in candidate.head.metrics)
+    found = _families([each for each in each_metric if each is not None])
     words = [each.word for each in found if each.gate]
     if not words:
         reason = "no metric of the suite gates; set `gate: true` on those that decide"
@@ -168,6 +168,8 @@ class _Pairs:
 def _pair(baseline: Scorecard, candidate: Scorecard, name: str) -> _Pairs:
     pairs = _Pairs()
     for new in candidate.rows:
+        if any(tag.startswith("variant:") for tag in new.tags):
+            continue  # variants are compared by `behaviour`
         old = baseline.row(new.case)
         assert old is not None  # equal dataset hashes
         cells = baseline.cell(old, name), candidate.cell(new, name)

@@ -17,7 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from genai import bridge
+from genai import bridge, extras
 from genai.errors import BudgetExceeded, ModelError, Unmeasured
 from genai.evals import report as reports
 from genai.evals import scorecard as cards
@@ -27,7 +27,7 @@ from genai.evals.metrics import Metric, bind
 from genai.evals.report.measure import measure, row_values, slices
 from genai.evals.results import Column, Results, of_log, of_score
 from genai.evals.scorers import Tools
-from genai.evals.store import Head, RunLog, Scores, open_run
+from genai.evals.store import Head, RunLog, open_run
 from genai.evals.suite import Suite, load_suite
 from genai.evals.task import CODES, Asker, Task, describe, width
 from genai.evals.trial import CannotMeasure, Trial
@@ -42,6 +42,7 @@ class Options:
     """How a run is made; what is None comes from the suite.
 
     `name` lets the processes of one session share a run. `record` takes one ledger row a trial.
+    `scatter(folder, case ids)` has other processes do the cases first, into the same log.
     """
 
     limit: int | None = None
@@ -54,6 +55,7 @@ class Options:
     progress: bool = False
     name: str = ""
     record: Callable[[Call], None] | None = None
+    scatter: Callable[[Path, Sequence[str]], None] | None = None
 
 
 def evaluate(
@@ -80,15 +82,17 @@ def evaluate(
     try:
         if options.name and (log.folder / "report.json").exists():
             return reports.read_report(log.folder)  # another process of this session has run it
-        run = _Run(suite, task, metrics, tools, options, log)
+        run = Run(suite, task, metrics, tools, options, log)
+        if options.scatter is not None:
+            options.scatter(log.folder, [case.id for case in suite.cases])
         bridge.run(run.all())
         return _finish(run, suite, options)
     finally:
         log.close()
 
 
-class _Run:
-    """One run under way."""
+class Run:
+    """One run under way: its units, its columns, its log."""
 
     def __init__(
         self, suite: Suite, task: Task, metrics: Sequence[Metric], tools: Tools, options: Options,
@@ -130,6 +134,8 @@ class _Run:
         self, pending: Iterator[tuple[int, Case, str]], asker: Asker, bar: "_Bar"
     ) -> None:
         for n, case, unit in pending:
+            if self.cap is not None and self.results.cost >= self.cap.limit:
+                self.stopped = "budget_stop"  # a task that keeps its own books
             if self.stopped:
                 self._missed(n, self.stopped, "the run stopped before this case")
                 continue
@@ -195,30 +201,42 @@ class _Run:
         return self.results.cases[bisect.bisect_right(self.results.first, n) - 1]
 
     async def _read_log(self, units: dict[str, tuple[int, Case]]) -> set[int]:
-        """Take over what an earlier start has measured; score again what a new metric needs."""
-        kept: dict[str, dict[str, Any]] = {}
-        for line in self.log.read():
-            if isinstance(line, Scores) and line.unit in units:
-                kept.setdefault(line.unit, {}).update(line.values)
+        """Take over what an earlier start or a worker has measured; the first word counts.
+
+        A metric that the log does not know is scored now, from the answer that is there.
+        """
+        waiting: dict[str, Trial] = {}
+        early: dict[str, dict[str, Any]] = {}
         done: set[int] = set()
-        for trial in self.log.read() if kept else ():
-            if isinstance(trial, Scores) or trial.unit not in units:
+        for line in self.log.read():
+            if line.unit not in units:
                 continue
-            n, case = units[trial.unit]
-            values = kept.get(trial.unit)
-            if trial.state == "unmeasured" or values is None or n in done:
+            if isinstance(line, Trial):
+                if line.state != "unmeasured":
+                    waiting[line.unit] = line
                 continue
-            trial.case = case
+            trial, (n, case) = waiting.pop(line.unit, None), units[line.unit]
+            if n in done:
+                continue
+            if trial is None:  # scored again by another process
+                early.setdefault(line.unit, {}).update(line.values)
+                continue
             done.add(n)
-            if any(column.metric.id not in values for column in self.results.columns.values()):
-                await self._judge(n, trial)
-                continue
-            self.results.seen(trial)
-            if self._keep:
-                self.said[n] = trial.words()
-            for column in self.results.columns.values():
-                of_log(column, n, values[column.metric.id])
+            trial.case = case
+            await self._take(n, trial, {**early.pop(line.unit, {}), **line.values})
+        if self.cap is not None:
+            self.cap.spent = self.results.cost
         return done
+
+    async def _take(self, n: int, trial: Trial, values: dict[str, Any]) -> None:
+        if any(column.metric.id not in values for column in self.results.columns.values()):
+            await self._judge(n, trial)
+            return
+        self.results.seen(trial)
+        if self._keep:
+            self.said[n] = trial.words()
+        for column in self.results.columns.values():
+            of_log(column, n, values[column.metric.id])
 
     def _row(self, n: int, trial: Trial) -> Call:
         """Give the ledger row of a trial; the task's own rows carry its cost."""
@@ -246,9 +264,10 @@ class _Bar:
     def __init__(self, total: int, done: int, wanted: bool) -> None:
         self._bar: Any = None
         if wanted and sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=total, initial=done, unit="case", leave=False, mininterval=0.2)
+            tqdm = extras.load("tqdm", "evals")
+            self._bar = tqdm.tqdm(
+                total=total, initial=done, unit="case", leave=False, mininterval=0.2
+            )
 
     def __enter__(self) -> "_Bar":
         return self
@@ -264,7 +283,7 @@ class _Bar:
             self._bar.update()
 
 
-def _finish(run: _Run, suite: Suite, options: Options) -> reports.Report:
+def _finish(run: Run, suite: Suite, options: Options) -> reports.Report:
     results, log, gate = run.results, run.log, suite.settings.gate
     measured = tuple(measure(column, results) for column in results.columns.values())
     measured = tuple(
@@ -300,7 +319,7 @@ def _first(results: Results, case: str) -> int:
     return next((n for n, each, _ in results.units() if each.id == case), -1)
 
 
-def _scorecard(run: _Run, suite: Suite, measured: Sequence[reports.Measured]) -> cards.Scorecard:
+def _scorecard(run: Run, suite: Suite, measured: Sequence[reports.Measured]) -> cards.Scorecard:
     results, head = run.results, run.log.head
     heads = [
         cards.MetricHead(
@@ -314,7 +333,8 @@ def _scorecard(run: _Run, suite: Suite, measured: Sequence[reports.Measured]) ->
     count = len(suite.cases)
     rows = [
         cards.Row(
-            case.id, row_values(results, position), case.cluster, (*case.tags, *case.risks),
+            case.id, row_values(results, position), case.cluster,
+            (*case.tags, *case.risks, *((f"variant:{case.variant.relation}",) if case.variant else ())),
             cards.kept_answer(run.said.get(results.first[position], ""), count),
         )
         for position, case in enumerate(suite.cases)

@@ -6,6 +6,7 @@ done again. Nothing is ever rewritten.
 """
 
 import os
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -73,7 +74,7 @@ class RunLog:
     @property
     def path(self) -> Path:
         """This process's own file."""
-        return self.folder / f"log-{os.getpid()}.jsonl"
+        return self.folder / f"log-{socket.gethostname()}-{os.getpid()}.jsonl"
 
     def trial(self, trial: Trial) -> None:
         """Append a trial."""
@@ -148,6 +149,18 @@ def read_log(path: Path) -> Iterator[Trial | Scores]:
             with suppress(msgspec.DecodeError, UnicodeDecodeError):
                 found = _decoder.decode(line)
                 yield found if isinstance(found, Scores) else found.trial
+
+
+def join_run(folder: Path) -> RunLog:
+    """Open a run that another process holds, to write a part of it into a file of one's own.
+
+    Raises:
+        CaseError: there is no such run.
+    """
+    head = _head(folder / "run.json")
+    if head is None:
+        raise CaseError(f"{folder}: is no run; start it first")
+    return RunLog(folder, head, -1)
 
 
 def open_run(runs: Path, head: Head, *, resume: bool = True, name: str = "") -> RunLog:

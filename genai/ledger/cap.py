@@ -31,11 +31,11 @@ class Cap:
         with self._lock:
             return sum(self._reserved.values(), Decimal(0))
 
-    def reserve(self, call: str, model: str, worst: Cost) -> None:
-        """Set aside the most that a call may cost.
+    def reserve(self, call: str, model: str, worst: Cost) -> bool:
+        """Set aside the most that a call may cost; False where it must wait for calls in flight.
 
         Raises:
-            BudgetExceeded: the cap would be passed, or nobody knows the price.
+            BudgetExceeded: the cap would be passed whatever they cost, or nobody knows the price.
         """
         if worst.amount is None:
             self.refused += 1
@@ -44,14 +44,16 @@ class Cap:
                 " kept; add it to configs/prices.yaml or run without a cap"
             )
         with self._lock:
-            held = sum(self._reserved.values(), self.spent)
-            if held + worst.amount > self.limit:
+            if self.spent + worst.amount > self.limit:
                 self.refused += 1
                 raise BudgetExceeded(
-                    f"model {model}: a call may cost ${worst.amount:f}, and ${held:f} of the run's"
-                    f" ${self.limit} is spent or reserved; raise the cap, or go on later"
+                    f"model {model}: a call may cost ${worst.amount:f}, and ${self.spent:f} of the"
+                    f" run's ${self.limit} is spent; raise the cap, or limit `max_tokens`"
                 )
+            if sum(self._reserved.values(), self.spent) + worst.amount > self.limit:
+                return False
             self._reserved[call] = worst.amount
+            return True
 
     def settle(self, call: str, amount: Decimal | None) -> None:
         """Book what a call cost; where nobody knows, the most it may have cost."""

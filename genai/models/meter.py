@@ -21,6 +21,8 @@ _REJECTED = {
     "rate_limited",
 }  # fmt: skip
 
+_CAP_POLL = 0.01  # seconds between looks at what calls in flight have given back
+
 
 class Attempt:
     """Follows one request to one model and writes its row, once."""
@@ -63,7 +65,7 @@ class Attempt:
                 if self._replayed is not None:
                     return
             reserved = await self._reserve() if hooks.budgets is not None else None
-            self._keep_cap()
+            await self._keep_cap()
             if self.target.gate is not None:
                 await self.target.gate.acquire()
                 self._held = True
@@ -89,13 +91,15 @@ class Attempt:
         self._reserved = await asyncio.to_thread(reserve, self.id, context, name, worst)
         return worst.amount if self._reserved else None
 
-    def _keep_cap(self) -> None:
+    async def _keep_cap(self) -> None:
+        """Reserve the worst case under the run's cap; wait while calls in flight hold it."""
         cap = current_cap()
         if cap is None or not self._remote:
             return
         hooks, name = self._plan.hooks, self.target.name
         worst = hooks.worst(name, self._plan.messages, self.params) if hooks.worst else UNKNOWN_COST
-        cap.reserve(self.id, name, worst)
+        while not cap.reserve(self.id, name, worst):
+            await asyncio.sleep(_CAP_POLL)
         self._cap = cap
 
     # -- the reply -------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from genai.evals.gate import Comparison, Decision
 from genai.evals.report.base import Measured, Report
 from genai.evals.report.findings import (
-    RUN,
     Changed,
     changed,
     command,
@@ -54,7 +53,7 @@ def _text(report: Report, decision: Decision | None, cases: int, rows: int) -> s
     parts = [
         f"## {word}: suite {_plain(report.suite)}{against} {marker(report.suite)}",
         _plain(reason, 600),
-        *_problems(report, decision),
+        *_problems(report, decision, reason),
     ]
     if decision is not None and decision.comparisons:
         parts.append(_table(_HEADS, [_compared(each) for each in decision.comparisons], rows))
@@ -68,16 +67,15 @@ def _text(report: Report, decision: Decision | None, cases: int, rows: int) -> s
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _problems(report: Report, decision: Decision | None) -> list[str]:
+def _problems(report: Report, decision: Decision | None, said: str) -> list[str]:
     """List what is wrong besides the first reason, a line a metric."""
-    found = findings(report, decision)
+    every = [each for found in findings(report, decision).values() for each in found]
     lines = [
         f"- {each.word}: {_plain(each.reason, 300)}" + ("" if each.fails else " (does not fail)")
-        for name, every in found.items()
-        for each in every
-        if name != RUN
+        for each in sorted(every, key=lambda each: not each.fails)
+        if each.reason != said
     ]
-    return ["\n".join(lines[:20])] if len(lines) > 1 else []
+    return ["\n".join(lines[:20])]
 
 
 _HEADS = (

@@ -3,12 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from genai import stats
 from genai.evals.report.base import Lapse, Measured, Slice, State
 from genai.evals.results import LABEL, NOT_APPLICABLE, UNMEASURED, VALUE, Column, Results
 from genai.evals.scorecard import value_of
 
+Kind = Literal["pass", "score", "label"]
 _COVERAGE = 0.02
 _FLOOR = 0.90  # one-sided confidence of a limit
 _LAPSES = 500
@@ -20,7 +22,7 @@ def measure(column: Column, results: Results) -> Measured:
     metric, settings = column.metric, column.metric.settings
     values, clusters, spread = _cases(column, results)
     unmeasured = _missing(column, results)
-    kind = "label" if column.labels else "pass" if column.binary else "score"
+    kind: Kind = "label" if column.labels else "pass" if column.binary else "score"
     found = Measured(
         metric.name, None, None, None, len(values), unmeasured, "unmeasured", settings.min,
         settings.max, kind, metric.statistic, settings.gate, settings.hard,
@@ -48,8 +50,8 @@ def _cases(
     for position, case in enumerate(results.cases):
         start, end = results.first[position], results.first[position + 1]
         found = [column.values[n] for n in range(start, end) if column.states[n] == VALUE]
-        if not found:
-            continue
+        if not found or case.variant is not None:
+            continue  # a variant speaks of the task's behaviour, not of its quality
         values.append(found[0] if len(found) == 1 else math.fsum(found) / len(found))
         clusters.append(case.cluster or f"\x00{case.id}")
         if column.binary and end - start > 1:
@@ -63,10 +65,12 @@ def _cases(
 
 def _missing(column: Column, results: Results) -> int:
     """Count the cases with no measured repeat but an unmeasured one."""
-    if results.size == len(results.cases):
+    if results.size == len(results.cases) and not any(c.variant for c in results.cases):
         return column.count(UNMEASURED) + column.count(0)
     count = 0
-    for position in range(len(results.cases)):
+    for position, case in enumerate(results.cases):
+        if case.variant is not None:
+            continue
         states = column.states[results.first[position] : results.first[position + 1]]
         count += VALUE not in states and (UNMEASURED in states or 0 in states)
     return count
@@ -77,6 +81,8 @@ def _mean(found: Measured, column: Column, values: list[float], clusters: list[s
     mean = math.fsum(values) / n
     single = len(set(clusters)) == n and all(value in (0.0, 1.0) for value in values)
     simple = found.kind == "pass" and single
+    low: float | None = None
+    high: float | None = None
     if simple:
         low, high = stats.wilson(int(sum(values)), n)
     elif n > 1:
@@ -84,8 +90,6 @@ def _mean(found: Measured, column: Column, values: list[float], clusters: list[s
         low, high = bounds.low, bounds.high
         if width == 1.0:
             low, high = max(low, 0.0), min(high, 1.0)
-    else:
-        low = high = None
     least = most = None
     if missing and width == 1.0:
         least, most = mean * n / (n + missing), (mean * n + missing) / (n + missing)
@@ -163,6 +167,8 @@ def _lapses(column: Column, results: Results) -> tuple[Lapse, ...]:
         return ()
     found = []
     for position, case in enumerate(results.cases):
+        if case.variant is not None:
+            continue
         for n in range(results.first[position], results.first[position + 1]):
             if column.states[n] == VALUE and metric.sign * column.values[n] < max(metric.sign, 0):
                 found.append(Lapse(case.id, case.question[:120], column.notes.get(n, "")))

@@ -3,9 +3,7 @@
 Everything here reads `configs/` and passes settings down; no lower room reads them itself.
 """
 
-import importlib
 import os
-import sys
 import threading
 from decimal import Decimal
 from functools import lru_cache, partial
@@ -21,7 +19,6 @@ from genai.config import (
     load_config,
     parse_yaml,
 )
-from genai.errors import InputError
 from genai.guards import Policy, load_policy
 from genai.ledger import Budgets, Ledger, Limit, Prices
 from genai.ledger.prices import load_all
@@ -36,7 +33,6 @@ from genai.rag import Index as _Index
 from genai.rag.turn import Tally
 
 if TYPE_CHECKING:
-    from genai.evals import Report, Suite
     from genai.ledger.otel import Telemetry
 _lock = threading.Lock()
 
@@ -196,10 +192,14 @@ def load_guards(project: Project | None = None) -> Policy:
     return load_policy(found.root / "configs" / "guards.yaml")
 
 
-def _embedder(project: Project, config: Config, record: Any = None) -> Embedder:
+def embedder(project: Project, config: Config, record: Any = None) -> Embedder:
+    """Open the configured embedder, priced and recorded."""
     chosen = config.models.get(config.embedder, ModelSettings())
     hooks = _hooks(project, config, record)
     return make_embedder(config.embedder, base_url=chosen.base_url, hooks=hooks)
+
+
+_embed = embedder
 
 
 class Index(_Index):
@@ -212,7 +212,7 @@ class Index(_Index):
         config = settings(found)
         super().__init__(
             found.state / "indexes" / (name or config.chain.index),
-            embedder or _embedder(found, config),
+            embedder or _embed(found, config),
             max_chars=config.index.max_chars,
             dense_weight=config.index.dense_weight,
             max_megabytes=config.index.max_megabytes,
@@ -234,12 +234,12 @@ def load(project: Project | None = None, *, model: Any = None, **overrides: Any)
     name = model if isinstance(model, str) else None
     config = settings(found, chain__model=name, **overrides)
     tally = Tally(open_ledger(found).record)
-    embedder = _embedder(found, config, tally)
+    own = embedder(found, config, tally)
     opened = model if isinstance(model, Model) else None
     return Chain(
         model=opened or _chain_model(found, config, tally),
         prompt=load_prompt(config.chain.prompt, found.root / "prompts"),
-        index=Index(config.chain.index, embedder=embedder, project=found),
+        index=Index(config.chain.index, embedder=own, project=found),
         guards=load_guards(found),
         config=config,
         tally=tally,
@@ -253,84 +253,3 @@ def _chain_model(project: Project, config: Config, tally: Tally) -> Model:
         others=config.models,
         hooks=_hooks(project, config, tally),
     )
-
-
-def evaluate(
-    suite: "str | Path | Suite", task: Any = None, *, model: str = "", **options: Any
-) -> "Report":
-    """Run a suite (a name in `evals/`, or a path) on a task; give its Report.
-
-    `task` is any callable from a question to an outcome, or `chain`, `model`, or
-    `module:function`; without one it is what the suite names. `model` is another model for it.
-    `options` are the fields of `genai.evals.Options`, such as `limit=5`, `repeats=3`,
-    `spend=Decimal("1.00")`. The run is kept under `.genai/runs/`, and goes on there if interrupted.
-
-    Raises:
-        CaseError: the suite has a mistake; names file, line and case.
-    """
-    from genai import evals
-
-    found = projects.find_project()
-    path = found.root / "evals" / f"{suite}.yaml" if isinstance(suite, str) else suite
-    loaded = evals.load_suite(path) if isinstance(path, Path) else path
-    config = settings(found)
-    if task is None or isinstance(task, str):
-        task = open_task(task or loaded.settings.task, model_name=model)
-    options.setdefault("record", open_ledger(found).record)
-    options.setdefault("stage", config.evals.stage)
-    judge = loaded.settings.judge or config.evals.judge
-    tools = evals.Tools(
-        embed=lambda texts: _embedder(found, config).encode(texts),
-        judge=_Judge(judge) if judge else None,
-        judge_name=judge,
-        prompts=found.root / "prompts",
-    )
-    return evals.evaluate(loaded, task, found.state / "runs", tools, evals.Options(**options))
-
-
-class _Judge:
-    """The judge model, opened on its first question."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._model: Model | None = None
-
-    async def __call__(self, messages: Any, **params: Any) -> Any:
-        if self._model is None:
-            self._model = model(self._name)
-        return await self._model.acall(messages, **params)
-
-
-def open_task(name: str, *, model_name: str = "") -> Any:
-    """Open what a suite names as its task: `chain`, `model`, or `module:function`.
-
-    The index of a chain is brought into step with the documents first. `model_name` is another
-    model than the configured one.
-
-    Raises:
-        InputError: it cannot be found.
-    """
-    if name == "model":
-        return model(model_name)
-    if ":" in name:
-        return _function(name)
-    if name != "chain":
-        raise InputError(f"task {name!r}: use `chain`, `model` or `package.module:function`")
-    chain = load(model=model_name or None)
-    chain.index.sync(projects.find_project().root / chain.config.index.documents, wait=120)
-    return chain
-
-
-def _function(name: str) -> Any:
-    path, _, attribute = name.rpartition(":")
-    root = projects.find_project().root
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
-    try:
-        return getattr(
-            importlib.import_module(path.removesuffix(".py").replace("/", ".")), attribute
-        )
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"task {name!r}: cannot be imported ({error}); give `package.module:function`"
-        ) from error

@@ -1,0 +1,113 @@
+"""The one door to other processes: map a function over jobs here, in processes, or on Ray.
+
+A job is done at least once: one whose worker dies is given to another, three times. So a job must
+be safe to repeat.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from genai import extras
+from genai.errors import GenaiError, InputError
+
+T = TypeVar("T")
+R = TypeVar("R")
+_TRIES = 3
+
+
+def scatter(
+    function: Callable[[T], R], jobs: Sequence[T], *, workers: int = 0, ray: str | None = None
+) -> Iterator[R]:
+    """Give the results of all jobs, in the order in which they end.
+
+    `workers` is a number of processes of this machine. `ray` is the address of a cluster (`auto`
+    for the one that runs here, "" for one of its own that ends with the work).
+
+    Raises:
+        GenaiError: a job's workers died three times.
+        InputError: a job cannot be sent to another process, or there is no such cluster.
+    """
+    if ray is not None:
+        return _on_ray(function, jobs, ray, workers)
+    if workers:
+        return _in_processes(function, jobs, workers)
+    return map(function, jobs)
+
+
+def _in_processes(function: Callable[[T], R], jobs: Sequence[T], workers: int) -> Iterator[R]:
+    import multiprocessing
+    import pickle
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
+
+    left = list(jobs)
+    try:
+        pickle.dumps((function, left))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise InputError(f"a job cannot be sent to a process ({error}); name the task") from error
+    for _ in range(_TRIES + 1):
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(workers, len(left) or 1), mp_context=context) as pool:
+            futures = {pool.submit(function, job): job for job in left}
+            done = []
+            try:
+                for future in as_completed(futures):
+                    result = future.result()
+                    done.append(futures[future])
+                    yield result
+            except BrokenProcessPool:
+                left = [job for job in left if job not in done]  # a worker died: its jobs again
+                continue
+        return
+    raise GenaiError(f"{len(left)} jobs: their workers died {_TRIES + 1} times; see the log")
+
+
+def _on_ray(
+    function: Callable[[T], R], jobs: Sequence[T], address: str, workers: int
+) -> Iterator[R]:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before the import, which reads it
+    package: Any = extras.load("ray", "scale")
+    own = not package.is_initialized()
+    _look_for(address)
+    if own:
+        try:
+            package.init(
+                address=address or None, include_dashboard=False if not address else None,
+                num_cpus=(workers or None) if not address else None, log_to_driver=False,
+                logging_level="ERROR", configure_logging=False,
+            )  # fmt: skip
+        except ConnectionError as error:
+            raise InputError(
+                f"no Ray cluster at {address!r} ({error}); start one: ray start --head"
+            ) from error
+    try:
+        remote = package.remote(max_retries=_TRIES, num_cpus=1)(function)
+        waiting = [remote.remote(job) for job in jobs]
+        while waiting:
+            ended, waiting = package.wait(waiting)
+            for each in ended:
+                try:
+                    yield package.get(each)
+                except package.exceptions.WorkerCrashedError as error:
+                    raise GenaiError(
+                        f"a job's workers died {_TRIES + 1} times ({error}); see the cluster's log"
+                    ) from error
+    finally:
+        if own:
+            package.shutdown()
+
+
+def _look_for(address: str) -> None:
+    """Knock at a cluster's door first, for Ray itself waits many minutes for one that is not."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    import socket
+
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise InputError(
+            f"no Ray cluster at {address!r} ({error}); start one: ray start --head"
+        ) from error

@@ -1,0 +1,23 @@
+"""Put a project's parts together: what `genai.load()` and the other openers of the face give.
+
+Everything here reads `configs/` and passes settings down; no lower room reads them itself.
+"""
+
+from genai.wiring.parts import (
+    Index,
+    batch,
+    load,
+    load_guards,
+    model,
+    open_ledger,
+    prices,
+    prompt,
+    settings,
+    upload,
+)
+from genai.wiring.trials import evaluate, grid, open_task
+
+__all__ = [
+    "Index", "batch", "evaluate", "grid", "load", "load_guards", "model", "open_ledger",
+    "open_task", "prices", "prompt", "settings", "upload",
+]  # fmt: skip

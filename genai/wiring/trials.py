@@ -1,0 +1,199 @@
+"""Evals on the project's parts: tasks by name, judge, embedder, ledger, other processes."""
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genai import compute
+from genai import project as projects
+from genai.errors import InputError
+from genai.evals import Options, Suite, Tools, load_suite
+from genai.evals import evaluate as run_suite
+from genai.models import Model
+from genai.project import Project
+from genai.prompts import load_prompt
+from genai.wiring.parts import embedder, load, model, open_ledger, settings
+
+if TYPE_CHECKING:
+    from genai.evals import Report
+    from genai.evals.grid import GridReport
+    from genai.evals.shard import Part
+_model = model
+
+
+def evaluate(
+    suite: str | Path | Suite, task: Any = None, *, model: str = "", workers: int = 0,
+    ray: str | None = None, **options: Any,
+) -> "Report":  # fmt: skip
+    """Run a suite (a name in `evals/`, or a path) on a task; give its Report.
+
+    `task` is any callable from a question to an outcome, or `chain`, `model`, or
+    `module:function`; without one it is what the suite names. `model` is another model for it.
+    `options` are the fields of `genai.evals.Options`, such as `limit=5`, `repeats=3`,
+    `spend=Decimal("1.00")`. The run is kept under `.genai/runs/`, and goes on there if interrupted.
+    `workers` processes, or a Ray cluster by its address ("" for one of its own), share the cases.
+
+    Raises:
+        CaseError: the suite has a mistake; names file, line and case.
+    """
+    found = projects.find_project()
+    loaded = _suite(suite, found)
+    config = settings(found)
+    given = task if task is not None else loaded.settings.task
+    task = open_task(given, model_name=model) if isinstance(given, str) else given
+    options.setdefault("record", open_ledger(found).record)
+    options.setdefault("stage", config.evals.stage)
+    chosen = Options(**options)
+    if workers or ray is not None:
+        chosen = replace(
+            chosen, scatter=partial(_scatter, loaded, given, model, chosen, workers, ray)
+        )
+    return run_suite(loaded, task, found.state / "runs", _tools(found, loaded), chosen)
+
+
+def _suite(suite: str | Path | Suite, project: Project) -> Suite:
+    path = project.root / "evals" / f"{suite}.yaml" if isinstance(suite, str) else suite
+    return load_suite(path) if isinstance(path, Path) else path
+
+
+def _tools(project: Project, suite: Suite) -> Tools:
+    config = settings(project)
+    judge = suite.settings.judge or config.evals.judge
+    return Tools(
+        embed=lambda texts: embedder(project, config).encode(texts),
+        judge=_Judge(judge) if judge else None,
+        judge_name=judge,
+        prompts=project.root / "prompts",
+    )
+
+
+class _Judge:
+    """The judge model, opened on its first question."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._model: Model | None = None
+
+    async def __call__(self, messages: Any, **params: Any) -> Any:
+        if self._model is None:
+            self._model = _model(self._name)
+        return await self._model.acall(messages, **params)
+
+
+# -- other processes -----------------------------------------------------------------------------
+
+
+def _scatter(
+    suite: Suite, task: Any, model: str, options: Options, workers: int, ray: str | None,
+    folder: Path, cases: Sequence[str],
+) -> None:  # fmt: skip
+    """Have workers do the cases into the run's folder; each keeps to its share of the money."""
+    from genai.evals.shard import Part, deal
+
+    spend = options.spend if options.spend is not None else suite.settings.spend
+    root = projects.find_project().root
+    parts = [
+        Part(
+            str(suite.path), task, model, str(root), str(folder), names, options.repeats,
+            None if spend is None else Decimal(spend) * len(names) / len(cases),
+            options.concurrency,
+        )
+        for names in deal(cases, workers or os.cpu_count() or 1)
+    ]  # fmt: skip
+    for _ in compute.scatter(do_part, parts, workers=workers, ray=ray):
+        pass
+
+
+def do_part(part: "Part") -> int:
+    """Do a part of a run in this process, a worker; give how many cases there were to do."""
+    from genai.evals.shard import run_part
+
+    os.environ["GENAI_PROJECT"] = part.root
+    project = projects.find_project()
+    suite = load_suite(Path(part.suite))
+    task = open_task(part.task, model_name=part.model) if isinstance(part.task, str) else part.task
+    ledger = open_ledger(project)
+    options = Options(
+        repeats=part.repeats, concurrency=part.concurrency, spend=part.spend, record=ledger.record
+    )
+    try:
+        return run_part(part, suite, task, _tools(project, suite), options)
+    finally:
+        ledger.flush()
+
+
+def grid(
+    suite: str | Path | Suite, models: Sequence[str] = (), *, metric: str = "",
+    vary: Mapping[str, Sequence[str]] | None = None, **options: Any,
+) -> "GridReport":  # fmt: skip
+    """Run a suite on every combination of models and dotted settings; give its GridReport.
+
+    `vary` is such as `{"chain__top_k": ["3", "6"]}`, `options` are those of `evaluate`; `spend` is
+    for all cells together. An interrupted grid goes on where it stopped.
+
+    Raises:
+        CaseError: the suite has a mistake, or there is nothing to compare.
+        ConfigError: a setting has a mistake; nothing was run.
+    """
+    from genai.evals import grid as grids
+
+    found = projects.find_project()
+    loaded = _suite(suite, found)
+    cells = grids.cells(models, vary or {})
+    for cell in cells:
+        load_prompt(settings(found, **cell).chain.prompt, found.root / "prompts")
+    task = partial(_cell_task, found, loaded.settings.task)
+    plan = grids.Plan(loaded, cells, metric, found.state / "runs", options)
+    return grids.run_grid(plan, task, evaluate)
+
+
+def _cell_task(project: Project, task: str, cell: Mapping[str, Any]) -> Any:
+    rest = {key: value for key, value in cell.items() if key != "chain__model"}
+    if task == "model" and not rest:
+        return model(cell["chain__model"])
+    if task != "chain":
+        raise InputError(f"grid: the task {task!r} takes no {', '.join(rest)}; use `task: chain`")
+    chain = load(project, model=cell.get("chain__model"), **rest)
+    chain.index.sync(project.root / chain.config.index.documents, wait=120)
+    return chain
+
+
+def open_task(name: str, *, model_name: str = "") -> Any:
+    """Open what a suite names as its task: `chain`, `model`, or `module:function`.
+
+    The index of a chain is brought into step with the documents first. `model_name` is another
+    model than the configured one.
+
+    Raises:
+        InputError: it cannot be found.
+    """
+    if name == "model":
+        return model(model_name)
+    if ":" in name:
+        return _function(name)
+    if name != "chain":
+        raise InputError(f"task {name!r}: use `chain`, `model` or `package.module:function`")
+    chain = load(model=model_name or None)
+    chain.index.sync(projects.find_project().root / chain.config.index.documents, wait=120)
+    return chain
+
+
+def _function(name: str) -> Any:
+    path, _, attribute = name.rpartition(":")
+    root = projects.find_project().root
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    try:
+        return getattr(
+            importlib.import_module(path.removesuffix(".py").replace("/", ".")), attribute
+        )
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"task {name!r}: cannot be imported ({error}); give `package.module:function`"
+        ) from error

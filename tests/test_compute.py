@@ -1,0 +1,64 @@
+"""Jobs are done here, in processes or on a cluster; one whose worker dies is done again."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from genai.compute import scatter
+from genai.errors import GenaiError, InputError
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def dies_once(marker: str) -> int:
+    path = Path(marker)
+    if not path.exists():
+        path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()
+
+
+def dies(marker: str) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+def raises(number: int) -> int:
+    raise ValueError(f"job {number} is wrong")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_every_job_has_its_result(workers: int) -> None:
+    assert sorted(scatter(double, range(5), workers=workers)) == [0, 2, 4, 6, 8]
+    assert list(scatter(double, [], workers=workers)) == []
+
+
+def test_a_job_whose_worker_dies_is_done_again(tmp_path: Path) -> None:
+    jobs = [str(tmp_path / "a"), str(tmp_path / "b")]
+    found = list(scatter(dies_once, jobs, workers=2))
+    assert len(found) == 2
+    assert os.getpid() not in found
+
+
+def test_a_job_that_kills_every_worker_is_an_error_and_no_endless_loop(tmp_path: Path) -> None:
+    with pytest.raises(GenaiError, match="their workers died 4 times"):
+        list(scatter(dies, ["x"], workers=1))
+
+
+def test_an_error_of_a_job_is_the_callers() -> None:
+    with pytest.raises(ValueError, match="job 3 is wrong"):
+        list(scatter(raises, [3], workers=1))
+
+
+def test_a_job_that_cannot_travel_says_so() -> None:
+    with pytest.raises(InputError, match="cannot be sent to a process"):
+        list(scatter(lambda n: n, [1], workers=1))
+
+
+def test_a_cluster_that_is_not_there_is_named() -> None:
+    with pytest.raises(InputError, match="no Ray cluster at '127.0.0.1:1'"):
+        list(scatter(double, [1], ray="127.0.0.1:1"))

@@ -1,0 +1,111 @@
+"""A run shared by processes or a Ray cluster gives the same verdict file as a local one."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from genai.evals import read_report
+from genai.evals.shard import deal
+
+TASK = """
+import os, signal
+from pathlib import Path
+
+here = Path(__file__).parent
+
+async def add(question):
+    import asyncio
+    with (here / "asked.txt").open("a") as file:
+        file.write(question + "\\n")
+    await asyncio.sleep(0.01)
+    left, _, right = question.partition(" + ")
+    if left == "77" and not (here / "died").exists():
+        (here / "died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"text": str(int(left) + int(right) + (int(left) % 9 == 0)), "cost": "0.001"}
+"""
+COUNT = 230
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "genai.yaml").write_text("version: 1\n")
+    (tmp_path / "evals").mkdir()
+    (tmp_path / "slow.py").write_text(TASK)
+    rows = [{"id": f"s{n}", "input": f"{n} + 1", "expected": str(n + 1)} for n in range(COUNT)]
+    (tmp_path / "evals" / "sums.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    (tmp_path / "evals" / "sums.yaml").write_text(
+        "suite: sums\ntask: slow:add\nfiles: sums.jsonl\n"
+        "metrics:\n  exact: {min: 0.5, gate: true}\n"
+    )
+    return tmp_path
+
+
+def evaluate(folder: Path, words: str) -> Path:
+    """Run the suite in a process of its own; give the folder of the run."""
+    program = textwrap.dedent(f"""
+        import genai
+        if __name__ == "__main__":
+            report = genai.evaluate("sums", resume=False, {words})
+            print(report.folder)
+    """)
+    (folder / "program.py").write_text(program)
+    environment = {**os.environ, "RAY_raylet_start_wait_time_s": "60"}
+    done = subprocess.run(
+        [sys.executable, "program.py"], cwd=folder, capture_output=True, text=True, timeout=240,
+        env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.split()[-1])
+
+
+def verdict(run: Path) -> bytes:
+    """The scorecard without its first line, which names the run."""
+    return (run / "scorecard.jsonl").read_bytes().partition(b"\n")[2]
+
+
+@pytest.mark.parametrize("where", ["workers=2", 'ray="", workers=2'])
+def test_a_worker_killed_in_the_middle_loses_only_what_was_in_flight(
+    folder: Path, where: str
+) -> None:
+    run = evaluate(folder, where)
+    assert (folder / "died").exists()
+    asked = Counter((folder / "asked.txt").read_text().split("\n")[:-1])
+    assert len(asked) == COUNT
+    assert sum(asked.values()) <= COUNT + 2 * 105
+    report = read_report(run)
+    assert report.states == {"answered": COUNT}
+    assert report.metric("exact").value == pytest.approx(1 - 26 / COUNT)
+    assert len(list(run.glob("log-*.jsonl"))) >= 2
+    (folder / "asked.txt").unlink()
+    local = evaluate(folder, "")
+    assert verdict(run) == verdict(local)
+    assert report.cost == read_report(local).cost
+
+
+def test_parts_depend_on_the_cases_alone() -> None:
+    cases = [f"case-{n}" for n in range(1000)]
+    for workers in (1, 4, 16):
+        parts = deal(cases, workers)
+        assert sorted(case for part in parts for case in part) == sorted(cases)
+        assert deal(cases[::-1], workers) == parts
+        assert all(part for part in parts)
+    assert len(deal(cases[:10], 4)) == 1
+    assert deal([], 4) == []
+
+
+def test_workers_share_the_cap(folder: Path) -> None:
+    (folder / "died").touch()
+    run = evaluate(folder, 'workers=2, concurrency=2, spend="0.10"')
+    report = read_report(run)
+    assert report.stopped == "budget_stop"
+    assert report.exit_code == 3
+    # each worker stops at its share, give or take the cases it had in flight
+    assert 0.09 <= report.cost <= 0.10 + 0.001 * 2 * 5
