@@ -122,7 +122,9 @@ def test_a_request_that_was_not_recorded_fails_the_job(
     command = step(workflow, "evals", "Run the suites")
     done = sh(command, folder, **given, GENAI_CHAIN_MODEL=name)
     assert done.returncode == 14, done.stdout + done.stderr
-    assert "UNMEASURED" in (folder / "reports" / "sums.md").read_text().splitlines()[0]
+    said = (folder / "reports" / "sums.md").read_text()
+    assert said.startswith("## UNMEASURED: suite sums")
+    assert "replay\\_miss" in said
 
 
 @pytest.mark.skipif(not shutil.which("jq"), reason="the test's stand-in for the platform uses jq")
@@ -135,6 +137,8 @@ def test_a_second_run_edits_its_own_comment_and_no_other(
         {"id": 1, "user": {"login": "person"}, "body": "x <!-- genai-evals:sums -->"},
         {"id": 2, "user": {"login": "github-actions[bot]"},
          "body": "## PASS: suite b <!-- genai-evals:b -->\r\n<!-- genai-evals:sums -->"},
+        {"id": 3, "user": {"login": "github-actions[bot]"},
+         "body": "quotes <!-- genai-evals:sums --> of another"},
     ]  # fmt: skip
     store = folder / "comments.json"
     store.write_text(json.dumps(other))
@@ -146,5 +150,5 @@ def test_a_second_run_edits_its_own_comment_and_no_other(
         done = sh(command, folder, GITHUB_REPOSITORY="a/b", NUMBER="7", GH_TOKEN="t")
         assert done.returncode == 0, done.stderr
         found = json.loads(store.read_text())
-        assert found[:2] == other
-        assert [each["body"] for each in found[2:]] == [text]
+        assert found[:3] == other
+        assert [each["body"] for each in found[3:]] == [text]
