@@ -241,8 +241,14 @@ def test_json_fits_a_schema() -> None:
     assert says("json_schema", "{", schema=SCHEMA) is False
     with pytest.raises(ValueError, match="`schema` itself is wrong"):
         says("json_schema", "{}", schema={"type": "thing"})
-    with pytest.raises(Exception, match="example.invalid"):  # nothing is fetched
+
+
+def test_a_schema_fetches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[Any] = []
+    monkeypatch.setattr("urllib.request.urlopen", fetched.append)
+    with pytest.raises(Exception, match="example.invalid"):
         says("json_schema", "{}", schema={"$ref": "https://example.invalid/schema"})
+    assert not fetched
 
 
 @pytest.mark.parametrize(
