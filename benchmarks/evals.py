@@ -190,6 +190,7 @@ def big(root: Path) -> dict[str, float]:
         raise Unfit(f"replay: exit {whole.code}, {resumed.code}, asked again {again} times")
     return {
         "recorded s": first.wall, "replayed s": whole.wall, "MB": whole.megabytes,
+        "replayed cpu": whole.cpu, "resumed cpu": resumed.cpu,
         "resumed s": resumed.wall, "resumed MB": resumed.megabytes, "log MB": size / 2**20,
         "written again": (log_bytes(folder) - before) / size,
     }  # fmt: skip
@@ -285,12 +286,14 @@ def more(root: Path, chosen: Sequence[str], repeats: int) -> list[str]:
         if "big" in chosen:
             each = big(root)
             lines.append(
-                f"| {MANY:,} cases replayed: MB, s | {each['MB']:.0f}, {each['replayed s']:.1f} |"
+                f"| {MANY:,} cases replayed: MB, s, CPU s | {each['MB']:.0f},"
+                f" {each['replayed s']:.1f}, {each['replayed cpu']:.1f} |"
                 f" log {each['log MB']:.0f} MB, recorded in {each['recorded s']:.0f} s | |"
                 " <= 400 MB |"
             )
             lines.append(
-                f"| the same, killed at 90 % and resumed: s | {each['resumed s']:.1f} |"
+                f"| the same, killed at 90 % and resumed: s, CPU s | {each['resumed s']:.1f},"
+                f" {each['resumed cpu']:.1f} |"
                 f" {each['resumed MB']:.0f} MB, {each['written again']:.0%} of the log written |"
                 " | <= 10 s |"
             )
