@@ -43,9 +43,8 @@ def wrong_below(most: int, said: str = "no") -> Task:
 
 
 def run(path: Path, task: Any, **options: Any) -> Report:
-    return evaluate(
-        path, task, path.parent.parent / ".genai" / "runs", Tools(), Options(resume=False, **options)
-    )
+    runs = path.parent.parent / ".genai" / "runs"
+    return evaluate(path, task, runs, Tools(), Options(resume=False, **options))
 
 
 def judged(

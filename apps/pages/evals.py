@@ -234,7 +234,8 @@ def draw_comparison(decision: genai.Decision) -> None:
     )
     st.markdown(
         "The bounds hold the mean difference, more being better. A metric passes when its bar lies"
-        f" right of the dashed line, the margin; the bar spans {reach:.1f} margins to each side."
+        f" right of the dashed line, the margin; a hard one when no case that passed before fails"
+        f" now. The bar spans {reach:.1f} margins to each side."
     )
 
 

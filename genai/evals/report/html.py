@@ -131,7 +131,8 @@ def _compared(decision: Decision | None) -> str:
     note = (
         "L and U bound the mean difference, one-sided at 95 % each, with more being better. The"
         f" picture spans {reach:.1f} margins to each side: the solid line is no difference, the"
-        " dashed one the margin. A metric passes when its interval lies right of the dashed line."
+        " dashed one the margin. A metric passes when its interval lies right of the dashed line;"
+        " a hard one when no case that passed before fails now."
     )
     return f"<h2>Against the baseline</h2>\n{_table(heads, rows, note)}"
 
@@ -151,7 +152,7 @@ def _comparison(each: Comparison, reach: float) -> list[str]:
 def _measured(report: Report) -> str:
     rows = [_metric(each) for each in report.metrics]
     heads = ("metric", "value", "95 % interval", "interval", "limit", "n", "unmeasured", "state")
-    note = "The dashed line is the limit. Where a picture is missing the scale has no end."
+    note = "The dashed line is the limit. No picture: the interval is unknown or reaches below 0."
     return f"<h2>Metrics and limits</h2>\n{_table(heads, rows, note)}"
 
 
