@@ -62,8 +62,8 @@ class ModelError(InputError):
     """A model call cannot succeed as configured; `kind` is a short machine-readable reason.
 
     Kinds: `unknown_model key permission network timeout rate_limited bad_request conflict
-    unprocessable server bad_reply`. `retry_after` is the wait the server asks for, in seconds;
-    `status` its HTTP status; `sent` is False where the request never left this machine.
+    unprocessable server bad_reply refusal`. `retry_after` is the wait the server asks for, in
+    seconds; `status` its HTTP status; `sent` is False where the request never left this machine.
     """
 
     def __init__(

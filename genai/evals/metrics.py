@@ -42,9 +42,10 @@ class Metric:
 @functools.cache
 def known_scorers() -> Mapping[str, Scorer]:
     """Give every scorer that has a name: the deterministic ones, the judges, those of ragas."""
-    from genai.evals import judge, ragas
+    from genai.evals.judge import ALL as JUDGES
+    from genai.evals.ragas import ALL as RAGAS
 
-    return {**SCORERS, **{each.name: each for each in (*judge.ALL, *ragas.ALL)}}
+    return {**SCORERS, **{each.name: each for each in (*JUDGES, *RAGAS)}}
 
 
 def bind(suite: Suite, tools: Tools, root: Path) -> list[Metric]:

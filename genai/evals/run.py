@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,12 @@ from typing import Any
 from genai import bridge, extras
 from genai.errors import BudgetExceeded, ModelError, Unmeasured
 from genai.evals import report as reports
-from genai.evals import scorecard as cards
 from genai.evals.case import Case
 from genai.evals.gate import Stage
 from genai.evals.metrics import Metric, bind
-from genai.evals.report.measure import measure, row_values, slices
+from genai.evals.report.assemble import assemble
 from genai.evals.results import Column, Results, of_log, of_score
+from genai.evals.scorecard import MANY
 from genai.evals.scorers import Tools
 from genai.evals.store import Head, RunLog, open_run
 from genai.evals.suite import Suite, load_suite
@@ -86,7 +85,7 @@ def evaluate(
         if options.scatter is not None:
             options.scatter(log.folder, [case.id for case in suite.cases])
         bridge.run(run.all())
-        return _finish(run, suite, options)
+        return assemble(run, suite, options)
     finally:
         log.close()
 
@@ -110,7 +109,7 @@ class Run:
         self._width = options.concurrency or suite.settings.concurrency or width(task)
         spend = options.spend if options.spend is not None else suite.settings.spend
         self.cap = Cap(Decimal(spend)) if spend is not None else None
-        self._keep = self.results.size <= cards.MANY
+        self._keep = self.results.size <= MANY
 
     async def all(self) -> None:
         """Ask and score every unit that the log does not hold."""
@@ -281,73 +280,3 @@ class _Bar:
         if self._bar is not None:
             self._bar.set_postfix_str(f"${cost:.4f}", refresh=False)
             self._bar.update()
-
-
-def _finish(run: Run, suite: Suite, options: Options) -> reports.Report:
-    results, log, gate = run.results, run.log, suite.settings.gate
-    measured = tuple(measure(column, results) for column in results.columns.values())
-    measured = tuple(
-        replace(
-            each,
-            lapses=tuple(
-                replace(
-                    lapse, happened=lapse.happened or run.said.get(_first(results, lapse.case), "")
-                )
-                for lapse in each.lapses
-            ),
-        )
-        for each in measured
-    )
-    _scorecard(run, suite, measured).write(log.folder / "scorecard.jsonl")
-    plain = [each.name for each in measured if each.statistic == "mean" and each.kind != "label"]
-    found = reports.Report(
-        suite=suite.name, dataset=log.head.dataset, task=log.head.task, variant=log.head.variant,
-        run=log.head.run, cases=len(suite.cases), trials=results.size, repeats=log.head.repeats,
-        seconds=run.seconds, metrics=measured, slices=slices(results, plain[:8]),
-        states=dict(results.states), reasons=dict(results.reasons), cost=results.cost,
-        unknown_cost=results.unknown_cost, tokens=results.tokens, resumed=run.resumed,
-        stage=options.stage, baseline=gate.baseline,
-        margins={"pull_request": gate.margin, "release": gate.release_margin},
-        stopped=run.stopped, at=_now(), folder=log.folder, evals=suite.path.parent,
-    )  # fmt: skip
-    found.write()
-    log.finish(complete=not any(each.unmeasured for each in measured))
-    return found
-
-
-def _first(results: Results, case: str) -> int:
-    return next((n for n, each, _ in results.units() if each.id == case), -1)
-
-
-def _scorecard(run: Run, suite: Suite, measured: Sequence[reports.Measured]) -> cards.Scorecard:
-    results, head = run.results, run.log.head
-    heads = [
-        cards.MetricHead(
-            each.name, column.metric.id, column.metric.scorer.better, column.metric.scorer.width,
-            each.kind if each.statistic == "mean" else "percentile", each.gate, each.hard,
-            column.metric.settings.margin,
-            run.tools.judge_name if column.metric.judge else "",
-        )
-        for each, column in zip(measured, results.columns.values(), strict=True)
-    ]  # fmt: skip
-    count = len(suite.cases)
-    rows = [
-        cards.Row(
-            case.id, row_values(results, position), case.cluster,
-            (*case.tags, *case.risks, *((f"variant:{case.variant.relation}",) if case.variant else ())),
-            cards.kept_answer(run.said.get(results.first[position], ""), count),
-        )
-        for position, case in enumerate(suite.cases)
-    ]  # fmt: skip
-    return cards.Scorecard(
-        cards.Head(
-            suite=head.suite, dataset=head.dataset, task=head.task, variant=head.variant,
-            metrics=heads, cases=count, repeats=head.repeats, run=head.run, at=_now(),
-            cost=str(results.cost) if not results.unknown_cost else None,
-        ),
-        rows,
-    )  # fmt: skip
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

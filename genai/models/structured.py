@@ -11,6 +11,7 @@ from genai.errors import ModelError
 from genai.types import Context, Cost, CostStatus, Message, Part, Reply, Usage
 
 _MOST = 2  # times to ask again
+_REFUSED = {"content_filter", "refusal"}  # asking again would change nothing
 Ask = Callable[[Sequence[Message], Context | None, Mapping[str, Any]], Awaitable[Reply]]
 
 
@@ -27,8 +28,8 @@ async def structured(
     has its own row.
 
     Raises:
-        ModelError: `bad_reply` when no reply fits; names the place and rule that failed, never
-            the content.
+        ModelError: `refusal` when the model declines, `bad_reply` when no reply fits; names the
+            place and rule that failed, never the content.
     """
     form, check = _form(schema)
     params = {**params, "response_format": form}
@@ -40,6 +41,12 @@ async def structured(
         value, problem = _fit(reply.text, check)
         if not problem:
             return _total(said, value)
+        if reply.finish_reason in _REFUSED:
+            raise ModelError(
+                f"model {reply.model}: refused to answer ({reply.finish_reason}); change the"
+                " request or use another model",
+                "refusal",
+            )
         if len(said) > most:
             raise ModelError(
                 f"model {reply.model}: no reply fitted the schema in {len(said)} requests"

@@ -146,9 +146,9 @@ def test_junit_has_a_case_a_metric_and_survives_hostile_text(suite: Path, tmp_pa
     hostile = "<script>]]>\x00\x1b[31m ``` @team"
     report = evaluate("birds", lambda question: hostile)
     report.save(tmp_path / "out" / "junit.xml", "junit", None)
-    root = Xml.parse(tmp_path / "out" / "junit.xml").getroot()
+    root = Xml.parse(tmp_path / "out" / "junit.xml").getroot()[0]
     assert root.get("tests") == "8"
-    assert root.get("skipped") == "0"
+    assert not root.findall("testcase/skipped")
     failures = root.findall("testcase/failure")
     assert int(root.get("failures", "0")) == len(failures) > 0
     assert any("<script>" in (failure.text or "") for failure in failures)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import genai
 from genai.cli import ACTIONS
+from genai.evals.design import designs_for, kept, kept_text
+from genai.evals.report.text import decision_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,16 +16,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="", help="another model for this run")
     parser.add_argument("--task", help="chain, model, or package.module:function")
     parser.add_argument("--limit", type=int, help="the first N cases only")
-    parser.add_argument("--tag", default="", help="the cases with this tag only")
+    parser.add_argument("--tag", help="the cases with this tag only")
     parser.add_argument("--repeats", type=int, help="ask each case so many times")
     parser.add_argument("--concurrency", type=int, help="cases in flight")
     parser.add_argument("--spend", type=Decimal, help="dollars this run may cost at the most")
     parser.add_argument("--stage", choices=("pull_request", "release"))
     parser.add_argument("--baseline", help="the baseline to compare with (default: the suite's)")
     parser.add_argument("--fresh", action="store_true", help="do not go on with an earlier run")
-    parser.add_argument("--junit", type=Path, help="write JUnit XML here")
-    parser.add_argument("--markdown", type=Path, help="write a pull-request comment here")
-    parser.add_argument("--html", type=Path, help="write one self-contained page here")
+    parser.add_argument("--workers", type=int, default=0, help="processes that share the cases")
+    parser.add_argument("--ray", metavar="ADDRESS", nargs="?", const="", help="share on a cluster")
+    for form, what in (("junit", "JUnit XML"), ("markdown", "a comment"), ("html", "one page")):
+        parser.add_argument(f"--{form}", type=Path, metavar="FILE", help=f"write {what} here")
     words = "; ".join(f"{word}: {text}" for word, text in ACTIONS["eval"].items())
     parser.epilog = f"Further words after eval: {words}."
 
@@ -32,8 +35,8 @@ def run(options: argparse.Namespace) -> int:
     """Give the exit code of the house: 0 ok, 1 worse, 2 undecided, 3 budget, 4 unmeasured."""
     chosen = {
         name: getattr(options, name)
-        for name in ("limit", "tag", "repeats", "concurrency", "spend", "stage")
-        if getattr(options, name)
+        for name in ("limit", "tag", "repeats", "concurrency", "spend", "stage", "workers", "ray")
+        if getattr(options, name) is not None
     }
     report = genai.evaluate(
         options.suite, options.task, model=options.model, resume=not options.fresh, progress=True,
@@ -42,9 +45,9 @@ def run(options: argparse.Namespace) -> int:
     print(report.text())
     decision = report.judged(options.baseline)
     if decision is not None:
-        from genai.evals.report.text import decision_text
-
         print(decision_text(decision))
+    for design in designs_for(report.evals, report):
+        print(kept_text(design, kept(design, report, decision)))
     for form in ("junit", "markdown", "html"):
         path = getattr(options, form)
         if path:

@@ -21,7 +21,7 @@ from genai.prompts import Prompt, load_prompt
 from genai.types import Context, Passage
 
 Judge = Callable[..., Awaitable[Result]]
-_CODES = {**CODES, "permission": "no_key", "bad_reply": "judge_parse"}
+_CODES = {"refusal": "judge_refusal", **CODES, "permission": "no_key", "bad_reply": "judge_parse"}
 REFUSED = ("content_filter", "refusal")  # why a reply ended
 NO_JUDGE = "no judge model: set `judge` in the suite or `evals.judge` in configs/genai.yaml"
 

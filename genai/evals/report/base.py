@@ -233,7 +233,7 @@ def read_report(folder: Path) -> Report:
     except (OSError, msgspec.DecodeError) as error:
         raise CaseError(
             f"{folder.parent.name}/{folder.name}: is no finished run"
-            f" ({type(error).__name__}); list them: genai eval --runs"
+            f" ({type(error).__name__}); list them: genai eval runs"
         ) from error
 
 

@@ -1,0 +1,113 @@
+"""From a run to its report and its scorecard."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from genai.evals import scorecard as cards
+from genai.evals.case import Case
+from genai.evals.metrics import Metric
+from genai.evals.report.base import Measured, Report
+from genai.evals.report.measure import measure, row_values, slices
+from genai.evals.results import Results
+from genai.evals.scorers import Tools
+from genai.evals.suite import Suite
+
+if TYPE_CHECKING:
+    from genai.evals.run import Options, Run
+
+
+def assemble(run: "Run", suite: Suite, options: "Options") -> Report:
+    """Write a run's report and scorecard, and give the report."""
+    results, log, gate = run.results, run.log, suite.settings.gate
+    measured = tuple(measure(column, results) for column in results.columns.values())
+    distrust = {
+        name: _distrust(column.metric, run.tools, suite) for name, column in results.columns.items()
+    }
+    measured = tuple(
+        replace(
+            each,
+            state="shown" if distrust[each.name] and each.state != "unmeasured" else each.state,
+            note=distrust[each.name] or each.note,
+            lapses=tuple(
+                replace(
+                    lapse, happened=lapse.happened or run.said.get(_first(results, lapse.case), "")
+                )
+                for lapse in each.lapses
+            ),
+        )
+        for each in measured
+    )
+    _scorecard(run, suite, measured).write(log.folder / "scorecard.jsonl")
+    plain = [each.name for each in measured if each.statistic == "mean" and each.kind != "label"]
+    found = Report(
+        suite=suite.name, dataset=log.head.dataset, task=log.head.task, variant=log.head.variant,
+        run=log.head.run, cases=len(suite.cases), trials=results.size, repeats=log.head.repeats,
+        seconds=run.seconds, metrics=measured, slices=slices(results, plain[:8]),
+        states=dict(results.states), reasons=dict(results.reasons), cost=results.cost,
+        unknown_cost=results.unknown_cost, tokens=results.tokens, resumed=run.resumed,
+        stage=options.stage, baseline=gate.baseline,
+        margins={"pull_request": gate.margin, "release": gate.release_margin},
+        stopped=run.stopped, at=_now(), folder=log.folder, evals=suite.path.parent,
+    )  # fmt: skip
+    found.write()
+    log.finish(complete=not any(each.unmeasured for each in measured))
+    return found
+
+
+def _first(results: Results, case: str) -> int:
+    return next((n for n, each, _ in results.units() if each.id == case), -1)
+
+
+def _scorecard(run: "Run", suite: Suite, measured: Sequence[Measured]) -> cards.Scorecard:
+    results, head = run.results, run.log.head
+    heads = [
+        cards.MetricHead(
+            each.name, column.metric.id, column.metric.scorer.better, column.metric.scorer.width,
+            each.kind if each.statistic == "mean" else "percentile", each.gate, each.hard,
+            column.metric.settings.margin,
+            run.tools.judge_name if column.metric.judge else "",
+            each.note if column.metric.judge and each.state == "shown" else "",
+        )
+        for each, column in zip(measured, results.columns.values(), strict=True)
+    ]  # fmt: skip
+    count = len(suite.cases)
+    rows = [
+        cards.Row(
+            case.id, row_values(results, position), case.cluster,
+            (*_kind(case), *case.tags, *case.risks, *_relation(case)),
+            cards.kept_answer(run.said.get(results.first[position], ""), count),
+        )
+        for position, case in enumerate(suite.cases)
+    ]  # fmt: skip
+    return cards.Scorecard(
+        cards.Head(
+            suite=head.suite, dataset=head.dataset, task=head.task, variant=head.variant,
+            metrics=heads, cases=count, repeats=head.repeats, run=head.run, at=_now(),
+            cost=str(results.cost) if not results.unknown_cost else None,
+        ),
+        rows,
+    )  # fmt: skip
+
+
+def _distrust(metric: Metric, tools: Tools, suite: Suite) -> str:
+    """Say why a judge may not gate; "" where it may, or no model judges."""
+    if not metric.judge:
+        return ""
+    from genai.evals.trust import trust_of
+
+    trust = trust_of(metric, tools, suite.path.parent)
+    return "" if trust.may_gate else trust.sentence
+
+
+def _kind(case: Case) -> tuple[str, ...]:
+    return (case.kind,) if case.kind else ()
+
+
+def _relation(case: Case) -> tuple[str, ...]:
+    return (f"variant:{case.variant.relation}",) if case.variant else ()
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
