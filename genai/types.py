@@ -278,14 +278,13 @@ class Answer:
     confidence: float = 0.0
     hits: tuple[Hit, ...] = field(default=(), repr=False)
     citations_dropped: int = 0
+    generation: str = ""
+    trace: Any = field(default=None, repr=False)  # a `genai.rag.Trace`
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """No answer, and why. `evidence` holds the nearest passages, so a person can judge.
-
-    Reasons: `no_evidence low_support policy`.
-    """
+    """No answer, and why: `no_evidence low_support policy`. `evidence` is the nearest passages."""
 
     reason: str
     message: str
@@ -298,6 +297,8 @@ class Refusal:
     call_id: str = ""
     model: str = ""
     confidence: float = 0.0
+    generation: str = ""
+    trace: Any = field(default=None, repr=False)  # a `genai.rag.Trace`
 
     @property
     def text(self) -> str:
