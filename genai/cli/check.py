@@ -7,6 +7,7 @@ from pathlib import Path
 
 import genai
 from genai.evals import load_suite
+from genai.evals.vary import check_variants
 from genai.wiring import prices
 
 
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         name = path.relative_to(prompts).with_suffix("").as_posix()
         checks[f"prompts/{name}.md"] = lambda name=name: genai.prompt(name)  # type: ignore[misc]
     for path in sorted((root / "evals").glob("*.yaml")):
-        checks[f"evals/{path.name}"] = lambda path=path: load_suite(path)  # type: ignore[misc]
+        checks[f"evals/{path.name}"] = lambda path=path: check_variants(load_suite(path))  # type: ignore[misc]
     problems = [line for line in (_problem(check) for check in checks.values()) if line]
     for line in dict.fromkeys(problems):
         print(line, file=sys.stderr)

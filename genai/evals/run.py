@@ -30,6 +30,7 @@ from genai.evals.store import Head, RunLog, open_run
 from genai.evals.suite import Suite, load_suite
 from genai.evals.task import CODES, Asker, Task, describe, width
 from genai.evals.trial import CannotMeasure, Trial
+from genai.evals.vary import check_variants
 from genai.ledger import scope
 from genai.ledger.cap import Cap, capped
 from genai.ledger.context import repeated
@@ -67,6 +68,8 @@ def evaluate(
     """
     options = options or Options()
     suite = load_suite(suite) if isinstance(suite, Path) else suite
+    if any(case.variant for case in suite.cases):
+        check_variants(suite)
     suite = suite.only(options.limit, options.tag) if options.limit or options.tag else suite
     tools = replace(tools, source=suite.source)
     metrics = bind(suite, tools, suite.path.parent.parent)

@@ -1,0 +1,123 @@
+"""A baseline is accepted with its reason, runs are found again, a plan says what is needed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from suites import right, run, suite, wrong_below
+
+from genai.cli import main
+from genai.errors import CaseError
+from genai.evals import Report, load_suite, read_scorecard
+from genai.evals.baseline import accept, find_run, plan, runs_of
+from genai.evals.schema import case_schema, suite_schema
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "genai.yaml").write_text("version: 1\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def runs(folder: Path) -> Path:
+    return folder / ".genai" / "runs"
+
+
+def test_accept_compare_runs_and_plan_on_the_command_line(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = run(suite(folder), right)
+    assert main(["eval", "accept", "sums", "--reason", "the first version"]) == 0
+    card = read_scorecard(folder / "evals" / "baselines" / "sums" / "main.jsonl")
+    assert (card.head.reason, card.head.run) == ("the first version", first.run)
+    worse = run(suite(folder), wrong_below(12))
+    assert main(["eval", "compare", "sums", "main"]) == 1
+    assert "REGRESSION against main" in capsys.readouterr().out
+    assert main(["eval", "compare", "sums", first.run, worse.run]) == 1
+    assert main(["eval", "compare", "sums", worse.run, first.run]) == 0
+    assert "IMPROVED" in capsys.readouterr().out
+    assert main(["eval", "runs", "sums"]) == 0
+    assert capsys.readouterr().out.count("suite sums") == 2
+    assert main(["eval", "accept", "sums", "--reason", "older again", "--run", first.run]) == 0
+    assert main(["eval", "plan", "sums", "--margin", "0.5"]) == 0
+    said = capsys.readouterr().out
+    assert "exact: the suite has 60 cases, enough for a margin of 0.5" in said
+    assert "12 of 60 cases differed between the last two runs" in said
+
+
+def test_a_plan_says_that_a_release_cannot_pass_at_this_size(folder: Path) -> None:
+    loaded = load_suite(suite(folder, count=60))
+    (found,) = plan(loaded, 0.02, [])
+    assert not found.enough
+    assert (found.to_prove, found.least) == (1546, 115)
+    assert found.dollars is None  # no run yet, so nobody knows
+    assert main(["eval", "plan", "sums", "--margin", "0.02"]) == 2
+
+
+def test_a_plan_takes_money_and_time_from_the_last_run(folder: Path) -> None:
+    def task(question: str) -> dict[str, str]:
+        return {"text": right(question), "cost": "0.002"}
+
+    last = run(suite(folder), task)
+    (found,) = plan(load_suite(suite(folder)), 0.05, [last])
+    assert found.dollars == found.to_prove * last.cost / 60
+    assert found.minutes is not None
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"), [("", "needs a reason"), ("better", "a reason of a few words")]
+)
+def test_a_baseline_without_a_reason_is_refused(folder: Path, reason: str, said: str) -> None:
+    with pytest.raises(CaseError, match=said):
+        accept(run(suite(folder), right), reason)
+
+
+def test_an_unmeasured_run_is_no_baseline(folder: Path) -> None:
+    def dead(question: str) -> str:
+        raise TimeoutError("slow")
+
+    with pytest.raises(CaseError, match="exact is unmeasured"):
+        accept(run(suite(folder), dead), "the first version")
+
+
+def test_a_run_is_found_by_a_unique_beginning(folder: Path) -> None:
+    one = run(suite(folder), right)
+    two = run(suite(folder), right)
+    assert {each.run for each in runs_of(runs(folder), "sums")} == {one.run, two.run}
+    assert find_run(runs(folder), "sums", two.run).run == two.run
+    with pytest.raises(CaseError, match="is more than one run"):
+        find_run(runs(folder), "sums", "20")
+    with pytest.raises(CaseError, match="is not a run of suite sums"):
+        find_run(runs(folder), "sums", "nope")
+    with pytest.raises(CaseError, match="known: none; run it: genai eval other"):
+        find_run(runs(folder), "other")
+
+
+def test_a_report_against_a_missing_baseline_names_the_command(folder: Path) -> None:
+    report: Report = run(suite(folder), right)
+    assert report.judged() is None
+    with pytest.raises(CaseError, match="accept a run first: genai eval accept"):
+        report.against("other")
+
+
+@pytest.mark.parametrize(("name", "made"), [("suite", suite_schema), ("case", case_schema)])
+def test_the_shipped_schemas_are_those_of_the_code(name: str, made: Callable[[], object]) -> None:
+    shipped = json.loads((ROOT / "evals" / "schema" / f"{name}.json").read_text())
+    current = json.loads(json.dumps(made()))
+    assert shipped == current, "run: python -m genai.evals.schema evals/schema"
+
+
+def test_the_shipped_suite_fits_its_schema() -> None:
+    import jsonschema
+    import yaml
+
+    text = (ROOT / "evals" / "handbook.yaml").read_text()
+    assert text.startswith("# yaml-language-server: $schema=schema/suite.json\n")
+    jsonschema.validate(yaml.safe_load(text), suite_schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"suite": "x", "metrics": {}, "caes": []}, suite_schema())
