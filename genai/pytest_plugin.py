@@ -77,13 +77,16 @@ class MetricItem(pytest.Item):
 
     def runtest(self) -> None:
         """Fail unless the metric was measured, keeps its limit, and is not worse than before."""
+        from genai.evals.report.findings import findings
+
         suite = self.parent.suite if isinstance(self.parent, SuiteFile) else self.path
         report, decision = _judged(self.config, self.path, suite)
         self.user_properties.append(("genai_run", str(report.folder)))
-        problems = list(_problems(report, decision, self.name))
-        if problems:
-            self.user_properties.append(("genai_kind", problems[0][0]))
-            raise MetricFailed("\n".join(dict.fromkeys(words for _, words in problems)))
+        found = findings(report, decision).get(self.name, [])
+        failing = [each for each in found if each.fails]
+        if failing:
+            self.user_properties.append(("genai_kind", failing[0].kind))
+            raise MetricFailed("\n".join(each.text(decision) for each in failing))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show what was measured, not where our code raised."""
@@ -100,34 +103,6 @@ class MetricItem(pytest.Item):
 
 class MetricFailed(Exception):
     """A metric broke its limit, is worse than before, or is unmeasured."""
-
-
-def _problems(
-    report: "Report", decision: "Decision | None", name: str
-) -> Iterator[tuple[str, str]]:
-    """Give what is wrong with a metric, the worst first: its kind and the words for it."""
-    metric = report.metric(name)
-    money = metric.statistic != "mean" or name.startswith("cost")
-    compared = [each for each in (decision.gating if decision else ()) if each.metric == name]
-    word = str(compared[0].word) if compared else ""
-    if metric.state == "fail" and not money:
-        yield "worse", metric.words()
-    if decision is not None and word == "REGRESSION":
-        from genai.evals.report.text import comparison_text
-
-        yield "worse", f"REGRESSION against {decision.baseline}: {comparison_text(compared[0])}"
-    if metric.state == "fail" or (report.stopped == "budget_stop" and metric.unmeasured):
-        yield "money", metric.words()
-    if metric.state == "unmeasured":
-        yield "unmeasured", metric.words()
-    if word == "CANNOT_COMPARE":
-        yield "unmeasured", f"CANNOT_COMPARE: {compared[0].note}"
-    if decision is not None and not decision.comparisons and metric.gate:
-        yield "unmeasured", f"CANNOT_COMPARE: {decision.reason}"
-    if report.stage == "release" and metric.state == "inconclusive":
-        yield "undecided", metric.words()
-    if report.stage == "release" and word == "INCONCLUSIVE":
-        yield "undecided", f"INCONCLUSIVE: {compared[0].note}"
 
 
 def _judged(config: pytest.Config, path: Path, suite: "Suite | Path") -> _Judged:

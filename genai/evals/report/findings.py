@@ -36,6 +36,13 @@ class Finding:
     detail: str = ""
     fails: bool = True
 
+    def text(self, decision: Decision | None) -> str:
+        """Say it with the cases behind it; a comparison names its baseline."""
+        if self.word in set(Word) and decision is not None:
+            against = f" against {decision.baseline}" if self.word == "REGRESSION" else ""
+            return f"{self.word}{against}: {self.detail or self.reason}"
+        return f"{self.reason}\n{self.detail}".rstrip()
+
 
 def findings(report: Report, decision: Decision | None) -> dict[str, list[Finding]]:
     """Give what is wrong by metric, the worst first; what belongs to no metric is under `run`.
