@@ -1,0 +1,149 @@
+"""Read a file into canonical text. Every later offset is a code point of that text.
+
+Markdown, plain text and programs keep their own characters. HTML and DOCX become Markdown, so
+headings and tables survive; a PDF becomes its pages' text; each CSV row becomes one line of
+`column: value`. Nothing in a file is run, fetched or expanded without a limit.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from genai.errors import DocumentError
+from genai.rag.documents.encoding import decode
+from genai.rag.documents.markup import read_html
+from genai.rag.documents.parsed import Parsed
+from genai.rag.documents.pdf import read_pdf
+from genai.rag.documents.rows import read_csv
+from genai.rag.documents.word import read_docx
+
+__all__ = ["ENDINGS", "Document", "find_documents", "parse", "read_source", "text_hash"]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file as text. `pages` holds the offset at which each page begins, for a PDF.
+
+    `notes` say what a person should know of the reading: a guessed encoding, scripts left out.
+    """
+
+    path: str
+    source_hash: str
+    text: str
+    kind: str
+    pages: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def hash(self) -> str:
+        """Hash of the canonical text."""
+        return text_hash(self.text)
+
+
+def text_hash(text: str) -> str:
+    """Hash canonical text; a citation carries this to be checked again later."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def find_documents(folder: Path) -> list[Path]:
+    """List the files of the folder whose kind we read, hidden ones left out, sorted.
+
+    A link to a folder outside is listed too, so that reading it says why it is not followed.
+    """
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and (
+            (path.suffix.lower() in _READERS and (path.is_file() or path.is_symlink()))
+            or (path.is_symlink() and path.is_dir() and not _inside(path, folder))
+        )
+    ]
+
+
+def read_source(path: Path, folder: Path, max_bytes: int) -> bytes:
+    """Read a file's bytes.
+
+    Raises:
+        DocumentError: it vanished, is too large, cannot be read, or a link leaves the folder.
+    """
+    name = path.relative_to(folder).as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise DocumentError(f"{name!a}: its name is not UTF-8; rename it") from None
+    try:
+        if not _inside(path, folder):
+            raise DocumentError(
+                f"{name}: is a link to outside the folder or to itself; copy the file instead"
+            )
+        size = path.stat().st_size
+        if size > max_bytes:
+            raise DocumentError(
+                f"{name}: {size / 1e6:.0f} MB is over the limit of {max_bytes / 1e6:.0f} MB;"
+                " split it or raise `index.max_megabytes`"
+            )
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise DocumentError(f"{name}: vanished during the sync; run it again") from error
+    except OSError as error:
+        raise DocumentError(f"{name}: cannot be read ({error.strerror}); mend it") from error
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except RuntimeError:  # what Python 3.11 says of a link that leads to itself
+        return False
+
+
+def parse(name: str, source: bytes) -> Document:
+    """Turn a file's bytes into a document; the file's ending chooses the parser.
+
+    Raises:
+        DocumentError: empty, binary, damaged, hostile, or without any text.
+    """
+    if not source.strip():
+        raise DocumentError(f"{name}: is empty; remove it or fill it")
+    kind, reader = _READERS[Path(name).suffix.lower()]
+    try:
+        parsed = reader(name, source)
+    except DocumentError:
+        raise
+    except RecursionError as error:
+        raise DocumentError(f"{name}: is nested too deeply; simplify it") from error
+    except Exception as error:  # parsers of hostile files raise anything
+        raise DocumentError(
+            f"{name}: cannot be read as {kind} ({type(error).__name__}); open and save it again"
+        ) from error
+    # the store holds UTF-8: a lone surrogate and NUL become one other character each
+    text = parsed.text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+    if not text.strip():
+        cure = "run OCR on it first (for example ocrmypdf)" if kind == "pdf" else "add text"
+        raise DocumentError(f"{name}: holds no text; {cure}")
+    source_hash = hashlib.sha256(source).hexdigest()
+    return Document(name, source_hash, text, kind, parsed.pages, parsed.notes)
+
+
+def _read_text(name: str, source: bytes) -> Parsed:
+    text, notes = decode(name, source)
+    return Parsed(text, notes=notes)
+
+
+_CODE = (
+    ".py .js .jsx .ts .tsx .java .kt .go .rs .c .h .cc .cpp .hpp .cs .swift .scala .php .rb .sh .r"
+    " .sql"
+)
+_READERS: dict[str, tuple[str, Callable[[str, bytes], Parsed]]] = {
+    ".md": ("markdown", _read_text),
+    ".markdown": ("markdown", _read_text),
+    ".html": ("html", read_html),
+    ".htm": ("html", read_html),
+    ".pdf": ("pdf", read_pdf),
+    ".docx": ("docx", read_docx),
+    ".txt": ("text", _read_text),
+    ".csv": ("csv", read_csv),
+    **dict.fromkeys(_CODE.split(), ("code", _read_text)),
+}
+ENDINGS = sorted(_READERS)

@@ -1,0 +1,44 @@
+"""HTML to Markdown: what a reader sees, and nothing that runs."""
+
+import re
+from typing import Any
+
+from genai import extras
+from genai.rag.documents.encoding import decode
+from genai.rag.documents.parsed import Parsed
+
+_NOT_TEXT = {
+    "script", "style", "noscript", "template", "iframe", "object", "embed", "svg", "canvas",
+}  # fmt: skip
+_UNSEEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_RUNS = re.compile(r"[\x00-\x20]*(?:javascript|vbscript|data)\s*:", re.IGNORECASE)
+_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w-]{2,40})", re.IGNORECASE)
+
+
+def read_html(name: str, source: bytes) -> Parsed:
+    """Read a page. Raises `DocumentError`."""
+    charset = _CHARSET.search(source[:4096])
+    text, notes = decode(name, source, charset[1].decode("ascii", "ignore") if charset else "")
+    soup = extras.load("bs4", "rag").BeautifulSoup(text, "html.parser")
+    hidden = False
+    for tag in soup.find_all(True):
+        if tag.decomposed:
+            continue
+        unseen = tag.has_attr("hidden") or bool(_UNSEEN.search(_attribute(tag, "style")))
+        hidden = hidden or (unseen and bool(tag.get_text(strip=True)))
+        if unseen or tag.name in _NOT_TEXT:
+            tag.decompose()
+        elif _RUNS.match(_attribute(tag, "href")):
+            del tag["href"]
+    markdownify = extras.load("markdownify", "rag")
+    found: str = markdownify.MarkdownConverter(
+        heading_style="ATX", strip=["img"], escape_underscores=False, escape_asterisks=False
+    ).convert_soup(soup.body or soup)
+    if hidden:
+        notes = (*notes, "holds text hidden from readers, which was left out")
+    return Parsed(found.strip() + "\n", notes=notes)
+
+
+def _attribute(tag: Any, key: str) -> str:
+    value = tag.get(key, "")
+    return value if isinstance(value, str) else " ".join(value)
