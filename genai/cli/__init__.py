@@ -14,6 +14,7 @@ VERBS = {
     "index": "index a folder, or show what the index holds",
     "eval": "run a suite and judge it against its baseline",
     "calls": "show the ledger's newest calls, or a summary",
+    "report": "monitoring and the business case as pages",
     "export": "write calls as Parquet or a month as a FOCUS cost file, or delete what is old",
     "models": "list the forms of model names, and prices",
     "compare": "compare models by your filters and measurements, and write the decision",
@@ -23,6 +24,9 @@ VERBS = {
 
 # a verb's further words, each a file of its own
 ACTIONS = {
+    "report": {
+        "business": "does it pay, with its range, from the ledger and stated assumptions",
+    },
     "eval": {
         "accept": "take a run as the baseline, with its reason",
         "compare": "compare two runs, or a run with a baseline",

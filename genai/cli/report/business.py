@@ -1,0 +1,32 @@
+"""`genai report business`: does it pay, with its range, from the ledger and stated assumptions."""
+
+import argparse
+from pathlib import Path
+
+import genai
+from genai.reports.business import business_report, inputs_of, load_business, measured
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the word's arguments."""
+    parser.add_argument("--folder", type=Path, help="write the page, JSON, spreadsheet and plots")
+    parser.add_argument("--draws", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=20_260)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the case; 1 where a kill criterion is broken, 4 where no headline may be printed."""
+    project = genai.find_project()
+    settings = load_business(project.root / "configs" / "business.yaml")
+    wanted = any(each.measured for each in settings.inputs.values())
+    found, warnings = measured(genai.open_ledger()) if wanted else ({}, [])
+    inputs = inputs_of(settings, found)
+    report = business_report(
+        settings, inputs, draws=options.draws, seed=options.seed, warnings=warnings
+    )
+    print(report.text())
+    for path in report.write(options.folder) if options.folder else ():
+        print(f"written: {path}")
+    if report.warnings:
+        return 4
+    return 0 if all(kept for _, _, kept in report.kill) else 1

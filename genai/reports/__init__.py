@@ -1,0 +1,1 @@
+"""What was recorded, as figures a person can act on."""

@@ -1,0 +1,208 @@
+"""The inputs of a business case: `configs/business.yaml`, each assumption with who stands for it.
+
+An input is a single value, a range (low, mode, high), or `measured`, which the ledger fills in. A
+missing or impossible one is an error that names it.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date as Day
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from genai.config import Settings, parse_yaml, validate
+from genai.errors import ConfigError
+
+# what the formulas need, with unit and meaning
+NAMES: Mapping[str, tuple[str, str]] = {
+    "volume": ("cases a month", "cases at full use"),
+    "minutes": ("minutes", "handling time of a person for one case"),
+    "wage": ("money an hour", "loaded hourly rate of that person"),
+    "realisation": ("share", "part of the freed labour that becomes value"),
+    "cost": ("money a case", "spending on models for one case, failed calls included"),
+    "escalated": ("share", "cases handed to a person after all"),
+    "undetected": ("share", "cases with an error nobody noticed"),
+    "success": ("share", "cases answered rightly"),
+    "loss": ("money", "loss per undetected error"),
+    "review": ("share", "cases a person reviews"),
+    "review_cost": ("money", "cost of one review"),
+    "fixed": ("money a month", "running cost: people, licences, compliance"),
+    "build": ("money", "investment before the first case"),
+    "revenue": ("money a case", "further revenue per case"),
+}
+_SHARES = {"realisation", "escalated", "undetected", "success", "review"}
+_OPTIONAL = {"revenue": 0.0, "success": 1.0}
+
+
+class Assumption(Settings):
+    """One input as somebody states it: a value, or low, mode and high; who, whence and when."""
+
+    value: float | None = None
+    low: float | None = None
+    mode: float | None = None
+    high: float | None = None
+    source: str = ""
+    owner: str = ""
+    date: Day | None = None
+    measured: bool = False
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "Assumption":
+        spread = [self.low, self.mode, self.high]
+        given = [each for each in spread if each is not None]
+        forms = (self.value is not None) + bool(given) + self.measured
+        if forms != 1:
+            raise ValueError("give `value`, or `low`, `mode` and `high`, or `measured: true`")
+        if given and len(given) != 3:
+            raise ValueError("a range needs `low`, `mode` and `high`")
+        if len(given) == 3 and not spread[0] <= spread[1] <= spread[2]:  # type: ignore[operator]
+            raise ValueError(f"low <= mode <= high does not hold: {given}")
+        if not self.measured and not (self.source and self.owner):
+            raise ValueError("an assumption needs `source` and `owner`; without them it is a wish")
+        return self
+
+
+class Hosting(Settings):
+    """Own GPUs beside the API: requests a second at the service level, and what they cost."""
+
+    tokens_per_second: float = Field(gt=0)
+    utilisation: float = Field(gt=0, le=1)
+    peak_to_mean: float = Field(ge=1)
+    tokens_per_request: float = Field(gt=0)
+    per_hour: float = Field(gt=0, description="money an hour and GPU")
+    overhead: float = Field(ge=0, description="money a month for the people who keep it running")
+    api_per_request: float = Field(gt=0)
+
+
+class Criterion(Settings):
+    """What ends the project: a figure of the case, the line it must keep, and until when."""
+
+    figure: str
+    min: float | None = None
+    max: float | None = None
+    by: Day | None = None
+
+
+class BusinessSettings(Settings):
+    """The whole of `configs/business.yaml`."""
+
+    version: Literal[1] = 1
+    title: str = "Business case"
+    decision: str = ""
+    currency: str = "USD"
+    months: int = Field(default=24, ge=1, le=240)
+    discount: float = Field(default=0.10, ge=0, lt=1, description="a year")
+    ramp: list[float] = Field(default_factory=lambda: [1.0], description="use, month by month")
+    volume_growth: float = Field(default=0.0, gt=-1, description="a year")
+    price_decline: float = Field(default=0.0, ge=0, lt=1, description="of `cost`, a year")
+    inputs: dict[str, Assumption]
+    correlations: dict[str, float] = Field(default_factory=dict, description="'a b': rank share")
+    hosting: Hosting | None = None
+    kill: list[Criterion] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _complete(self) -> "BusinessSettings":
+        for name in self.inputs:
+            if name not in NAMES:
+                close = difflib.get_close_matches(name, NAMES, n=1)
+                hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(NAMES)}"
+                raise ValueError(f"`{name}` is not an input; {hint}")
+        missing = [name for name in NAMES if name not in self.inputs and name not in _OPTIONAL]
+        if missing:
+            raise ValueError(f"`inputs.{missing[0]}` is missing ({NAMES[missing[0]][1]})")
+        for name in _SHARES & self.inputs.keys():
+            each = self.inputs[name]
+            for value in (each.value, each.low, each.high):
+                if value is not None and not 0 <= value <= 1:
+                    raise ValueError(f"`inputs.{name}` is a share: {value} is not in 0..1")
+        if not all(0 <= share <= 1 for share in self.ramp):
+            raise ValueError("`ramp` holds shares of full use, 0 to 1")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input as the formulas take it: how it is drawn, and where it comes from.
+
+    `kind`: `fixed` (a), `pert` (a low, b mode, c high), `beta` (a hits of b), `lognormal` (a
+    median, b sigma), `blocks` (`blocks` of (sum, count), a day each, resampled as they stand).
+    """
+
+    name: str
+    kind: Literal["fixed", "pert", "beta", "lognormal", "blocks"]
+    a: float
+    b: float = 0.0
+    c: float = 0.0
+    blocks: tuple[tuple[float, float], ...] = ()
+    source: str = ""
+    owner: str = ""
+    date: str = ""
+    n: int | None = None
+
+    @property
+    def central(self) -> float:
+        """The value of the deterministic case: the mode, the share, the median."""
+        if self.kind == "pert":
+            return self.b
+        if self.kind == "beta":
+            return self.a / self.b if self.b else 0.0
+        if self.kind == "blocks":
+            count = sum(n for _, n in self.blocks)
+            return sum(total for total, _ in self.blocks) / count if count else 0.0
+        return self.a
+
+
+def load_business(path: Path) -> BusinessSettings:
+    """Read the assumptions. Raises `ConfigError` with file, key and cure."""
+    shown = f"{path.parent.name}/{path.name}"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{shown}: is missing; copy it from the starter (`genai init`)"
+        ) from error
+    return validate(BusinessSettings, parse_yaml(text, shown), shown)
+
+
+def inputs_of(settings: BusinessSettings, measured: Mapping[str, Input]) -> dict[str, Input]:
+    """Give every input, those marked `measured` from the ledger.
+
+    Raises:
+        ConfigError: the ledger cannot say one that is marked as measured.
+    """
+    found = {}
+    for name in NAMES:
+        stated = settings.inputs.get(name)
+        if stated is None:
+            found[name] = Input(name, "fixed", _OPTIONAL[name], source="default")
+        elif stated.measured:
+            if name not in measured:
+                raise ConfigError(
+                    f"configs/business.yaml: `inputs.{name}` is marked as measured, and the ledger"
+                    " holds nothing to measure it by yet; state it as an assumption until then"
+                )
+            found[name] = measured[name]
+        else:
+            found[name] = _stated(name, stated)
+    return found
+
+
+def _stated(name: str, given: Assumption) -> Input:
+    when = given.date.isoformat() if given.date else ""
+    if given.value is not None:
+        return Input(name, "fixed", given.value, source=given.source, owner=given.owner, date=when)
+    low, mode, high = given.low or 0.0, given.mode or 0.0, given.high or 0.0
+    if high == low:
+        return Input(name, "fixed", low, source=given.source, owner=given.owner, date=when)
+    return Input(name, "pert", low, mode, high, source=given.source, owner=given.owner, date=when)
+
+
+def fixed(inputs: Mapping[str, Input], **values: float) -> dict[str, Input]:
+    """Give the inputs with some of them set to a value."""
+    return {
+        name: replace(each, kind="fixed", a=values[name]) if name in values else each
+        for name, each in inputs.items()
+    }

@@ -1,0 +1,89 @@
+"""The one-page summary of a business case: self-contained, light and dark, nothing from outside."""
+
+import html
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from genai.reports.business import plots
+from genai.reports.business.inputs import NAMES
+
+if TYPE_CHECKING:
+    from genai.reports.business.report import BusinessReport
+_STYLE = """
+:root{color-scheme:light dark}
+body{font:16px/1.5 system-ui;margin:0 auto;max-width:60rem;padding:1rem}
+table{border-collapse:collapse;width:100%}
+th,td{text-align:left;padding:.25rem .5rem;border-bottom:1px solid #8884}
+td.n{text-align:right;font-variant-numeric:tabular-nums}
+.wide{overflow-x:auto}
+.warn{border-left:4px solid #c60;padding-left:.7rem}
+svg{width:100%;height:auto}
+.axis{stroke:currentColor;opacity:.5}
+.band{fill:#38a;opacity:.25}
+.middle{fill:none;stroke:#38a;stroke-width:2}
+.bar{fill:#38a}
+"""
+
+
+def page(report: "BusinessReport") -> str:
+    """Give the one-page summary: the decision, its range, what matters, and who stands for it."""
+    s, case, found = report.settings, report.case, report.outlook
+    middle = f"{found.p50:,.0f} ({found.p10:,.0f} to {found.p90:,.0f})"
+    head = [("value, middle (P10 to P90)", middle),
+            ("chance of a gain", f"{found.positive:.1%}"),
+            ("mean of the worst 5 %", f"{found.cvar5:,.0f}"),
+            ("value, single values", f"{case.npv:,.2f}"),
+            ("benefit per case", f"{case.benefit_per_case:,.4f}"),
+            ("paid back after", "never" if case.payback is None else f"{case.payback:.1f} months"),
+            ("perfect knowledge is worth", f"{found.evpi:,.0f}")]  # fmt: skip
+    if report.warnings:
+        head = head[3:]
+    warn = "".join(f'<p class="warn">No headline figure: {_e(w)}.</p>' for w in report.warnings)
+    kill = _table(("criterion", "now", ""), [
+        (c.figure, "unknown" if v is None else f"{v:.4g}", "kept" if ok else "BROKEN")
+        for c, v, ok in report.kill])  # fmt: skip
+    register = _table(("input", "value", "range", "unit", "source", "owner", "date", "n"), [
+        (name, f"{i.central:,.4g}", f"{i.a:g} to {i.c:g}" if i.kind == "pert" else i.kind,
+         NAMES[name][0], i.source, i.owner, i.date, "" if i.n is None else str(i.n))
+        for name, i in report.inputs.items()])  # fmt: skip
+    flow = _table(("month", "benefit", "variable", "fixed", "net", "cumulative"), [
+        (str(m.number), *map(_whole, (m.benefit, m.variable, m.fixed, m.net, m.cumulative)))
+        for m in case.months])  # fmt: skip
+    hosting = ""
+    if report.bands:
+        most = max(start for start, _ in report.bands) * 1.3
+        hosting = f"<h2>Buying or hosting</h2>{plots.bands(report.bands, most)}"
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\';'
+        " style-src 'unsafe-inline'\">"
+        f"<title>{_e(s.title)}</title><style>{_STYLE}</style></head><body><main>"
+        f"<h1>{_e(s.title)}</h1><p>{_e(s.decision)}</p>{warn}"
+        f"<p>Amounts in {_e(s.currency)}, {s.months} months, {found.draws:,} draws, seed"
+        f" {found.seed}.</p>{_table(('figure', 'value'), head)}"
+        f"<h2>What moves it</h2>{plots.tornado(found.swings)}<h2>Over time</h2>{plots.fan(found)}"
+        f"<h2>How sure it is</h2>{plots.curve(found)}{hosting}<h2>What ends it</h2>{kill}"
+        f"<h2>Assumptions</h2>{register}<h2>Cash flow</h2>{flow}</main></body></html>"
+    )
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return "<p>None stated.</p>"
+    top = "".join(f'<th scope="col">{_e(each)}</th>' for each in heads)
+    body = "".join(f"<tr>{''.join(map(_cell, range(len(row)), row))}</tr>" for row in rows)
+    table = f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide" tabindex="0">{table}</div>'
+
+
+def _cell(at: int, text: str) -> str:
+    return f'<td class="{"n" if at else ""}">{_e(text)}</td>'
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _e(text: str) -> str:
+    return html.escape(str(text))

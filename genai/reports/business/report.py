@@ -1,0 +1,128 @@
+"""The business case as one value, and as JSON, a page, a spreadsheet and plots."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from genai.config import digest
+from genai.reports.business import plots
+from genai.reports.business.draws import Outlook, outlook
+from genai.reports.business.formula import Case, case_of, crossings
+from genai.reports.business.inputs import BusinessSettings, Criterion, Input
+from genai.reports.business.workbook import write_workbook
+
+
+@dataclass(frozen=True, slots=True)
+class BusinessReport:
+    """A case with its distribution. `warnings` are reasons to print no headline.
+
+    `kill` pairs each criterion with what the case gives and whether it is kept.
+    """
+
+    settings: BusinessSettings
+    inputs: Mapping[str, Input]
+    case: Case
+    outlook: Outlook
+    bands: tuple[tuple[float, float], ...]
+    kill: tuple[tuple[Criterion, float | None, bool], ...]
+    warnings: tuple[str, ...] = ()
+
+    def figures(self) -> dict[str, Any]:
+        """Give everything as plain values: the same inputs and seed give the same text."""
+        case = asdict(replace(self.case, months=()))
+        case.pop("months")
+        return {
+            "title": self.settings.title,
+            "currency": self.settings.currency,
+            "assumptions": digest(self.settings.model_dump(mode="json")),
+            "inputs": {n: {**asdict(i), "central": i.central} for n, i in self.inputs.items()},
+            "case": case,
+            "months": [asdict(month) for month in self.case.months],
+            "outlook": asdict(self.outlook),
+            "self_hosting_cheaper": [list(band) for band in self.bands],
+            "kill": [
+                {"figure": c.figure, "value": value, "kept": kept} for c, value, kept in self.kill
+            ],
+            "warnings": list(self.warnings),
+        }
+
+    def json(self) -> str:
+        """Give the canonical JSON; what has no end is null."""
+        return json.dumps(_plain(self.figures()), sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write `business.{json,html,xlsx}` and the plots; give their paths."""
+        folder.mkdir(parents=True, exist_ok=True)
+        from genai.reports.business.page import page
+
+        files = {"business.json": self.json(), "business.html": page(self)}
+        drawn = {"fan": plots.fan(self.outlook), "tornado": plots.tornado(self.outlook.swings),
+                 "curve": plots.curve(self.outlook)}  # fmt: skip
+        files |= {f"{name}.svg": text for name, text in drawn.items()}
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        write_workbook(folder / "business.xlsx", self.settings, self.inputs, self.case)
+        return [folder / name for name in (*files, "business.xlsx")]
+
+    def text(self) -> str:
+        """Say it in a few lines."""
+        case, found, unit = self.case, self.outlook, self.settings.currency
+        lines = [f"{self.settings.title}: {self.settings.decision}".rstrip(": ")]
+        lines += [f"NO HEADLINE: {warning}" for warning in self.warnings]
+        if not self.warnings:
+            lines.append(
+                f"net present value {unit} {found.p50:,.0f} (P10 {found.p10:,.0f}, P90"
+                f" {found.p90:,.0f}); chance of a gain {found.positive:.0%}"
+            )
+        paid = "never" if case.payback is None else f"after {case.payback:.1f} months"
+        lines.append(f"single values: {unit} {case.npv:,.2f}, paid back {paid}")
+        for swing in found.swings[:3]:
+            lines.append(
+                f"  {swing.name}: {swing.low:,.0f} to {swing.high:,.0f}; knowing it is worth"
+                f" {swing.worth:,.0f}"
+            )
+        for criterion, value, kept in self.kill:
+            shown = "unknown" if value is None else f"{value:.3g}"
+            lines.append(
+                f"  kill criterion {criterion.figure}: {shown}, {'kept' if kept else 'BROKEN'}"
+            )
+        return "\n".join(lines)
+
+
+def business_report(
+    settings: BusinessSettings, inputs: Mapping[str, Input], *, draws: int = 10_000,
+    seed: int = 20_260, warnings: Sequence[str] = (),
+) -> BusinessReport:  # fmt: skip
+    """Work out a case: single values, the distribution, hosting bands, kill criteria."""
+    case = case_of(settings, {name: each.central for name, each in inputs.items()})
+    found = outlook(settings, inputs, draws=draws, seed=seed)
+    most = 0.0
+    if settings.hosting is not None:
+        most = max(inputs["volume"].central * 4, 1e7)
+    bands = tuple(crossings(settings.hosting, most)) if settings.hosting else ()
+    kill = tuple(_judge(each, case, found) for each in settings.kill)
+    return BusinessReport(settings, dict(inputs), case, found, bands, kill, tuple(warnings))
+
+
+def _judge(
+    criterion: Criterion, case: Case, found: Outlook
+) -> tuple[Criterion, float | None, bool]:
+    value = getattr(found, criterion.figure, getattr(case, criterion.figure, None))
+    if not isinstance(value, int | float):
+        return criterion, None, False
+    kept = (criterion.min is None or value >= criterion.min) and (
+        criterion.max is None or value <= criterion.max
+    )
+    return criterion, float(value), kept
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return float(f"{value:.10g}") if abs(value) != float("inf") else None
+    return value

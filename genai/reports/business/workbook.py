@@ -1,0 +1,89 @@
+"""The case as a spreadsheet with live formulas: change an input and everything follows."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from genai import extras
+from genai.reports.business.formula import Case
+from genai.reports.business.inputs import NAMES, BusinessSettings, Input
+
+_FIRST = 4  # row of the first input
+
+
+def write_workbook(
+    path: Path, settings: BusinessSettings, inputs: Mapping[str, Input], case: Case
+) -> None:
+    """Write three sheets: inputs, cash flow, result. The result recomputes to the case."""
+    package: Any = extras.load("openpyxl", "reports")
+    book = package.Workbook()
+    at = _inputs(book.active, settings, inputs)
+    last = _flow(book.create_sheet("Cash flow"), settings, at)
+    _result(book.create_sheet("Result"), at, last, case)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    book.save(path)
+
+
+def _inputs(sheet: Any, settings: BusinessSettings, inputs: Mapping[str, Input]) -> dict[str, str]:
+    sheet.title = "Inputs"
+    sheet.append([settings.title])
+    sheet.append([f"currency {settings.currency}"])
+    sheet.append(["input", "value", "unit", "low", "high", "source", "owner", "date", "n"])
+    at = {}
+    for row, (name, each) in enumerate(inputs.items(), start=_FIRST):
+        low, high = (each.a, each.c) if each.kind == "pert" else (None, None)
+        sheet.append(
+            [name, each.central, NAMES[name][0], low, high, each.source, each.owner, each.date,
+             each.n]
+        )  # fmt: skip
+        at[name] = f"Inputs!$B${row}"
+    for name, value in (
+        ("discount", settings.discount), ("volume_growth", settings.volume_growth),
+        ("price_decline", settings.price_decline),
+    ):  # fmt: skip
+        sheet.append([name, value, "a year"])
+        at[name] = f"Inputs!$B${sheet.max_row}"
+    sheet.column_dimensions["A"].width = 16
+    sheet.column_dimensions["F"].width = 40
+    return at
+
+
+def _flow(sheet: Any, settings: BusinessSettings, at: Mapping[str, str]) -> int:
+    sheet.append(
+        ["month", "use", "benefit", "variable", "fixed", "net", "discounted", "cumulative"]
+    )
+    sheet.append([0, None, None, None, None, f"=-{at['build']}", "=F2", "=F2"])
+    human = f"{at['minutes']}/60*{at['wage']}"
+    freed = f"({at['realisation']}*{human}*(1-{at['escalated']})+{at['revenue']})"
+    lost = f"({at['undetected']}*{at['loss']}+{at['review']}*{at['review_cost']})"
+    rate = f"((1+{at['discount']})^(1/12)-1)"
+    for month in range(1, settings.months + 1):
+        row = month + 2
+        ramp = settings.ramp[min(month, len(settings.ramp)) - 1]
+        growth = f"(1+{at['volume_growth']})^((A{row}-1)/12)"
+        price = f"(1-{at['price_decline']})^((A{row}-1)/12)"
+        sheet.append(
+            [
+                month, f"={ramp}*{growth}", f"={at['volume']}*B{row}*{freed}",
+                f"={at['volume']}*B{row}*({at['cost']}*{price}+{lost})", f"={at['fixed']}",
+                f"=C{row}-D{row}-E{row}", f"=F{row}/(1+{rate})^A{row}", f"=H{row - 1}+F{row}",
+            ]
+        )  # fmt: skip
+    return settings.months + 2
+
+
+def _result(sheet: Any, at: Mapping[str, str], last: int, case: Case) -> None:
+    flow = "'Cash flow'!"
+    rate = f"((1+{at['discount']})^(1/12)-1)"
+    benefits = f"SUMPRODUCT({flow}C3:C{last}/(1+{rate})^{flow}A3:A{last})"
+    spending = f"SUMPRODUCT(({flow}D3:D{last}+{flow}E3:E{last})/(1+{rate})^{flow}A3:A{last})"
+    sheet.append(["figure", "value", "as computed by genai"])
+    for name, formula, value in (
+        ("net present value", f"=SUM({flow}G2:G{last})", case.npv),
+        ("present value of benefits", f"={benefits}", case.pv_benefits),
+        ("present value of costs", f"={at['build']}+{spending}", case.pv_costs),
+        ("return on investment", "=(B3-B4)/B4", case.roi),
+        ("cumulative cash at the end", f"={flow}H{last}", case.months[-1].cumulative),
+    ):
+        sheet.append([name, formula, value])
+    sheet.column_dimensions["A"].width = 30

@@ -1,0 +1,306 @@
+"""The business case: worked examples to the cent, ranges, hosting bands, sheets that recompute."""
+
+import itertools
+import json
+import math
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import genai
+from genai.cli import main
+from genai.errors import ConfigError
+from genai.ledger import Ledger
+from genai.reports.business import (
+    BusinessSettings,
+    Input,
+    business_report,
+    inputs_of,
+    load_business,
+    measured,
+)
+from genai.reports.business.draws import outlook
+from genai.reports.business.formula import case_of, crossings, irr, payback
+from genai.reports.business.inputs import Hosting
+from genai.types import UNKNOWN_COST, Call, Cost, CostStatus
+
+SINGLE = {
+    "volume": 20000, "minutes": 12, "wage": 36, "realisation": 0.6, "cost": 0.042,
+    "escalated": 0.22, "undetected": 0.02, "success": 0.76, "loss": 25, "review": 0.05,
+    "review_cost": 1.5, "fixed": 9000, "build": 180000,
+}  # fmt: skip
+RAMP = [0.2, 0.4, 0.6, 0.8, 1.0]
+
+
+def said_by(**values: Any) -> dict[str, Any]:
+    return {"source": "s", "owner": "o", **values}
+
+
+def stated(**changes: Any) -> dict[str, Any]:
+    values = {**SINGLE, **changes}
+    return {
+        name: each if isinstance(each, dict) else {"value": each, "source": "s", "owner": "o"}
+        for name, each in values.items()
+    }
+
+
+def settings(**changes: Any) -> BusinessSettings:
+    return BusinessSettings.model_validate({"inputs": stated(), "ramp": RAMP, **changes})
+
+
+def inputs(**changes: Input) -> dict[str, Input]:
+    return {**inputs_of(settings(), {}), **changes}
+
+
+# what is drawn in the worked example with ranges
+DRAWN = {
+    "volume": Input("volume", "pert", 15000, 20000, 26000),
+    "minutes": Input("minutes", "pert", 8, 12, 20),
+    "realisation": Input("realisation", "pert", 0.3, 0.6, 0.8),
+    "cost": Input("cost", "lognormal", 0.042, 0.10),
+    "escalated": Input("escalated", "beta", 55, 250),
+    "undetected": Input("undetected", "beta", 5, 250),
+    "fixed": Input("fixed", "pert", 7000, 9000, 14000),
+}
+
+
+def test_the_worked_example_is_met_to_the_cent() -> None:
+    case = case_of(settings(), SINGLE | {"revenue": 0.0})
+    assert case.cash_cost_per_case == pytest.approx(0.617, abs=1e-9)
+    assert case.benefit_per_case == pytest.approx(2.7526, abs=1e-9)
+    assert (round(case.months[0].net, 2), round(case.months[4].net, 2)) == (2010.40, 46052.0)
+    assert round(case.npv, 2) == 713929.64
+    assert round(case.pv_benefits, 2) == 1334093.70
+    assert round(case.pv_costs, 2) == 620164.05
+    assert (case.roi, case.bcr) == pytest.approx((1.151195, 2.151195), abs=1e-6)
+    assert case.payback == pytest.approx(6.2995, abs=1e-4)
+    assert case.payback_discounted == pytest.approx(6.4502, abs=1e-4)
+    assert case.irr == pytest.approx(0.172527, abs=1e-6)
+    assert case.break_even_volume == pytest.approx(3269.64, abs=0.01)
+    assert case.cost_per_success == pytest.approx(0.0552632, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("cost", "success", "per_success", "fallback"),
+    [(0.0006, 0.55, 0.001091, 3.2406), (0.0047, 0.76, 0.006184, 1.7327),
+     (0.031, 0.86, 0.036047, 1.0390)],
+)  # fmt: skip
+def test_the_cheapest_model_is_the_dearest_with_people_behind_it(
+    cost: float, success: float, per_success: float, fallback: float
+) -> None:
+    case = case_of(settings(), SINGLE | {"revenue": 0.0, "cost": cost, "success": success})
+    assert case.cost_per_success == pytest.approx(per_success, abs=1e-6)
+    assert case.cost_with_fallback == pytest.approx(fallback, abs=1e-4)
+
+
+def test_the_distribution_is_that_of_the_closed_form() -> None:
+    found = outlook(settings(), inputs(**DRAWN), draws=200_000)
+    assert found.mean == pytest.approx(705_382, abs=3 * 366_400 / math.sqrt(200_000))
+    assert found.sd == pytest.approx(366_400, rel=0.02)
+    assert (found.p10, found.p50, found.p90) == pytest.approx(
+        (260_300, 671_300, 1_197_300), rel=0.02
+    )
+    assert found.positive == pytest.approx(0.99, abs=0.002)
+    assert found.cvar5 == pytest.approx(63_300, rel=0.08)
+
+
+def test_a_dear_build_says_what_to_measure_first() -> None:
+    dear = inputs(**DRAWN, build=Input("build", "fixed", 700_000))
+    found = outlook(settings(), dear, draws=100_000)
+    assert found.mean == pytest.approx(185_400, abs=5_000)
+    assert found.positive == pytest.approx(0.667, abs=0.006)
+    assert found.evpi == pytest.approx(65_800, rel=0.04)
+    worth = {each.name: each.worth for each in found.swings}
+    assert worth["minutes"] == pytest.approx(27_500, rel=0.08)
+    assert worth["realisation"] == pytest.approx(27_500, rel=0.08)
+    assert worth["cost"] < 500
+    assert {each.name for each in found.swings[:2]} == {"minutes", "realisation"}
+    assert sum(each.share for each in found.swings) == pytest.approx(1)
+
+
+def test_own_gpus_are_cheaper_in_every_band_of_the_staircase() -> None:
+    hosting = Hosting(
+        tokens_per_second=1800, utilisation=0.6, peak_to_mean=3, tokens_per_request=400,
+        per_hour=2.5, overhead=1500, api_per_request=0.001125,
+    )  # fmt: skip
+    bands = crossings(hosting, 12e6)
+    assert [round(start) for start, _ in bands] == [4577778, 6200000, 7822222]
+    assert [end for _, end in bands] == pytest.approx([4730400, 7095600, math.inf])
+    dear = hosting.model_copy(update={"api_per_request": 0.00001})
+    assert crossings(dear, 12e6) == []
+
+
+def test_users_are_resampled_as_they_stand() -> None:
+    costs, successes = (1.2, 0.8, 3.0, 0.5, 2.0), (4, 3, 5, 1, 6)
+    blocks = tuple(zip(costs, map(float, successes), strict=True))
+    given = Input("cost", "blocks", 0.0, blocks=blocks)
+    assert given.central == pytest.approx(0.394737, abs=1e-6)
+    every = [
+        sum(costs[n] for n in pick) / sum(successes[n] for n in pick)
+        for pick in itertools.product(range(5), repeat=5)
+    ]
+    assert sum(every) / len(every) == pytest.approx(0.393723, abs=1e-6)
+    import numpy as np
+
+    from genai.reports.business.draws import _quantiles
+
+    drawn = _quantiles(np, None, given, np.zeros(100_000), np.random.default_rng(1))
+    assert drawn.mean() == pytest.approx(0.393723, abs=0.001)
+    assert drawn.std() == pytest.approx(0.064707, abs=0.001)
+
+
+def test_the_same_seed_gives_the_same_text_and_another_does_not() -> None:
+    one, two = (business_report(settings(), inputs(**DRAWN)).json() for _ in "ab")
+    assert one == two
+    assert business_report(settings(), inputs(**DRAWN), seed=2).json() != one
+    assert json.loads(one)["case"]["npv"] == pytest.approx(713929.64, abs=0.01)
+
+
+def test_correlated_inputs_widen_the_range_and_contradictions_are_named() -> None:
+    alone = outlook(settings(), inputs(**DRAWN), draws=20_000)
+    together = settings(correlations={"minutes realisation": 0.8})
+    assert outlook(together, inputs(**DRAWN), draws=20_000).sd > 1.1 * alone.sd
+    with pytest.raises(ConfigError, match="must be two inputs"):
+        outlook(settings(correlations={"minutes": 0.5}), inputs(**DRAWN), draws=10)
+    contrary = {"minutes realisation": 1, "minutes volume": 1, "realisation volume": -1}
+    with pytest.raises(ConfigError, match="contradict each other"):
+        outlook(settings(correlations=contrary), inputs(**DRAWN), draws=10)
+
+
+def test_the_spreadsheet_recomputes_to_the_same_value(tmp_path: Path) -> None:
+    import formulas
+
+    report = business_report(
+        settings(volume_growth=0.05, price_decline=0.2), inputs(**DRAWN), draws=100
+    )
+    report.write(tmp_path)
+    model = formulas.ExcelModel().loads(str(tmp_path / "business.xlsx")).finish()
+    solved = {str(name).upper(): cell for name, cell in model.calculate().items()}
+
+    def value(cell: str) -> float:
+        found = solved[f"'[BUSINESS.XLSX]RESULT'!{cell}"]
+        return float(found.value[0, 0])
+
+    assert value("B2") == pytest.approx(report.case.npv, abs=0.005)
+    assert value("B3") == pytest.approx(report.case.pv_benefits, abs=0.005)
+    assert value("B4") == pytest.approx(report.case.pv_costs, abs=0.005)
+    assert value("B5") == pytest.approx(report.case.roi, abs=1e-9)
+    assert value("B6") == pytest.approx(report.case.months[-1].cumulative, abs=0.005)
+
+
+def test_the_page_is_self_contained_and_inert(tmp_path: Path) -> None:
+    hostile = settings(title="<script>alert(1)</script>", decision="Go & on?")
+    paths = business_report(hostile, inputs(**DRAWN), draws=500).write(tmp_path)
+    assert {path.name for path in paths} == {
+        "business.json", "business.html", "business.xlsx", "fan.svg", "tornado.svg", "curve.svg",
+    }  # fmt: skip
+    page = (tmp_path / "business.html").read_text()
+    assert "<script" not in page
+    assert "default-src 'none'" in page
+    assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"inputs": {k: v for k, v in stated().items() if k != "loss"}},
+         "`inputs.loss` is missing (loss per undetected error)"),
+        ({"inputs": stated(volum=said_by(value=1))}, "did you mean `volume`?"),
+        ({"inputs": stated(minutes=said_by(low=20, mode=12, high=8))},
+         "low <= mode <= high does not hold"),
+        ({"inputs": stated(minutes=said_by(low=8, high=20))},
+         "a range needs `low`, `mode` and `high`"),
+        ({"inputs": stated(minutes={"value": 12})}, "needs `source` and `owner`"),
+        ({"inputs": stated(escalated=said_by(value=22))},
+         "`inputs.escalated` is a share: 22.0 is not in 0..1"),
+        ({"ramp": [2]}, "`ramp` holds shares"),
+        ({"discont": 0.1}, "did you mean `discount`?"),
+    ],
+)  # fmt: skip
+def test_an_impossible_assumption_is_named(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    import yaml
+
+    path = tmp_path / "configs" / "business.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump({"inputs": stated(), **changes}))
+    with pytest.raises(ConfigError) as caught:
+        load_business(path)
+    assert said in str(caught.value)
+    assert str(caught.value).startswith("configs/business.yaml")
+
+
+def rows(ledger: Ledger, count: int, *, cost: str | None = "0.05", refused: int = 0) -> None:
+    for n in range(count):
+        money = UNKNOWN_COST if cost is None else Cost(Decimal(cost), CostStatus.PRICED)
+        at = 1_790_000_000.0 + 86_400 * (n % 10)
+        outcome = "refusal" if n < refused else "ok"
+        ledger.record(Call(f"{n:028x}", "chain", at, 0.1, outcome, "m"))
+        ledger.record(Call(f"{n + 10**6:028x}", "model", at, 0.1, "ok", "m", cost=money))
+    ledger.flush()
+
+
+def test_the_ledger_replaces_guesses_and_says_where_it_cannot(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    assert measured(ledger) == ({}, ["the ledger holds no question yet"])
+    rows(ledger, 200, refused=30)
+    found, warnings = measured(ledger)
+    assert warnings == []
+    assert found["cost"].central == pytest.approx(0.05)
+    assert len(found["cost"].blocks) == 10
+    assert (found["escalated"].central, found["escalated"].n) == (0.15, 200)
+    assert found["volume"].central == pytest.approx(200 / 10 * 30.4)
+    wanted = settings(inputs=stated(cost={"measured": True}))
+    assert inputs_of(wanted, found)["cost"].kind == "blocks"
+    with pytest.raises(ConfigError, match="`inputs.cost` is marked as measured"):
+        inputs_of(wanted, {})
+
+
+def test_no_headline_where_money_or_cases_are_missing(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    rows(ledger, 12, cost=None)
+    found, warnings = measured(ledger)
+    assert any("not known for sure" in each for each in warnings)
+    assert any("12 questions are recorded; 30 are needed" in each for each in warnings)
+    report = business_report(settings(), inputs(**DRAWN), draws=100, warnings=warnings)
+    assert "NO HEADLINE" in report.text()
+    assert "chance of a gain" not in report.text()
+
+
+def test_odd_flows_have_no_rate_and_no_payback() -> None:
+    assert irr([100.0, 10.0]) is None
+    assert payback([-100.0, 10.0, 10.0]) is None
+    assert payback([-100.0, 150.0, -80.0, 40.0]) == pytest.approx(2.75)
+    assert payback([0.0, 1.0]) == 0.0
+    assert irr([-100.0, 110.0]) == pytest.approx(0.10, abs=1e-9)
+
+
+def test_the_shipped_assumptions_work_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shipped = Path(genai.__file__).parent.parent / "configs" / "business.yaml"
+    found = load_business(shipped)
+    assert all(
+        each.date is None or each.date <= date(2026, 12, 31) for each in found.inputs.values()
+    )
+    assert main(["report", "business", "--draws", "2000", "--folder", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "chance of a gain 99%" in said
+    assert "kill criterion payback: 6.3, kept" in said
+    strict = found.model_copy(
+        update={"kill": [found.kill[0].model_copy(update={"min": 0.9999, "figure": "positive"})]}
+    )
+    report = business_report(strict, inputs_of(strict, {}), draws=2000)
+    assert report.kill[0][2] is False
+
+
+def test_a_price_that_falls_is_worth_something() -> None:
+    base = case_of(settings(), SINGLE | {"revenue": 0.0})
+    falling = case_of(settings(price_decline=0.5), SINGLE | {"revenue": 0.0})
+    assert falling.npv > base.npv
+    assert replace(falling, months=()).months == ()
