@@ -1,0 +1,8 @@
+"""Fine-tuning that is gated by the task: a recipe gives an adapter that the evals say is better."""
+
+from genai.finetune.recipe import Recipe as Recipe
+from genai.finetune.recipe import base_of as base_of
+from genai.finetune.recipe import load_recipe as load_recipe
+from genai.finetune.recipe import located as located
+
+__all__ = ["Recipe", "base_of", "load_recipe", "located"]
