@@ -1,53 +1,47 @@
-"""Read `prompts/<topic>/<name>.md`: front matter, then a body of `@system`/`@user` turns.
+"""Read a prompt: front matter, then a body of `@system`, `@user` and `@assistant` turns.
 
 Only the template makes roles: a line that is exactly `@system`, `@user` or `@assistant` opens a
-turn, and values are put in after the turns are cut. `{{name}}` is the only placeholder.
+turn, and values are put in after the turns are cut.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
-from pydantic import Field
-
-from genai.config import Settings, digest, parse_yaml, validate
+from genai.config import parse_yaml, validate
 from genai.errors import PromptError
-from genai.prompts.render import Segment, render
-from genai.types import Message, Passage, Role, Trust
+from genai.prompts.front import Example, FrontMatter
+from genai.prompts.render import Segment, nonces, render
+from genai.prompts.template import Partial, Turn, cut
+from genai.prompts.values import written
+from genai.types import Message, Passage, Trust
 
 _FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
-_ROLE = re.compile(r"^@(system|user|assistant)[ \t]*$", re.MULTILINE)
-_SLOT = re.compile(r"\{\{ *([a-z_][a-z0-9_]*) *\}\}")
-
-
-class Input(Settings):
-    """One variable of a prompt and how far its text may be trusted."""
-
-    trust: Literal["trusted", "untrusted", "retrieved"] = "untrusted"
-    required: bool = True
-    default: str = ""
-    max_length: int = Field(default=200_000, ge=1)
-
-
-class FrontMatter(Settings):
-    """The settings above a prompt's body."""
-
-    id: str
-    description: str = ""
-    inputs: dict[str, Input] = Field(default_factory=dict)
-    params: dict[str, str | int | float | bool | list[str]] = Field(default_factory=dict)
+# what shapes a call; the rest of the front matter is for people and changes no hash
+_HASHED = {"inputs", "params", "examples", "output", "max_chars"}
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt file, read. `id` is `name@hash`, and stands on every ledger row it caused."""
+    """A prompt file, read. `id` is `name@hash`, and stands on every ledger row it caused.
+
+    `body` are the turns as written, partials put in; `turns` have the examples among them.
+    """
 
     name: str
-    hash: str
+    sha256: str
     front: FrontMatter
-    turns: tuple[tuple[Role, tuple[Segment, ...]], ...]
+    body: tuple[Turn, ...]
+    turns: tuple[Turn, ...]
+    partials: tuple[str, ...] = ()
+
+    @property
+    def hash(self) -> str:
+        """The first 12 digits of `sha256`."""
+        return self.sha256[:12]
 
     @property
     def id(self) -> str:
@@ -59,27 +53,58 @@ class Prompt:
         """Sampling parameters to call the model with."""
         return dict(self.front.params)
 
-    def render(self, **values: str | Sequence[Passage]) -> tuple[Message, ...]:
-        """Put values into the template; each appears once, as text, never read again.
+    @property
+    def schema(self) -> dict[str, Any] | None:
+        """The JSON schema of the reply, to call the model with; None where any text will do."""
+        return self.front.output
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """All that the hash covers: turns with their partials, inputs, schema, examples, params."""
+        return _content(self.front, self.body)
+
+    def render(self, **values: Any) -> tuple[Message, ...]:
+        """Put values into the template as text, never read again.
 
         Raises:
-            PromptError: a missing, extra or too long value.
+            PromptError: a missing, extra, too long or wrongly typed value, or too much text.
         """
+        filled = self._filled(values)
+        trust: dict[str, Trust] = {name: spec.trust for name, spec in self.front.inputs.items()}
+        marks = nonces(filled, self.hash)
+        messages = tuple(
+            Message(role, render(segments, filled, trust, marks)) for role, segments in self.turns
+        )
+        size = sum(len(part.text) for message in messages for part in message.parts)
+        if size > self.front.max_chars:
+            raise PromptError(
+                f"prompt {self.name}: the turns have {size} characters, more than its `max_chars`"
+                f" {self.front.max_chars}; shorten a value or raise the limit"
+            )
+        return messages
+
+    def _filled(self, values: dict[str, Any]) -> dict[str, str | Sequence[Passage]]:
+        """Check and write every value, given or default."""
         known = self.front.inputs
         for name in values.keys() - known.keys():
-            raise PromptError(f"prompt {self.name}: `{name}` is not one of its inputs {[*known]}")
-        filled = dict(values)
+            raise PromptError(
+                f"prompt {self.name}: `{name}` is not one of its inputs {[*known]}; leave it out"
+            )
+        filled: dict[str, str | Sequence[Passage]] = {}
         for name, spec in known.items():
-            if name not in filled:
+            given = values.get(name, spec.default)
+            if name not in values:
                 if spec.required:
                     raise PromptError(f"prompt {self.name}: input `{name}` is missing; pass it")
-                filled[name] = spec.default
+                if given is None or spec.kind == "passages":
+                    filled[name] = given or ""
+                    continue
+            try:
+                filled[name] = written(spec.kind, given, spec.enum)
+            except ValueError as error:
+                raise PromptError(f"prompt {self.name}: input `{name}` {error}") from error
             _check_length(self.name, name, filled[name], spec.max_length)
-        trust: dict[str, Trust] = {name: spec.trust for name, spec in known.items()}
-        return tuple(
-            Message(role, render(segments, filled, trust, self.hash))
-            for role, segments in self.turns
-        )
+        return filled
 
 
 def _check_length(prompt: str, name: str, value: str | Sequence[Passage], max_length: int) -> None:
@@ -91,61 +116,116 @@ def _check_length(prompt: str, name: str, value: str | Sequence[Passage], max_le
         )
 
 
-def load_prompt(name: str, folder: Path) -> Prompt:
-    """Read `folder/<name>.md`.
+def parse_prompt(text: str, shown: str, partial: Partial) -> Prompt:
+    """Read a prompt from its file's text; `shown` names the file in messages.
 
     Raises:
-        PromptError: no such file, no front matter, no turn, an unknown or misused variable.
+        PromptError: no front matter, no turn, an unknown or misused variable, a bad partial.
         ConfigError: a wrong key in the front matter.
     """
-    path = (folder / f"{name}.md").resolve()
-    shown = f"prompts/{name}.md"
-    if not path.is_relative_to(folder.resolve()) or not path.is_file():
-        known = sorted(str(p.relative_to(folder).with_suffix("")) for p in folder.rglob("*.md"))
-        raise PromptError(f"{shown}: no such prompt; known: {', '.join(known) or 'none'}")
-    text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
+    text = text.replace("\r\n", "\n")
     front_text = _FRONT.match(text)
     if not front_text:
         raise PromptError(f"{shown}: must begin with front matter between two `---` lines")
     front = validate(FrontMatter, parse_yaml(front_text[1], shown), shown)
-    turns = tuple(_turns(text[front_text.end() :], front, shown))
-    content = {
-        "v": 1,
-        "turns": [[role, [[s.text, s.slot] for s in segments]] for role, segments in turns],
-        "inputs": {k: v.model_dump(mode="json") for k, v in front.inputs.items()},
-        "params": front.params,
-    }
-    return Prompt(front.id, digest(content), front, turns)
+    body, partials = cut(text[front_text.end() :], shown, partial)
+    return assemble(front, body, shown, partials)
 
 
-def _turns(body: str, front: FrontMatter, shown: str) -> list[tuple[Role, tuple[Segment, ...]]]:
-    marks = list(_ROLE.finditer(body))
-    if not marks or body[: marks[0].start()].strip():
-        raise PromptError(f"{shown}: the body must begin with a line `@system` or `@user`")
-    turns = []
+def assemble(
+    front: FrontMatter, body: tuple[Turn, ...], shown: str, partials: tuple[str, ...] = ()
+) -> Prompt:
+    """Make a prompt of its parts: check the variables, put the examples in, take the hash."""
+    _check_variables(front, body, shown)
+    try:
+        canonical = json.dumps(
+            _content(front, body), sort_keys=True, separators=(",", ":"), ensure_ascii=False,
+            allow_nan=False,
+        )  # fmt: skip
+    except ValueError as error:
+        raise PromptError(f"{shown}: a number in the front matter is not finite; mend it"
+                          ) from error  # fmt: skip
+    sha256 = hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+    return Prompt(front.id, sha256, front, body, _with_examples(front, body, shown), partials)
+
+
+def _content(front: FrontMatter, body: tuple[Turn, ...]) -> dict[str, Any]:
+    turns = [[role, [[s.text, s.slot] for s in segments]] for role, segments in body]
+    given = front.model_dump(mode="python", include=_HASHED)
+    plain: dict[str, Any] = _plain({"v": 2, "turns": turns, **given})
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """Write equal numbers equally: 1.0 is 1."""
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _check_variables(front: FrontMatter, body: tuple[Turn, ...], shown: str) -> None:
     used: set[str] = set()
-    for mark, following in zip(marks, [*marks[1:], None], strict=True):
-        content = body[mark.end() : following.start() if following else len(body)].strip("\n")
-        segments = tuple(_segments(content))
+    for role, segments in body:
         for slot in (s.slot for s in segments if s.slot):
             spec = front.inputs.get(slot)
             if spec is None:
                 raise PromptError(f"{shown}: `{{{{{slot}}}}}` is not declared; add it to `inputs`")
-            if mark[1] == "system" and spec.trust != "trusted":
+            if role != "user" and spec.trust != "trusted":
                 raise PromptError(
-                    f"{shown}: `{slot}` is {spec.trust} and stands in the system turn;"
+                    f"{shown}: `{slot}` is {spec.trust} and stands in the {role} turn;"
                     " move it to a user turn"
                 )
             used.add(slot)
-        turns.append((cast(Role, mark[1]), segments))
-    for unused in front.inputs.keys() - used:
+    for unused in sorted(front.inputs.keys() - used):
         raise PromptError(f"{shown}: input `{unused}` is never used; remove it or use it")
-    return turns
 
 
-def _segments(content: str) -> list[Segment]:
-    segments, position = [], 0
-    for slot in _SLOT.finditer(content):
-        segments += [Segment(content[position : slot.start()]), Segment("", slot[1])]
-        position = slot.end()
-    return [s for s in (*segments, Segment(content[position:])) if s.text or s.slot]
+def _with_examples(front: FrontMatter, body: tuple[Turn, ...], shown: str) -> tuple[Turn, ...]:
+    """Put each example before the last user turn, as that turn filled and the reply to it."""
+    if not front.examples:
+        return body
+    last = max((at for at, (role, _) in enumerate(body) if role == "user"), default=None)
+    if last is None:
+        raise PromptError(f"{shown}: examples need a `@user` turn to fill; add one")
+    turns: list[Turn] = []
+    for number, example in enumerate(front.examples, start=1):
+        where = f"{shown}: example {number}"
+        turns += [
+            ("user", (Segment(_asked(front, body[last], example, where)),)),
+            ("assistant", (Segment(reply_text(example)),)),
+        ]
+    return (*body[:last], *turns, *body[last:])
+
+
+def reply_text(example: Example) -> str:
+    """Give the reply of an example as the model would write it."""
+    output = example.output
+    return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+
+
+def _asked(front: FrontMatter, turn: Turn, example: Example, where: str) -> str:
+    """Fill the last user turn with an example's inputs; its words are the author's own."""
+    slots = {segment.slot for segment in turn[1] if segment.slot}
+    for name in example.inputs.keys() - slots:
+        raise PromptError(f"{where}: `{name}` does not stand in the last user turn; leave it out")
+    inputs = {name: front.inputs[name] for name in sorted(slots)}
+    given = {
+        name: _example_passages(value) if inputs[name].kind == "passages" else value
+        for name, value in example.inputs.items()
+    }
+    only = front.model_copy(update={"inputs": inputs, "examples": []})
+    try:
+        return Prompt(front.id, "", only, (turn,), (turn,)).render(**given)[0].text
+    except PromptError as error:
+        raise PromptError(f"{where}: {str(error).partition(': ')[2]}") from error
+
+
+def _example_passages(value: Any) -> Any:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        return value
+    return [
+        Passage(f"example-{number}", "example", 0, len(text), text)
+        for number, text in enumerate(value, start=1)
+    ]

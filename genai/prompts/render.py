@@ -19,34 +19,58 @@ def render(
     segments: Sequence[Segment],
     values: Mapping[str, str | Sequence[Passage]],
     trust: Mapping[str, Trust],
-    prompt_hash: str,
+    nonce: Mapping[str, str],
 ) -> tuple[Part, ...]:
-    """Give the parts of one turn. A value is inserted once and never parsed.
+    """Give the parts of one turn. A value is inserted as text and never parsed.
 
-    Passages are numbered from 1 and fenced by a nonce. The nonce is a hash that covers the
-    passages themselves, so no passage can hold its own fence, and equal inputs render equally.
+    Passages are numbered from 1, each in a fence of its variable's nonce.
     """
     parts: list[Part] = []
     for segment in segments:
         if not segment.slot:
             parts.append(Part(segment.text))
             continue
-        value = values[segment.slot]
+        name = segment.slot
+        value = values[name]
         if isinstance(value, str):
-            parts.append(Part(value, trust[segment.slot], segment.slot))
+            parts.append(Part(value, trust[name], name))
         else:
-            parts += _fenced(value, segment.slot, prompt_hash)
+            parts += _fenced(value, name, trust[name], nonce[name])
     return tuple(parts)
 
 
-def _fenced(passages: Sequence[Passage], slot: str, prompt_hash: str) -> list[Part]:
-    material = "\x1f".join([prompt_hash, *(f"{p.id}\x1e{p.text}" for p in passages)])
-    nonce = hashlib.sha256(material.encode("utf-8", "surrogatepass")).hexdigest()[:10]
+def nonces(values: Mapping[str, str | Sequence[Passage]], prompt_hash: str) -> dict[str, str]:
+    """Give each list of passages the mark of its fence, which no value of this call holds.
+
+    It is a hash over the passages, so that equal inputs render equally; where a value holds it all
+    the same, the next hash is taken.
+    """
+    found = {}
+    for name, value in values.items():
+        if isinstance(value, str):
+            continue
+        material = "\x1f".join([prompt_hash, *(f"{p.id}\x1e{p.text}" for p in value)])
+        digest = hashlib.sha256(material.encode("utf-8", "surrogatepass")).digest()
+        while any(digest.hex()[:10] in text for text in _texts(values)):
+            digest = hashlib.sha256(digest).digest()
+        found[name] = digest.hex()[:10]
+    return found
+
+
+def _texts(values: Mapping[str, str | Sequence[Passage]]) -> list[str]:
+    return [
+        text
+        for value in values.values()
+        for text in ((value,) if isinstance(value, str) else (p.text for p in value))
+    ]
+
+
+def _fenced(passages: Sequence[Passage], slot: str, trust: Trust, nonce: str) -> list[Part]:
     parts = []
     for number, passage in enumerate(passages, start=1):
         parts += [
             Part(f"[{number}] <passage {nonce}>\n"),
-            Part(passage.text, "retrieved", slot, passage.id),
+            Part(passage.text, trust, slot, passage.id),
             Part(f"\n</passage {nonce}>\n"),
         ]
     return parts
