@@ -14,7 +14,7 @@ _STYLE = """
 body{font:16px/1.5 system-ui;margin:0 auto;max-width:60rem;padding:1rem}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.25rem .5rem;border-bottom:1px solid #8884}
-td.n{text-align:right;font-variant-numeric:tabular-nums}
+td{font-variant-numeric:tabular-nums;vertical-align:top}
 .wide{overflow-x:auto}
 .warn{border-left:4px solid #c60;padding-left:.7rem}
 svg{width:100%;height:auto}
@@ -43,7 +43,7 @@ def page(report: "BusinessReport") -> str:
         (c.figure, "unknown" if v is None else f"{v:.4g}", "kept" if ok else "BROKEN")
         for c, v, ok in report.kill])  # fmt: skip
     register = _table(("input", "value", "range", "unit", "source", "owner", "date", "n"), [
-        (name, f"{i.central:,.4g}", f"{i.a:g} to {i.c:g}" if i.kind == "pert" else i.kind,
+        (name, f"{i.central:,.10g}", f"{i.a:g} to {i.c:g}" if i.kind == "pert" else i.kind,
          NAMES[name][0], i.source, i.owner, i.date, "" if i.n is None else str(i.n))
         for name, i in report.inputs.items()])  # fmt: skip
     flow = _table(("month", "benefit", "variable", "fixed", "net", "cumulative"), [
@@ -72,13 +72,13 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     if not rows:
         return "<p>None stated.</p>"
     top = "".join(f'<th scope="col">{_e(each)}</th>' for each in heads)
-    body = "".join(f"<tr>{''.join(map(_cell, range(len(row)), row))}</tr>" for row in rows)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     table = f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
     return f'<div class="wide" tabindex="0">{table}</div>'
 
 
-def _cell(at: int, text: str) -> str:
-    return f'<td class="{"n" if at else ""}">{_e(text)}</td>'
+def _cell(text: str) -> str:
+    return f"<td>{_e(text)}</td>"
 
 
 def _whole(value: float) -> str:

@@ -65,7 +65,7 @@ def tornado(swings: Sequence[Swing], most: int = 8) -> str:
     """Plot what moves the value most, from P10 to P90 of each input."""
     shown = list(swings[:most])
     ends = [end for each in shown for end in (each.low, each.high)] or [0.0, 1.0]
-    a, b = _scale(min(ends), max(ends), 130, _W - 70)
+    a, b = _scale(min(ends), max(ends), 130, _W - 150)
     inner, height = "", 30.0 * len(shown) + 16
     for row, each in enumerate(shown):
         y = 30.0 * row + 8
@@ -74,7 +74,7 @@ def tornado(swings: Sequence[Swing], most: int = 8) -> str:
             f'<rect class="bar" x="{left:.1f}" y="{y:g}" width="{right - left:.1f}" height="18"/>'
         )
         inner += _text(124, y + 13, each.name, "end")
-        inner += _text(_W - 64, y + 13, f"{money(min(each.low, each.high))} .. "
+        inner += _text(_W - 140, y + 13, f"{money(min(each.low, each.high))} to "
                        f"{money(max(each.low, each.high))}")  # fmt: skip
     return _frame("What moves the value most", inner, height)
 
