@@ -95,6 +95,7 @@ def write_version(prompt: Prompt, folder: Path) -> Path:
     kept = {
         "description": prompt.front.description,
         "models": prompt.front.models,
+        "partials": list(prompt.partials),
         "content": prompt.content,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,11 +142,12 @@ def _version(name: str, version: str, path: Path) -> Prompt:
         content = dict(kept["content"])
         turns = tuple(_turn(*each) for each in content.pop("turns"))
         format_ = content.pop("v")
+        partials = tuple(kept["partials"])
         head = {"id": name, "description": kept["description"], "models": kept["models"]}
     except (ValueError, KeyError, TypeError) as error:
         raise PromptError(f"{shown}: is not a locked version ({error!r}); take it from git"
                           ) from error  # fmt: skip
-    prompt = assemble(validate(FrontMatter, {**head, **content}, shown), turns, shown)
+    prompt = assemble(validate(FrontMatter, {**head, **content}, shown), turns, shown, partials)
     if prompt.hash != version or format_ != 2:
         raise PromptError(
             f"{shown}: its content has the hash {prompt.hash}; a locked version is never edited,"
