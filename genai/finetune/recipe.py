@@ -352,7 +352,7 @@ def base_of(recipe: Recipe, project: Project) -> str:
     """Give the folder of the base, or the Hugging Face id as it stands.
 
     Raises:
-        ConfigError: the folder does not exist, or an id is named while the hub is off.
+        ConfigError: it is neither an existing folder nor an id.
     """
     folder = located(project, recipe.base)
     if folder.is_dir():
