@@ -79,7 +79,10 @@ def test_an_unrelated_run_pays_nothing_and_sees_nothing(tmp_path: Path) -> None:
         "    found = heavy & set(sys.modules)\n"
         "    assert not found, found\n"
     )
-    others = ["hypothesispytest", "socket", "anyio", "langsmith_plugin", "faker", "xdist"]
+    others = [
+        "hypothesispytest", "socket", "anyio", "langsmith_plugin", "faker", "xdist", "asyncio",
+        "benchmark", "codspeed", "recording", "syrupy",
+    ]  # fmt: skip
     done = run(tmp_path, "-q", *(word for name in others for word in ("-p", f"no:{name}")))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "suite" not in done.stdout
