@@ -35,9 +35,11 @@ _ROOMS = {
     "Verdict": "genai.types",
     "batch": "genai.wiring",
     "bind": "genai.ledger",
+    "diff_prompts": "genai.wiring",
     "evaluate": "genai.wiring",
     "find_project": "genai.project",
     "grid": "genai.wiring",
+    "known_prompts": "genai.wiring",
     "load": "genai.wiring",
     "load_guards": "genai.wiring",
     "model": "genai.wiring",
@@ -84,8 +86,10 @@ if TYPE_CHECKING:
     from genai.types import Verdict as Verdict
     from genai.wiring import Index as Index
     from genai.wiring import batch as batch
+    from genai.wiring import diff_prompts as diff_prompts
     from genai.wiring import evaluate as evaluate
     from genai.wiring import grid as grid
+    from genai.wiring import known_prompts as known_prompts
     from genai.wiring import load as load
     from genai.wiring import load_guards as load_guards
     from genai.wiring import model as model

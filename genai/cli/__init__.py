@@ -12,6 +12,7 @@ VERBS = {
     "check": "find mistakes in every settings file, prompt and suite",
     "ask": "ask one question on the command line",
     "index": "index a folder, or show what the index holds",
+    "prompt": "list the prompts, and which of them were evaluated",
     "eval": "run a suite and judge it against its baseline",
     "calls": "show the ledger's newest calls, or a summary",
     "report": "monitoring and the business case as pages",
@@ -24,6 +25,12 @@ VERBS = {
 
 # a verb's further words, each a file of its own
 ACTIONS = {
+    "prompt": {
+        "diff": "show what a change of a prompt means, and what it costs",
+        "lint": "find what is likely to go wrong with prompts",
+        "lock": "write down that prompts passed an eval as they are",
+        "label": "point a label at a locked version, or back at an older one",
+    },
     "report": {
         "business": "does it pay, with its range, from the ledger and stated assumptions",
     },

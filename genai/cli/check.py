@@ -8,7 +8,9 @@ from pathlib import Path
 import genai
 from genai.evals import load_suite
 from genai.evals.vary import check_variants
+from genai.prompts import prompt_names
 from genai.wiring import prices
+from genai.wiring.prompts import lint_prompts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,22 +20,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print one line a mistake; exit code 64 when there is any."""
     root = genai.find_project().root
-    prompts = root / "prompts"
     checks: dict[str, Callable[[], object]] = {
         "configs/genai.yaml": genai.settings,
         "configs/guards.yaml": genai.load_guards,
         "configs/prices.yaml": lambda: prices().names(),
         "the configured model": genai.model,
     }
-    for path in sorted(prompts.rglob("*.md")):
-        name = path.relative_to(prompts).with_suffix("").as_posix()
-        checks[f"prompts/{name}.md"] = lambda name=name: genai.prompt(name)  # type: ignore[misc]
     for path in sorted((root / "evals").glob("*.yaml")):
         checks[f"evals/{path.name}"] = lambda path=path: check_variants(load_suite(path))  # type: ignore[misc]
     problems = [line for line in (_problem(check) for check in checks.values()) if line]
+    found = lint_prompts()
+    problems += [each.message for each in found if each.level == "error"]
     for line in dict.fromkeys(problems):
         print(line, file=sys.stderr)
-    print(f"{len(checks)} files checked in {Path(root)}: {len(problems) or 'no'} mistakes")
+    for each in found:
+        if each.level == "warning":
+            print(f"warning: {each.message}")
+    count = len(checks) + len(prompt_names(root / "prompts"))
+    print(f"{count} files checked in {Path(root)}: {len(problems) or 'no'} mistakes")
     return 64 if problems else 0
 
 

@@ -90,18 +90,23 @@ class Comparison:
         before, after = self.cost
         return None if before is None or after is None else after - before
 
+    def money(self) -> str:
+        """Say the difference in dollars."""
+        if self.spend is None:
+            return "unpriced"
+        return f"{'-' if self.spend < 0 else '+'}${abs(self.spend).normalize():f}"
+
     def text(self) -> str:
         """Say it for a terminal."""
-        count = len(self.changes) or "no"
         breaks = sum(change.breaking for change in self.changes)
-        lines = [f"{self.before} -> {self.after}: {count} changes, {breaks or 'none'} breaking"]
+        count = f"{len(self.changes) or 'no'} change{'' if len(self.changes) == 1 else 's'}"
+        lines = [f"{self.before} -> {self.after}: {count}, {breaks or 'none'} breaking"]
         for change in self.changes:
             lines += [change.text(), *(f"    {line}" for line in change.lines)]
         old, new = self.tokens
         share = f", {new / old - 1:+.1%}" if old else ""
         lines.append(f"tokens of the template: {old} -> {new} ({new - old:+d}{share})")
-        money = "unpriced" if self.spend is None else f"${self.spend.normalize():+f}"
-        lines.append(f"cost of {CALLS:,} calls of {self.model}: {money}")
+        lines.append(f"input cost of {CALLS:,} calls of {self.model}: {self.money()}")
         return "\n".join(lines)
 
     def json(self) -> str:

@@ -11,13 +11,13 @@ from genai.wiring.parts import (
     model,
     open_ledger,
     prices,
-    prompt,
     settings,
     upload,
 )
+from genai.wiring.prompts import diff_prompts, known_prompts, prompt
 from genai.wiring.trials import evaluate, grid, open_task
 
 __all__ = [
-    "Index", "batch", "evaluate", "grid", "load", "load_guards", "model", "open_ledger",
-    "open_task", "prices", "prompt", "settings", "upload",
+    "Index", "batch", "diff_prompts", "evaluate", "grid", "known_prompts", "load", "load_guards",
+    "model", "open_ledger", "open_task", "prices", "prompt", "settings", "upload",
 ]  # fmt: skip

@@ -27,7 +27,7 @@ from genai.models.batch import Batch
 from genai.models.files import File, upload_file
 from genai.models.replay import Mode, Replay
 from genai.project import Project
-from genai.prompts import Prompt, load_prompt
+from genai.prompts import load_prompt
 from genai.rag import Chain
 from genai.rag import Index as _Index
 from genai.rag.turn import Tally
@@ -179,11 +179,6 @@ def _telemetry(content: bool) -> "Telemetry":
 @lru_cache(maxsize=8)
 def _replay(path: Path, mode: Mode) -> Replay:
     return Replay(path, mode)
-
-
-def prompt(name: str) -> Prompt:
-    """Read a prompt of the project. Raises `PromptError`."""
-    return load_prompt(name, projects.find_project().root / "prompts")
 
 
 def load_guards(project: Project | None = None) -> Policy:
