@@ -33,6 +33,7 @@ ACTIONS = {
     },
     "report": {
         "business": "does it pay, with its range, from the ledger and stated assumptions",
+        "monitor": "volume, money, times and outcomes, by day, model, prompt, index and feature",
     },
     "eval": {
         "accept": "take a run as the baseline, with its reason",

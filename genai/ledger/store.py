@@ -274,6 +274,24 @@ class Ledger:
         with self.database.begin(write=False) as db:
             return Groups.read(db, since)
 
+    def roll_up(self) -> int:
+        """Bring the daily sums in step with the calls; give how many were new."""
+        from genai.ledger.rollup import roll_up
+
+        self.drain()
+        return roll_up(self.database)
+
+    def thumb_counts(self, since: float = 0.0) -> tuple[int, int]:
+        """Count thumbs up and down of calls since a Unix time."""
+        import sqlalchemy as sa
+
+        from genai.ledger import tables
+
+        table = tables.feedback
+        query = sa.select(table.c.value, sa.func.count()).where(table.c.created_at >= since)
+        found = {bool(value): int(n) for value, n in self._read(query.group_by(table.c.value))}
+        return found.get(True, 0), found.get(False, 0)
+
     def summary(self, since: float = 0.0) -> Summary:
         """Give totals since a Unix time; money with its coverage."""
         return self.groups(since).summary()

@@ -1,0 +1,206 @@
+"""Monitoring from the ledger alone: volume, money, times and outcomes, and what shaped them."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from genai import stats
+from genai.ledger import Ledger, Money
+from genai.ledger.rollup import DIMENSIONS, Sums, day_name, sums
+
+_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The figures of one group of questions or calls; shares with their 95 % interval.
+
+    Times are seconds. `per_answer` is all money of the group divided by its answers; None where
+    some of the money is unknown.
+    """
+
+    name: str
+    calls: int
+    answers: int
+    refused: tuple[float, float, float] | None
+    failed: tuple[float, float, float] | None
+    money: Money
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    ttft: float | None
+    inter_token: float | None
+    tokens: int
+    cached: float | None
+    retries: int
+    reasons: Mapping[str, int]
+
+    @property
+    def per_answer(self) -> Decimal | None:
+        """Money for one answer, failures and refusals included; None where it is not known."""
+        if not self.answers or self.money.known < self.money.calls:
+            return None
+        return self.money.total / self.answers
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """A period of the ledger. `whole` counts questions; `parts` counts their calls by kind."""
+
+    since: float
+    until: float
+    whole: Line
+    days: tuple[Line, ...]
+    models: tuple[Line, ...]
+    groups: Mapping[str, tuple[Line, ...]]
+    parts: Mapping[str, Line]
+    thumbs: tuple[int, int]
+    rolled_up: int = 0
+
+
+def monitor(
+    ledger: Ledger, *, days: int = 30, now: float | None = None,
+    where: Mapping[str, str] | None = None,
+) -> Monitor:  # fmt: skip
+    """Bring the sums in step and give the figures of the last `days` UTC days.
+
+    `where` keeps to a value of a dimension: `{"feature": "chat"}`.
+    """
+    new = ledger.roll_up()
+    until = time.time() if now is None else now
+    since = (int(until // _DAY) - days + 1) * _DAY
+
+    def of(by: tuple[str, ...], kind: str) -> dict[tuple[object, ...], Sums]:
+        return sums(ledger.database, by, kind=kind, since=since, until=until, where=where)
+
+    spent = of((), "model").get((), Sums())
+    parts = {kind: _line(kind, of((), kind).get((), Sums())) for kind in ("model", "embedding")}
+    by_day = of(("day",), "model")
+    return Monitor(
+        since, until, _line("all", of((), "chain").get((), Sums()), spent),
+        tuple(
+            _line(day_name(int(str(day))), each, by_day.get((day,), Sums()))
+            for (day,), each in sorted(of(("day",), "chain").items())
+        ),
+        tuple(_line(str(name), each) for (name,), each in sorted(of(("model",), "model").items())),
+        {
+            name: tuple(
+                _line(str(value) or "(none)", each)
+                for (value,), each in sorted(of((name,), "chain").items())
+            )
+            for name in DIMENSIONS[1:]
+        },
+        {kind: line for kind, line in parts.items() if line.calls},
+        ledger.thumb_counts(since), new,
+    )  # fmt: skip
+
+
+def _line(name: str, own: Sums, spent: Sums | None = None) -> Line:
+    """Make the figures of a group; money and tokens are those of the calls made for it."""
+    paid = own if spent is None else spent
+    answers = own.outcomes.get("ok", 0)
+    tokens = paid.input_tokens + paid.output_tokens
+    return Line(
+        name, own.calls, answers, _share(own, "refusal"), _share(own, "error"), paid.money,
+        own.percentile(0.5), own.percentile(0.95), own.percentile(0.99),
+        paid.percentile(0.5, "ttft"), paid.percentile(0.5, "itl_mean"), tokens,
+        paid.cached / paid.input_tokens if paid.input_tokens else None, paid.retries,
+        dict(sorted(own.reasons.items(), key=lambda each: -each[1])),
+    )  # fmt: skip
+
+
+def _share(own: Sums, outcome: str) -> tuple[float, float, float] | None:
+    if not own.calls:
+        return None
+    count = own.outcomes.get(outcome, 0)
+    return count / own.calls, *stats.wilson(count, own.calls)
+
+
+_HEADS = ("", "questions", "answers", "refused", "failed", "cost", "per answer", "p50", "p95",
+          "first token")  # fmt: skip
+
+
+def table(found: Monitor) -> list[tuple[str, ...]]:
+    """Give the whole and its days as rows of text, the head first."""
+    return [_HEADS, *(row(line) for line in (found.whole, *found.days))]
+
+
+def row(line: Line) -> tuple[str, ...]:
+    """Give the figures of a line as text; what is unknown is a dash."""
+    per = "-" if line.per_answer is None else f"${line.per_answer:.4f}"
+    return (
+        line.name, f"{line.calls:,}", f"{line.answers:,}", _percent(line.refused),
+        _percent(line.failed), str(line.money), per, _time(line.p50), _time(line.p95),
+        _time(line.ttft),
+    )  # fmt: skip
+
+
+def _percent(share: tuple[float, float, float] | None) -> str:
+    if share is None:
+        return "-"
+    value, low, high = share
+    return f"{value:.1%} ({low:.1%} to {high:.1%})"
+
+
+def _time(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.3g} s"
+
+
+def markdown(found: Monitor) -> str:
+    """Give the figures as Markdown."""
+    lines = ["# Monitoring", "", _period(found), ""]
+    lines += _markdown_table(table(found))
+    for title, group in (("Models", found.models), *found.groups.items()):
+        if len(group) > 1 or (group and group[0].name != "(none)"):
+            lines += ["", f"## {title}", "", *_markdown_table([_HEADS, *map(row, group)])]
+    if found.whole.reasons:
+        lines += ["", "## Why not answered", ""]
+        lines += [f"- {reason}: {count:,}" for reason, count in found.whole.reasons.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _period(found: Monitor) -> str:
+    up, down = found.thumbs
+    first, last = (day_name(int(at // _DAY)) for at in (found.since, found.until))
+    return (
+        f"{first} to {last} (UTC): {found.whole.calls:,} questions, {up} thumbs up, {down} down."
+        " Percentiles are at most 1 % off, shares have their 95 % interval."
+    )
+
+
+def _markdown_table(rows: list[tuple[str, ...]]) -> list[str]:
+    def line(cells: tuple[str, ...]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    return [line(rows[0]), "|" + "---|" * len(rows[0]), *map(line, rows[1:])]
+
+
+def prometheus(found: Monitor) -> str:
+    """Give the same figures in Prometheus' text format; what is unknown is left out."""
+    lines = []
+    for line in found.models:
+        label = f'{{model="{_escape(line.name)}"}}'
+        lines += [
+            f"genai_calls_total{label} {line.calls}",
+            f"genai_tokens_total{label} {line.tokens}",
+            f"genai_cost_dollars_total{label} {line.money.total:f}",
+            f"genai_cost_unknown_calls_total{label} {line.money.calls - line.money.known}",
+        ]
+        for share, value in ((0.5, line.p50), (0.95, line.p95), (0.99, line.p99)):
+            if value is not None:
+                where = f'{{model="{_escape(line.name)}",quantile="{share}"}}'
+                lines.append(f"genai_call_seconds{where} {value:.6g}")
+    whole = found.whole
+    lines += [f"genai_questions_total {whole.calls}", f"genai_answers_total {whole.answers}"]
+    lines += [
+        f'genai_not_answered_total{{reason="{_escape(reason)}"}} {count}'
+        for reason, count in whole.reasons.items()
+    ]
+    lines += [f'genai_feedback_total{{value="{name}"}} {count}'
+              for name, count in zip(("up", "down"), found.thumbs, strict=True)]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
