@@ -131,8 +131,9 @@ def _pinned(name: str, version: str, folder: Path) -> Prompt:
 
 
 def _versions(name: str, folder: Path) -> list[str]:
-    place = (folder / VERSIONS / name).parent
-    return sorted(path.stem for path in place.glob(f"{Path(name).name}@*.json"))
+    base = folder / VERSIONS
+    found = (base / name).parent.glob(f"{Path(name).name}@*.json")
+    return sorted(path.relative_to(base).with_suffix("").as_posix() for path in found)
 
 
 def _version(name: str, version: str, path: Path) -> Prompt:

@@ -60,7 +60,7 @@ def _lines(value: Any) -> str:
     for item in value:
         if not isinstance(item, str):
             raise ValueError(f"must be a list of texts; one item is {_shown(item)}")
-        if len(item.splitlines()) > 1:
+        if item and item.splitlines() != [item]:
             raise ValueError("has an item with a line break; use `kind: json` for such lists")
     return "\n".join(f"- {item}" for item in value)
 
