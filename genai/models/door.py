@@ -22,6 +22,7 @@ FORMS = {
     "ollama": "ollama/NAME",
     "vllm": "vllm/NAME",
     "llamacpp": "llamacpp/NAME",
+    "local": "local/FOLDER (a model or an adapter in this process)",
     "litellm": "litellm/PROVIDER/NAME, or PROVIDER/NAME",
 }
 # OpenAI-compatible servers by their usual local address
@@ -107,6 +108,10 @@ def _provider(name: str, settings: ModelSettings, client: object | None) -> Prov
         from genai.models.fake import Fake
 
         return Fake()
+    if prefix == "local" and rest:
+        from genai.models.local import Local
+
+        return Local(rest)
     if rest and (prefix in ("azure", "responses") or (prefix == "openai" and client is not None)):
         from genai.models.sdk import SDK
 

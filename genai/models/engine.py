@@ -1,0 +1,322 @@
+"""Generation on weights in this process: many requests in one batch, adapters swapped between them.
+
+One thread owns the weights. It takes what waits for the same adapter as one batch, so that many
+callers cost little more than one. A reply is greedy unless a temperature is asked for, and under a
+schema only tokens are taken that keep it.
+"""
+
+import codecs
+import queue
+import re
+import threading
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from genai import extras
+from genai.errors import ModelError
+from genai.models.constrain import Reader
+
+_BATCH = 64  # requests decoded together
+_GATHER = 0.002  # seconds to let others join a batch
+_CONTEXT = 8  # tokens before a new one that its text may depend on
+_BEST = 32  # tokens looked at first for one that a schema allows
+
+
+@dataclass(slots=True)
+class Job:
+    """One reply to be made. `emit(text, finish_reason)` is called from the engine's thread.
+
+    `adapter` is "" for the base alone. The reply ends at `stop` texts, which are not part of it.
+    """
+
+    prompt: list[int]
+    emit: Callable[[str, str], None]
+    adapter: str = ""
+    most: int = 1024
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    reader: Reader | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    error: Exception | None = None
+    made: list[int] = field(default_factory=list)
+    _sent: int = 0
+    _text: str = ""
+    _window: int = 0
+    _random: Any = None
+
+    def finish(self, reason: str) -> None:
+        """End the reply with what is left of its text."""
+        rest, self._sent = self._text[self._sent :], len(self._text)
+        self.emit(rest, reason)
+
+
+class Engine:
+    """A model and its tokenizer, decoding for many callers."""
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self._torch = extras.load("torch", "finetune")
+        self._queue: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._waiting: list[Job] = []
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self.adapters: set[str] = set()
+        ends = getattr(model.generation_config, "eos_token_id", None)
+        ends = tokenizer.eos_token_id if ends is None else ends
+        self._ends = set(ends if isinstance(ends, list) else [ends])
+        self._special = set(tokenizer.all_special_ids)
+        self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+
+    @property
+    def room(self) -> int:
+        """Tokens that a prompt and its reply may have together."""
+        return int(getattr(self.model.config, "max_position_embeddings", 0) or 1 << 20)
+
+    def submit(self, job: Job) -> None:
+        """Have a reply made; its `emit` brings it."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="genai-local", daemon=True)
+                self._thread.start()
+        self._queue.put(job)
+
+    def add_adapter(self, name: str, folder: Path) -> None:
+        """Load an adapter beside the others; requests may name it from now on."""
+        peft = extras.load("peft", "finetune")
+        # peft asks transformers by a name that goes in its next major version
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        with self._lock:
+            if name in self.adapters:
+                return
+            if self.adapters:
+                self.model.load_adapter(str(folder), adapter_name=name)
+            else:
+                self.model = peft.PeftModel.from_pretrained(
+                    self.model, str(folder), adapter_name=name
+                )
+            self.model.eval()
+            self.adapters.add(name)
+
+    # -- the engine's thread ---------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        while True:
+            jobs = self._next_batch()
+            try:
+                with self._lock, self._torch.inference_mode():
+                    self._on_adapter(jobs[0].adapter, jobs)
+            except Exception as error:
+                for job in jobs:
+                    job.error = error
+                    job.emit("", "error")
+
+    def _next_batch(self) -> list[Job]:
+        """Wait for a request; take those for the same adapter along, oldest first."""
+        if not self._waiting:
+            self._waiting.append(self._queue.get())
+        time.sleep(_GATHER)
+        while not self._queue.empty():
+            self._waiting.append(self._queue.get())
+        first = self._waiting[0].adapter
+        jobs = [job for job in self._waiting if job.adapter == first][:_BATCH]
+        taken = set(map(id, jobs))
+        self._waiting = [job for job in self._waiting if id(job) not in taken]
+        return jobs
+
+    def _on_adapter(self, adapter: str, jobs: Sequence[Job]) -> None:
+        training = self.model.training
+        self.model.eval()
+        try:
+            if adapter:
+                self.model.set_adapter(adapter)
+                self.run(jobs)
+            elif self.adapters:
+                with self.model.disable_adapter():
+                    self.run(jobs)
+            else:
+                self.run(jobs)
+        finally:
+            if training:
+                self.model.train()
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Decode a batch to its end, on the weights as they are set now."""
+        torch, device = self._torch, self.model.device
+        longest = max(len(job.prompt) for job in jobs)
+        pads = [longest - len(job.prompt) for job in jobs]
+        ids = torch.tensor(
+            [[self._pad] * n + job.prompt for n, job in zip(pads, jobs, strict=True)], device=device
+        )
+        mask = torch.tensor([[0] * n + [1] * (longest - n) for n in pads], device=device)
+        places = (mask.cumsum(1) - 1).clamp(min=0)
+        active, cache = list(jobs), None
+        while active:
+            out = self.model(
+                input_ids=ids, attention_mask=mask, position_ids=places, past_key_values=cache,
+                use_cache=True, logits_to_keep=1,
+            )  # fmt: skip
+            cache = out.past_key_values
+            chosen = self._choose(active, out.logits[:, -1].float())
+            keep = [n for n, token in enumerate(chosen) if self._take(active[n], token)]
+            if len(keep) < len(active):
+                active = [active[n] for n in keep]
+                if not active:
+                    return
+                index = torch.tensor(keep, device=device)
+                cache.batch_select_indices(index)
+                mask, places = mask[index], places[index]
+            ids = torch.tensor([[chosen[n]] for n in keep], device=device)
+            mask = torch.cat([mask, mask.new_ones(len(active), 1)], 1)
+            places = places[:, -1:] + 1
+
+    # -- one token -------------------------------------------------------------------------------
+
+    def _choose(self, jobs: Sequence[Job], logits: Any) -> list[int]:
+        best: list[int] = logits.argmax(-1).tolist()
+        return [
+            best[n]
+            if job.temperature == 0 and (job.reader is None or self._allowed(job, best[n]))
+            else self._search(job, logits[n])
+            for n, job in enumerate(jobs)
+        ]
+
+    def _search(self, job: Job, logits: Any) -> int:
+        """Take the best token that the schema allows, or draw one among them.
+
+        A draw that is not allowed is put aside and drawn again among the rest, which is the same
+        as drawing from the allowed ones alone.
+        """
+        torch = self._torch
+        if job.temperature == 0:
+            for count in (min(_BEST, len(logits)), len(logits)):
+                for token in logits.topk(count).indices.tolist():
+                    if self._allowed(job, token):
+                        return int(token)
+            raise _stuck()
+        if job._random is None:
+            job._random = torch.Generator(device=logits.device)
+            job._random.manual_seed(
+                job.seed if job.seed is not None else time.time_ns() % (1 << 62)
+            )
+        shares = _nucleus((logits / job.temperature).softmax(-1), job.top_p)
+        while float(shares.sum()) > 0:
+            token = int(torch.multinomial(shares, 1, generator=job._random))
+            if self._allowed(job, token):
+                return token
+            shares[token] = 0
+        return self._search_greedily(job, logits)
+
+    def _search_greedily(self, job: Job, logits: Any) -> int:
+        """The nucleus held no allowed token: take the best one outside it."""
+        for token in logits.argsort(descending=True).tolist():
+            if self._allowed(job, token):
+                return int(token)
+        raise _stuck()
+
+    def _allowed(self, job: Job, token: int) -> bool:
+        if job.reader is None:
+            return True
+        if token in self._ends:
+            return job.reader.complete
+        if token in self._special:
+            return False
+        text = self._new_text(job, token)
+        if text.endswith("\ufffd"):  # part of a character: fine where any character is
+            begun = _is_begun([*job.made[job._window :], token], self.tokenizer)
+            return begun and job.reader.allows(text.rstrip("\ufffd") + "é")
+        return bool(text) and job.reader.allows(text)
+
+    def _new_text(self, job: Job, token: int) -> str:
+        """Give what a token adds to the text that is whole so far."""
+        start = max(0, job._window - _CONTEXT)
+        before = job.made[start : job._window]
+        after = job.made[start:] + [token]
+        decode = self.tokenizer.decode
+        whole = decode(before, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        text = decode(after, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return str(text[len(whole) :])
+
+    def _take(self, job: Job, token: int) -> bool:
+        """Add a token to a reply and send what is certain of it; False when it has ended."""
+        if job.cancelled.is_set():
+            job.finish("cancelled")
+            return False
+        if token in self._ends:
+            job.finish("stop")
+            return False
+        text = self._new_text(job, token)
+        job.made.append(token)
+        if not text.endswith("\ufffd"):
+            if job.reader is not None:
+                job.reader.read(text)
+            job._text += text
+            job._window = len(job.made)
+            cut = min((at for s in job.stop if (at := job._text.find(s)) >= 0), default=-1)
+            if cut >= 0:
+                job._text = job._text[:cut]
+                job.finish("stop")
+                return False
+            held = max(map(len, job.stop), default=1) - 1
+            ready = job._text[job._sent : len(job._text) - held]
+            if ready:
+                job._sent += len(ready)
+                job.emit(ready, "")
+        if job.reader is not None and job.reader.closed:
+            job.finish("stop")
+            return False
+        if len(job.made) >= job.most:
+            job.finish("length")
+            return False
+        return True
+
+
+def _nucleus(shares: Any, top_p: float) -> Any:
+    """Keep the likeliest tokens whose shares reach `top_p`."""
+    if top_p >= 1:
+        return shares
+    ordered, places = shares.sort(descending=True)
+    ordered[(ordered.cumsum(-1) - ordered) >= top_p] = 0
+    return shares.new_zeros(shares.shape).scatter(-1, places, ordered)
+
+
+def _is_begun(tokens: Sequence[int], tokenizer: Any) -> bool:
+    """Whether tokens are a text whose last character lacks bytes, and not broken UTF-8."""
+    held = bytearray()
+    for piece in tokenizer.convert_ids_to_tokens(tokens):
+        if _BYTE.fullmatch(piece):
+            held.append(int(piece[3:5], 16))
+        elif set(piece) <= _BYTES.keys():
+            held += bytes(_BYTES[char] for char in piece)
+        else:
+            return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(bytes(held))
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _byte_letters() -> dict[str, int]:
+    """Give the letters with which byte-level tokenizers write bytes."""
+    shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    hidden = [byte for byte in range(256) if byte not in shown]
+    return {chr(b): b for b in shown} | {chr(256 + n): b for n, b in enumerate(hidden)}
+
+
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # how the other tokenizers write one
+_BYTES = _byte_letters()
+
+
+def _stuck() -> ModelError:
+    return ModelError(
+        "response_format: no token of the model continues a reply that fits the schema; use a"
+        " simpler schema",
+        "bad_reply",
+    )
