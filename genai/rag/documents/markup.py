@@ -10,6 +10,12 @@ from genai.rag.documents.parsed import Parsed
 _NOT_TEXT = {
     "script", "style", "noscript", "template", "iframe", "object", "embed", "svg", "canvas",
 }  # fmt: skip
+_CELLS = {"p", "td", "th"}
+_CLOSES = {  # the open tags whose end may be left out before a tag
+    "p": {"p"}, "li": {"p", "li"}, "dt": {"p", "dt", "dd"}, "dd": {"p", "dt", "dd"},
+    "td": _CELLS, "th": _CELLS, "tr": {*_CELLS, "tr"}, "option": {"option"},
+}  # fmt: skip
+_DEEPEST = 200
 _UNSEEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _RUNS = re.compile(r"[\x00-\x20]*(?:javascript|vbscript|data)\s*:", re.IGNORECASE)
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w-]{2,40})", re.IGNORECASE)
@@ -19,7 +25,7 @@ def read_html(name: str, source: bytes) -> Parsed:
     """Read a page. Raises `DocumentError`."""
     charset = _CHARSET.search(source[:4096])
     text, notes = decode(name, source, charset[1].decode("ascii", "ignore") if charset else "")
-    soup = extras.load("bs4", "rag").BeautifulSoup(text, "html.parser")
+    soup = _soup(text)
     hidden = False
     for tag in soup.find_all(True):
         if tag.decomposed:
@@ -37,6 +43,20 @@ def read_html(name: str, source: bytes) -> Parsed:
     if hidden:
         notes = (*notes, "holds text hidden from readers, which was left out")
     return Parsed(found.strip() + "\n", notes=notes)
+
+
+def _soup(text: str) -> Any:
+    """Parse HTML with the usual end tags left out, and refuse a pile of tags before it is built."""
+
+    class Soup(extras.load("bs4", "rag").BeautifulSoup):  # type: ignore[misc]
+        def handle_starttag(self, name: str, *given: Any, **named: Any) -> Any:
+            while self.currentTag.name in _CLOSES.get(name, ()):
+                self.handle_endtag(self.currentTag.name)
+            if len(self.tagStack) > _DEEPEST:
+                raise RecursionError
+            return super().handle_starttag(name, *given, **named)
+
+    return Soup(text, "html.parser")
 
 
 def _attribute(tag: Any, key: str) -> str:

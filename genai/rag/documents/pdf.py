@@ -17,8 +17,8 @@ def read_pdf(name: str, source: bytes) -> Parsed:
     """
     pypdf = extras.load("pypdf", "rag")
     locked = DocumentError(f"{name}: is encrypted; save a copy without a password")
-    reader = pypdf.PdfReader(io.BytesIO(source))
     try:
+        reader = pypdf.PdfReader(io.BytesIO(source))
         if reader.is_encrypted and not reader.decrypt(""):
             raise locked
     except pypdf.errors.DependencyError:  # the package for this kind of lock is not there
