@@ -53,8 +53,8 @@ class Change:
         sign = (
             "!" if self.why else "~" if self.before and self.after else "-" if self.before else "+"
         )
-        moved_to = f" -> {self.after or 'nothing'}" if self.before else f" {self.after}".rstrip()
-        head = f"{sign} {self.rule} {self.what}: {self.before}{moved_to}"
+        values = [self.before, f"-> {self.after or 'nothing'}"] if self.before else [self.after]
+        head = f"{sign} {self.rule} {self.what}: {' '.join(values)}"
         return f"{head} ({self.why})" if self.why else head
 
 
@@ -188,9 +188,13 @@ def _words(what: str, old: str, new: str) -> Iterator[Change]:
     lines = [" ..." if line.startswith("@@ ") else line for line in hunks]
     counts = [sum(line.startswith(sign) for line in lines) for sign in "-+"]
     yield Change(
-        "text", what, f"{counts[0]} lines" if old else "", f"{counts[1]} lines" if new else "",
+        "text", what, _lines(counts[0]) if old else "", _lines(counts[1]) if new else "",
         lines=tuple(lines),
     )  # fmt: skip
+
+
+def _lines(count: int) -> str:
+    return f"{count} line{'' if count == 1 else 's'}"
 
 
 def _variables(before: Prompt, after: Prompt) -> Iterator[Change]:

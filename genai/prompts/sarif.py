@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
+from urllib.parse import quote
 
 Level = Literal["error", "warning", "note"]
 _SCHEMA = (
@@ -47,7 +48,7 @@ def _rule(name: str, words: str) -> dict[str, object]:
 
 def _results(results: Iterable[Result], used: Sequence[str]) -> Iterable[dict[str, object]]:
     for each in results:
-        place = {"artifactLocation": {"uri": each.file}, "region": {"startLine": 1}}
+        place = {"artifactLocation": {"uri": quote(each.file)}, "region": {"startLine": 1}}
         yield {
             "ruleId": each.rule,
             "ruleIndex": used.index(each.rule),

@@ -84,9 +84,9 @@ def test_a_misspelt_key_gets_a_suggestion(write: Any) -> None:
 
 
 def test_a_key_given_twice_is_an_error(write: Any) -> None:
+    folder = write({"t/x.md": GOOD.replace("temperature: 0", "temperature: 0, temperature: 1")})
     with pytest.raises(ConfigError, match="`temperature` twice"):
-        text = GOOD.replace("temperature: 0", "temperature: 0, temperature: 1")
-        load_prompt("t/x", write({"t/x.md": text}))
+        load_prompt("t/x", folder)
 
 
 @pytest.mark.parametrize("name", ["t/none", "../secret", "/etc/passwd", "partials/fence", "t/\0"])
