@@ -25,6 +25,13 @@ VERBS = {
 
 # a verb's further words, each a file of its own
 ACTIONS = {
+    "index": {
+        "sync": "make the index hold exactly a folder's documents",
+        "show": "list documents, generations, and passages held back",
+        "verify": "compare manifest, full text, vectors and graph, and mend them",
+        "rollback": "let the generation before answer again",
+        "calibrate": "find the confidence below which a question is refused",
+    },
     "prompt": {
         "diff": "show what a change of a prompt means, and what it costs",
         "lint": "find what is likely to go wrong with prompts",
@@ -33,6 +40,7 @@ ACTIONS = {
     },
     "report": {
         "business": "does it pay, with its range, from the ledger and stated assumptions",
+        "drift": "what has moved since a pinned reference period, and what changed with it",
         "monitor": "volume, money, times and outcomes, by day, model, prompt, index and feature",
     },
     "eval": {

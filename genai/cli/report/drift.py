@@ -1,0 +1,31 @@
+"""`genai report drift`: what has moved since a pinned reference period."""
+
+import argparse
+from datetime import UTC, date, datetime, timedelta
+
+import genai
+from genai.reports.drift import Period, drift
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the word's arguments."""
+    parser.add_argument("--days", type=int, default=7, help="the current period, today included")
+    parser.add_argument("--from", dest="first", type=date.fromisoformat,
+                        help="first day of the reference (default: 28 days before)")  # fmt: skip
+    parser.add_argument("--to", dest="last", type=date.fromisoformat, help="last day of it")
+    parser.add_argument("--rate", type=float, default=0.05, help="share of false findings accepted")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a line a figure; 1 where something moved, 4 where there is too little to say."""
+    today = datetime.now(UTC).date()
+    start = today - timedelta(days=options.days - 1)
+    reference = Period(
+        options.first or start - timedelta(days=28), options.last or start - timedelta(days=1)
+    )
+    current = Period(start, today)
+    found = drift(genai.open_ledger(), reference, current, rate=options.rate)
+    print(f"{current.first} to {current.last} beside {reference.first} to {reference.last}")
+    for each in found:
+        print(each.text())
+    return 1 if any(each.drifted for each in found) else 0

@@ -1,0 +1,99 @@
+"""Drift is found when planted, named with what changed, and rarely seen where nothing moved."""
+
+import random
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from genai import stats
+from genai.errors import Unmeasured
+from genai.ledger import Ledger
+from genai.reports.drift import Period, compare, drift
+from genai.types import Call, Context, Usage
+
+DAY = 86_400
+FIRST = 20_700
+
+
+def week(
+    seed: int, days: range, *, refuse: float = 0.08, tokens: float = 6.0, score: float = 0.6,
+    prompt: str = "p@1", language: str = "en", count: int = 60,
+) -> Iterator[Call]:  # fmt: skip
+    """Questions of some days. Days differ by themselves, as real ones do."""
+    dice = random.Random(seed)
+    for day in days:
+        mood = dice.lognormvariate(0, 0.15)
+        for n in range(count):
+            outcome = "refusal" if dice.random() < min(refuse * mood, 1) else "ok"
+            usage = Usage(int(dice.lognormvariate(tokens, 0.4)), 50, source="provider")
+            yield Call(
+                f"{seed:08x}{day:010x}{n:010x}", "chain", (FIRST + day) * DAY + n * 60.0,
+                dice.lognormvariate(0, 0.3), outcome, "m", Context(prompt_id=prompt), usage,
+                tags={"retrieval_score": score + dice.gauss(0, 0.1), "language":
+                      language if dice.random() < 0.9 else "de"},
+            )  # fmt: skip
+
+
+def test_the_effect_sizes_are_those_of_the_worked_examples() -> None:
+    assert stats.psi([0.25] * 4, [0.2, 0.2, 0.3, 0.3]) == pytest.approx(0.0405465, abs=1e-7)
+    assert stats.psi([0.5, 0.3, 0.2], [0.4, 0.3, 0.3]) == pytest.approx(0.0628609, abs=1e-7)
+    found = stats.jensen_shannon([0.5, 0.3, 0.2], [0.4, 0.3, 0.3])
+    assert found == pytest.approx(0.1061985, abs=1e-7)
+    assert stats.jensen_shannon([1, 0], [0, 1]) == 1.0
+    with pytest.raises(ValueError, match="no count"):
+        stats.psi([0, 0], [1, 1])
+
+
+@pytest.mark.parametrize(
+    ("change", "figure"),
+    [
+        ({"refuse": 0.3}, "refusal share"),
+        ({"tokens": 6.6}, "input_tokens"),
+        ({"score": 0.45}, "retrieval_score"),
+        ({"language": "fr"}, "language"),
+    ],
+)
+def test_a_planted_shift_is_found_and_named(change: dict[str, float], figure: str) -> None:
+    before = list(week(1, range(28)))
+    now = list(week(2, range(28, 35), prompt="p@2", **change))  # type: ignore[arg-type]
+    found = compare(before, now)
+    moved = [each for each in found if each.drifted]
+    assert moved[0].figure == figure
+    assert "prompt_id p@2" in moved[0].causes
+    assert moved[0].effect > 0.05
+    assert f"moved   {figure}" in moved[0].text()
+
+
+def test_false_findings_stay_at_the_stated_rate() -> None:
+    """200 weeks in which nothing moved: few reports name anything at all."""
+    alarms = 0
+    for seed in range(200):
+        days = list(week(seed + 100, range(18), count=30))
+        before = [call for call in days if call.started_at < (FIRST + 12) * DAY]
+        now = [call for call in days if call.started_at >= (FIRST + 12) * DAY]
+        alarms += any(each.drifted for each in compare(before, now))
+    assert alarms <= 0.05 * 200 + 3 * (200 * 0.05 * 0.95) ** 0.5
+
+
+def test_the_ledger_is_enough_and_too_few_questions_say_so(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    for call in (*week(1, range(10), count=30), *week(2, range(10, 17), count=30, refuse=0.5)):
+        ledger.record(call)
+    ledger.flush()
+    start = date.fromordinal(date(1970, 1, 1).toordinal() + FIRST)
+    reference = Period(start, date.fromordinal(start.toordinal() + 9))
+    current = Period(
+        date.fromordinal(start.toordinal() + 10), date.fromordinal(start.toordinal() + 16)
+    )
+    assert drift(ledger, reference, current)[0].figure == "refusal share"
+    with pytest.raises(Unmeasured, match="30 questions; 200 are needed"):
+        drift(ledger, Period(start, start), current)
+
+
+def test_one_day_cannot_be_exchanged() -> None:
+    assert stats.day_permutation([[1, 2]], [[3, 4], [5, 6]]) == 1.0
+    assert stats.histogram([1, 1, 2, 9], [2.0, 5.0]) == [2, 1, 1]
+    assert stats.edges([1.0] * 50) == []
+    assert stats.edges([0.0, 1.0, 1.0]) == [0.5]
