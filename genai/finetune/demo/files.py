@@ -16,7 +16,7 @@ from genai.finetune.demo.generate import Example, Generator, Preset
 from genai.finetune.recipe import Recipe
 
 _TRAINING: Mapping[tuple[str, str], Mapping[str, Any]] = {
-    ("quick", "sft"): {"learning_rate": 3e-3, "steps": 200, "batch": 32, "warmup_steps": 20},
+    ("quick", "sft"): {"learning_rate": 3e-3, "steps": 240, "batch": 32, "warmup_steps": 20},
     ("quick", "dpo"): {"learning_rate": 5e-4, "steps": 40, "batch": 16, "warmup_steps": 3},
     ("support", "sft"): {"learning_rate": 2e-3, "steps": 1200, "batch": 32, "warmup_steps": 50},
     ("support", "dpo"): {"learning_rate": 1e-4, "steps": 120, "batch": 16, "warmup_steps": 5},
@@ -31,7 +31,7 @@ def recipe(preset: str, method: str) -> dict[str, Any]:
         "path": f"{home}/{'sft' if sft else 'pairs'}.jsonl", "licence": "CC0-1.0",
         "source": "genai.finetune.demo", "consent": "synthetic", "pii": "none", "defects": defects,
     }  # fmt: skip
-    training = {**_TRAINING[preset, method], "weight_decay": 0.01 if sft else 0.0}
+    training = {**_TRAINING[preset, method], "weight_decay": 0.01 if sft else 0.0, "seed": 1}
     return {
         "version": 1,
         "name": f"{preset}-{method}",
@@ -43,6 +43,8 @@ def recipe(preset: str, method: str) -> dict[str, Any]:
         "max_length": "auto",
         "tuning": {"kind": "full"} if sft else {"kind": "lora", "rank": 16, "alpha": 32},
         "training": training,
+        # messages are made from a template, so that neighbours differ by one word
+        "check": {"near": 1.0},
         "evals": {
             "suite": f"finetune/demo/{preset}.yaml", "dev": f"{home}/dev.yaml", "metric": "exact",
             "max_tokens": 48,
