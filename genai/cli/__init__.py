@@ -15,6 +15,7 @@ VERBS = {
     "prompt": "list the prompts, and which of them were evaluated",
     "eval": "run a suite and judge it against its baseline",
     "calls": "show the ledger's newest calls, or a summary",
+    "alerts": "judge the alert rules on the ledger and tell who should hear of it",
     "report": "monitoring and the business case as pages",
     "export": "write calls as Parquet or a month as a FOCUS cost file, or delete what is old",
     "models": "list the forms of model names, and prices",

@@ -160,8 +160,11 @@ def _test(name: str, old: _Days, new: _Days) -> tuple[str, float, float, float, 
         return name, shares[0], shares[1], effect, p
     numbers, later = [float(v) for v in before], [float(v) for v in now]
     pooled = stats.edges([*numbers, *later])
-    rows = [stats.histogram([float(v) for v in day], pooled)
-            for side in (old, new) for day in side.values()]  # type: ignore[misc]  # fmt: skip
+    rows = [
+        list(map(float, stats.histogram([float(v) for v in day], pooled)))
+        for side in (old, new)
+        for day in side.values()
+    ]
     inner = stats.edges(numbers) or pooled
     effect = stats.psi(stats.histogram(numbers, inner), stats.histogram(later, inner))
     p = stats.day_permutation(rows[: len(old)], rows[len(old) :])

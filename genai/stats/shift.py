@@ -7,6 +7,7 @@ is a row of counts; a share has two columns, a number is counted in bins.
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import Any
 
 from genai import extras
 
@@ -80,8 +81,8 @@ def day_permutation(
     pooled = days.sum(axis=0) / days.sum()
     weight = 1 / np.maximum(pooled, _FLOOR)
 
-    def distance(first: object) -> object:
-        one, whole = first @ days, days.sum(axis=0)  # type: ignore[operator]
+    def distance(first: Any) -> Any:
+        one, whole = first @ days, days.sum(axis=0)
         other = whole - one
         a = one / np.maximum(one.sum(axis=1, keepdims=True), 1)
         b = other / np.maximum(other.sum(axis=1, keepdims=True), 1)
@@ -93,5 +94,5 @@ def day_permutation(
     drawn = np.zeros((draws, count))
     order = random.random((draws, count)).argsort(axis=1)[:, :size]
     np.put_along_axis(drawn, order, 1.0, axis=1)
-    least = distance(seen)[0] - 1e-12  # type: ignore[index]
-    return float((1 + (distance(drawn) >= least).sum()) / (draws + 1))  # type: ignore[operator, attr-defined]
+    least = distance(seen)[0] - 1e-12
+    return float((1 + (distance(drawn) >= least).sum()) / (draws + 1))

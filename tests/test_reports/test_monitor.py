@@ -81,7 +81,7 @@ def test_an_empty_ledger_says_what_to_do(tmp_path: Path) -> None:
     assert found.whole.p50 is None
     assert "No question yet" in page(found)
     assert "0 questions" in markdown(found)
-    one = Ledger(tmp_path / "one.db")
+    one = Ledger(tmp_path / "one" / "ledger.db")
     one.record(Call("a" * 28, "chain", NOW, 0.1, "ok", "m"))
     one.flush()
     assert monitor(one, now=NOW).whole.answers == 1

@@ -1,0 +1,37 @@
+"""`genai alerts`: judge the rules of `configs/alerts.yaml` and tell who should hear of it."""
+
+import argparse
+import sys
+import time
+
+import genai
+from genai.reports.alerts import Alert, due, load_alerts, send
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("--test", action="store_true", help="tell every sink a test, judge nothing")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what fired; 1 where something did, 64 where a sink could not be reached."""
+    project = genai.find_project()
+    settings = load_alerts(project.root / "configs" / "alerts.yaml")
+    if options.test:
+        found = [Alert("test", 0.0, 0, "test: this is only a test of the alerts", time.time())]
+    else:
+        found = due(settings, genai.open_ledger(), project.state / "alerts.json")
+    for alert in found:
+        print(alert.text)
+    problems = send(settings, found)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        return 64
+    if options.test:
+        print(f"told {len(settings.sinks)} sinks")
+        return 0
+    print(
+        f"{len(settings.rules)} rules judged, {len(found)} fired" if settings.rules else "no rules"
+    )
+    return 1 if found else 0

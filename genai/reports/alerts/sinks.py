@@ -1,0 +1,74 @@
+"""Tell of alerts: to the log, a webhook or by mail. A sink that fails stops no other."""
+
+import json
+import logging
+import os
+import smtplib
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import asdict
+from email.message import EmailMessage
+
+from genai.errors import ConfigError
+from genai.reports.alerts.rules import Alert, AlertSettings, Sink
+
+log = logging.getLogger("genai.alerts")
+
+
+def send(settings: AlertSettings, alerts: Sequence[Alert]) -> list[str]:
+    """Tell every alert to its sinks; give one line for each that could not be reached."""
+    rules = {rule.name: rule for rule in settings.rules}
+    problems = []
+    for alert in alerts:
+        for name in rules[alert.rule].to if alert.rule in rules else list(settings.sinks):
+            sink = settings.sinks[name]
+            try:
+                _SENDERS[sink.kind](name, sink, alert)
+            except (OSError, smtplib.SMTPException, ConfigError) as error:
+                said = str(error) if isinstance(error, ConfigError) else type(error).__name__
+                problems.append(f"alert `{alert.rule}` did not reach `{name}`: {said}")
+    return problems
+
+
+def _log(name: str, sink: Sink, alert: Alert) -> None:
+    log.warning("%s", alert.text)
+
+
+def _webhook(name: str, sink: Sink, alert: Alert) -> None:
+    url = _secret(name, "url_env", sink.url_env)
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError(f"the URL in {sink.url_env} must begin with http:// or https://")
+    body = json.dumps({"text": alert.text, **asdict(alert)}, allow_nan=False).encode()
+    request = urllib.request.Request(  # the scheme is checked above
+        url, body, {"Content-Type": "application/json"}, method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=sink.timeout) as reply:  # as above
+        reply.read(1024)
+
+
+def _email(name: str, sink: Sink, alert: Alert) -> None:
+    if not sink.receivers or not sink.sender:
+        raise ConfigError(f"`sinks.{name}` needs `sender` and `receivers`")
+    message = EmailMessage()
+    message["Subject"] = f"[genai] {alert.rule}"[:200].replace("\n", " ")
+    message["From"], message["To"] = sink.sender, ", ".join(sink.receivers)
+    message.set_content(alert.text)
+    with smtplib.SMTP(sink.host, sink.port, timeout=sink.timeout) as server:
+        if sink.tls:
+            server.starttls()
+        if sink.user_env:
+            server.login(
+                _secret(name, "user_env", sink.user_env),
+                _secret(name, "password_env", sink.password_env),
+            )
+        server.send_message(message)
+
+
+def _secret(name: str, key: str, variable: str) -> str:
+    found = os.environ.get(variable, "") if variable else ""
+    if not found:
+        raise ConfigError(f"`sinks.{name}.{key}` names no set environment variable")
+    return found
+
+
+_SENDERS = {"log": _log, "webhook": _webhook, "email": _email}
