@@ -4,13 +4,11 @@ from pathlib import Path
 
 import docx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from makers import pdf_bytes
 
 from genai.errors import DocumentError
 from genai.rag.documents import parse
-from genai.rag.split import IdMaker, split
+from genai.rag.split import Splitting, split
 
 MARKDOWN = "# Budgets\n\nA budget is a limit on money.\n\n| who | limit |\n|---|---|\n| a | 40 |\n"
 
@@ -51,7 +49,7 @@ def test_every_kind_of_document_is_read(tmp_path: Path) -> None:
 
 def test_a_pdf_passage_knows_its_page() -> None:
     document = parse("x.pdf", pdf_bytes(["Apples are red.", "", "Plums are blue."]))
-    passages = split(document, 1000, IdMaker("t"))
+    passages = split(document, Splitting())
     assert [(p.text, p.page) for p in passages] == [("Apples are red.", 1), ("Plums are blue.", 3)]
 
 
@@ -71,35 +69,3 @@ def test_a_document_that_cannot_be_read_says_why(name: str, source: bytes, said:
     assert str(caught.value).startswith(f"{name}: ")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-# -- exact spans -----------------------------------------------------------------------------------
-
-PIECES = st.sampled_from(
-    ["# Title\n", "## Under\n", "A sentence. ", "Zwei Sätze! ", "\r\n", "\n\n", "- item\n", "\t"]
-    + ["| a | b |\n|---|---|\n| 1 | 2 |\n", "```\ncode = 1\n```\n", "😀 emoji. ", "\u0301"]
-    + ["中文没有空格。", "e\u0301tude ", "\x0b", "\u2028", "שלום. ", "word " * 90, "x" * 700]
-    + ["> quote\n", "<b>tag</b> "]
-)
-
-
-@given(st.lists(PIECES, min_size=1, max_size=30), st.sampled_from([".md", ".txt", ".html", ".csv"]))
-@settings(max_examples=150, deadline=None)
-def test_spans_are_exact_and_nothing_is_lost(pieces: list[str], ending: str) -> None:
-    try:
-        document = parse(f"x{ending}", "".join(pieces).encode())
-    except DocumentError:
-        return
-    passages = split(document, 300, IdMaker("t"))
-    position, kept = 0, ""
-    for passage in passages:
-        assert document.text[passage.start : passage.end] == passage.text
-        assert passage.start >= position
-        assert len(passage.text) <= 300
-        kept += document.text[position : passage.start].strip() + passage.text
-        position = passage.end
-    assert "".join((kept + document.text[position:]).split()) == "".join(document.text.split())
-    assert sum(len("".join(p.text.split())) for p in passages) == len(
-        "".join(document.text.split())
-    )
-    assert len({passage.id for passage in passages}) == len(passages)

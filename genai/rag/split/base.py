@@ -154,13 +154,16 @@ def trim(text: str, start: int, end: int) -> Span | None:
 def boundary(text: str, at: int, after: int) -> int:
     """Give the last place from `at` back that parts no letter, emoji or flag."""
     for place in range(at, max(after, at - _LOOK_BACK), -1):
-        if not joined(text, place):
+        if not joined(text, place, after):
             return place
     return at
 
 
-def joined(text: str, place: int) -> bool:
-    """Say whether the characters before and after a place are read as one."""
+def joined(text: str, place: int, after: int = 0) -> bool:
+    """Say whether the characters before and after a place are read as one.
+
+    `after` is an earlier place that parts nothing: flags are counted in pairs from there.
+    """
     if not 0 < place < len(text):
         return False
     left, right = text[place - 1], text[place]
@@ -173,7 +176,7 @@ def joined(text: str, place: int) -> bool:
         or "\u1160" <= right <= "\u11ff"  # the vowel or end of a Korean syllable in parts
         or "\U0001f3fb" <= right <= "\U0001f3ff"  # a skin tone
         or "\U000e0020" <= right <= "\U000e007f"  # the letters of a regional flag
-        or (_is_flag_half(right) and _flag_halves_before(text, place) % 2 == 1)
+        or (_is_flag_half(right) and _flag_halves(text, after, place) % 2 == 1)
     )
 
 
@@ -181,8 +184,8 @@ def _is_flag_half(character: str) -> bool:
     return "\U0001f1e6" <= character <= "\U0001f1ff"
 
 
-def _flag_halves_before(text: str, place: int) -> int:
-    count = 0
-    while count < place and count < _LOOK_BACK and _is_flag_half(text[place - 1 - count]):
-        count += 1
-    return count
+def _flag_halves(text: str, after: int, place: int) -> int:
+    start = place
+    while start > after and _is_flag_half(text[start - 1]):
+        start -= 1
+    return place - start

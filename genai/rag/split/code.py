@@ -31,6 +31,14 @@ _CONTINUES = re.compile(
     r"\s*(?:[{}\])]|(?:else|elif|elsif|except|rescue|ensure|catch|finally|end|fi|done|while"
     r"\s*\(.*\)\s*;)\b)"
 )
+# inside something else: a word that defines, or a name with its parameters and a body
+_DEFINES = re.compile(
+    r"(?:(?:export|default|public|private|protected|internal|static|final|abstract|override|async"
+    r"|virtual|inline|unsafe|pub(?:\([^)]*\))?)\s+)*(?:(?:def|class|fn|func|function|fun|interface"
+    r"|trait|impl|struct|enum|union|module|namespace|object|record|protocol|extension)\b"
+    r"|(?!(?:if|for|foreach|while|switch|catch|with|return|synchronized|lock|using|match|unless)\b)"
+    r"[\w~][\w<>,*&:~ ]*\([^=;]*\)[^=;]*$)"
+)
 _DEEPEST = 10**6
 _NESTED = 8  # what is nested deeper is cut between lines
 
@@ -94,31 +102,25 @@ def _brackets(
 
 
 def _units(text: str, lines: list[_Line], limit: int, heading: str, nested: int) -> Iterator[Block]:
-    after_body = False
+    """Give blocks: a definition opens a passage, what stands in a long one is packed."""
+    opens = False
     for unit in _grouped(lines):
-        start, end = unit[0].start, unit[-1].end
-        first = next((n for n, line in enumerate(unit) if not line.leads), len(unit) - 1)
+        first = next((line for line in unit if not line.leads), unit[-1])
         body = next((n for n, line in enumerate(unit) if line.depth > unit[0].depth), 0)
-        if not body:
-            for line in unit:
-                yield Block(line.start, line.end, heading, opens=after_body)
-                after_body = False
-            continue
-        if end - start <= limit or nested == _NESTED:
-            yield from _whole(text, unit, limit, heading)
+        title = text[first.start : first.end].strip()
+        defines = body > 0 and (nested == 0 or bool(_DEFINES.match(title)))
+        opens = opens or defines
+        if body and unit[-1].end - unit[0].start <= limit:
+            yield Block(unit[0].start, unit[-1].end, heading, opens)
+        elif body and nested < _NESTED:
+            yield Block(unit[0].start, unit[body - 1].end, heading, opens)
+            below = under(heading, title.rstrip("{").rstrip()[:80]) if defines else heading
+            yield from _units(text, unit[body:], limit, below, nested + 1)
         else:
-            yield Block(start, unit[body - 1].end, heading, opens=True)
-            title = text[unit[first].start : unit[first].end].strip().rstrip("{").rstrip()[:80]
-            yield from _units(text, unit[body:], limit, under(heading, title), nested + 1)
-        after_body = True
-
-
-def _whole(text: str, unit: list[_Line], limit: int, heading: str) -> Iterator[Block]:
-    if unit[-1].end - unit[0].start <= limit:
-        yield Block(unit[0].start, unit[-1].end, heading, opens=True)
-        return
-    for number, line in enumerate(unit):
-        yield Block(line.start, line.end, heading, opens=number == 0)
+            for line in unit:
+                yield Block(line.start, line.end, heading, opens)
+                opens = False
+        opens = defines
 
 
 def _grouped(lines: list[_Line]) -> Iterator[list[_Line]]:

@@ -32,6 +32,7 @@ from genai.text.sentences import sentences
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003fffd"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 _CHARS_A_TOKEN = 4
+_CHARS_A_TOKEN_AT_MOST = 16  # a word unknown to a tokenizer is one token, however long
 _COUNTED_AT_ONCE = 1000
 
 
@@ -106,9 +107,10 @@ def _count(tokenizer: Any, text: str, spans: list[Span]) -> list[int]:
     counts: list[int] = []
     for first in range(0, len(spans), _COUNTED_AT_ONCE):
         texts = [text[start:end] for start, end in spans[first : first + _COUNTED_AT_ONCE]]
-        counts += [
-            len(each.ids) for each in tokenizer.encode_batch(texts, add_special_tokens=False)
-        ]
+        for each, found in zip(
+            texts, tokenizer.encode_batch(texts, add_special_tokens=False), strict=True
+        ):
+            counts.append(max(len(found.ids), -(-len(each) // _CHARS_A_TOKEN_AT_MOST)))
     return counts
 
 
