@@ -15,10 +15,12 @@ class Behaviour:
     """What the server does with each request."""
 
     text: str = "Hello from the loopback."
-    answer: Callable[[dict[str, Any]], str] | None = None  # makes the text from the request
+    # makes the text from the request, or the whole message where it calls tools
+    answer: Callable[[dict[str, Any]], str | dict[str, Any]] | None = None
     delay: float = 0.0  # seconds before each word
     status: int = 200
     usage: bool = True
+    details: dict[str, dict[str, int]] = field(default_factory=dict)  # of the tokens
     raw: bytes | None = None  # sent as the whole body
     cut_after: int | None = None  # words, then the connection is dropped
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -45,21 +47,24 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path.endswith("/embeddings"):
             self._whole(json.dumps(_embeddings(body)).encode(), 200)
         elif body.get("stream"):
-            self._stream(body["model"], self._text(body))
+            self._stream(body["model"], self._message(body))
         else:
-            whole = self._completion(body["model"], self._text(body))
+            whole = self._completion(body["model"], self._message(body))
             self._whole(json.dumps(whole).encode(), 200)
 
-    def _text(self, body: dict[str, Any]) -> str:
+    def _message(self, body: dict[str, Any]) -> dict[str, Any]:
         own = self.behaviour
-        return own.text if own.answer is None else own.answer(body)
+        said = own.text if own.answer is None else own.answer(body)
+        return {"content": said} if isinstance(said, str) else said
 
-    def _completion(self, model: str, text: str) -> dict[str, Any]:
-        message = {"role": "assistant", "content": text}
-        usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    def _usage(self) -> dict[str, Any]:
+        counts = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+        return {**counts, **self.behaviour.details}
+
+    def _completion(self, model: str, message: dict[str, Any]) -> dict[str, Any]:
+        choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop"}
         base = {"id": "c1", "object": "chat.completion", "created": 1, "model": model}
-        counted = {"usage": usage} if self.behaviour.usage else {}
+        counted = {"usage": self._usage()} if self.behaviour.usage else {}
         return {**base, "choices": [choice], **counted}
 
     def _whole(self, body: bytes, status: int) -> None:
@@ -69,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _stream(self, model: str, text: str) -> None:
+    def _stream(self, model: str, message: dict[str, Any]) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
@@ -77,19 +82,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         base = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": model}
         try:
-            words = text.split(" ")
+            words = (message["content"] or "").split(" ")
             for number, word in enumerate(words):
                 if self.behaviour.cut_after == number:
                     self.connection.close()
                     return
                 time.sleep(self.behaviour.delay)
-                delta = {"content": word if number == len(words) - 1 else f"{word} "}
-                self._event({**base, "choices": [{"index": 0, "delta": delta}]})
-            last = {"index": 0, "delta": {}, "finish_reason": "stop"}
+                piece = {"content": word if number == len(words) - 1 else f"{word} "}
+                self._event({**base, "choices": [{"index": 0, "delta": piece}]})
+            calls = [{"index": n, **call} for n, call in enumerate(message.get("tool_calls", ()))]
+            delta = {"tool_calls": calls} if calls else {}
+            last = {"index": 0, "delta": delta, "finish_reason": "stop"}
             self._event({**base, "choices": [last]})
             if self.behaviour.usage:
-                usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
-                self._event({**base, "choices": [], "usage": usage})
+                self._event({**base, "choices": [], "usage": self._usage()})
             self.wfile.write(b"data: [DONE]\n\n")
         except OSError:
             self.behaviour.hung_up.set()

@@ -1,0 +1,15 @@
+"""LangChain's chat models and embeddings: ours as theirs, theirs as ours.
+
+Only factories import this folder, for `langchain_core` takes half a second to load.
+"""
+
+from genai.models.langchain.inward import LangChain, embed_with, import_object
+from genai.models.langchain.outward import ChatGenai, GenaiEmbeddings
+
+__all__ = [
+    "ChatGenai",
+    "GenaiEmbeddings",
+    "LangChain",
+    "embed_with",
+    "import_object",
+]

@@ -1,0 +1,252 @@
+"""LangChain's chat models and embeddings as ours."""
+
+import importlib
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, cast
+
+from langchain_core.embeddings import Embeddings
+from langchain_core.messages import (
+    AIMessageChunk,
+    BaseMessage,
+    UsageMetadata,
+    convert_to_messages,
+)
+from langchain_core.messages.ai import add_usage
+
+from genai.errors import ModelError
+from genai.models import wire
+from genai.models.attempts import Hooks
+from genai.models.base import Delta, ToolPiece
+from genai.models.embed import Embedder
+from genai.models.sdk import KINDS
+from genai.project import find_project
+from genai.types import Message, Usage
+
+# what a client of theirs says by a status, and by the name of its error, in kinds of ModelError
+_STATUS = {
+    400: "bad_request", 401: "key", 403: "permission", 404: "unknown_model", 408: "timeout",
+    409: "conflict", 422: "unprocessable", 429: "rate_limited",
+}  # fmt: skip
+_NAMES = {
+    **KINDS, "ConnectError": "network", "ConnectTimeout": "timeout", "ReadTimeout": "timeout",
+    "TimeoutError": "timeout", "ConnectionError": "network",
+}  # fmt: skip
+
+
+class LangChain:
+    """A LangChain chat model, or another runnable from messages to text, as a provider.
+
+    It retries by its own rules, which our ledger does not see: one call of ours is one row. Tools
+    go through its `bind_tools`, a reply's schema through its `with_structured_output`.
+    """
+
+    remote = True  # nobody can know, and a budget must hold for what does leave
+
+    def __init__(self, chat: Any, label: str = "") -> None:
+        self._chat = chat
+        self._label = label or type(chat).__name__
+        said = chat._get_ls_params() if hasattr(chat, "_get_ls_params") else {}
+        self.name = str(said.get("ls_provider") or "langchain")
+        self._model = str(said.get("ls_model_name") or "")
+
+    async def stream(
+        self, messages: Sequence[Message], params: Mapping[str, Any]
+    ) -> AsyncIterator[Delta]:
+        """Give the reply piece by piece."""
+        if _schema(params):
+            yield await self.complete(messages, params)
+            return
+        chat, rest = self._bound(params)
+        used: UsageMetadata | None = None
+        last = Delta(finish_reason="stop", model=self._model)
+        try:
+            async with aclosing(chat.astream(_theirs(messages), **rest)) as pieces:
+                async for piece in pieces:
+                    delta, usage = self._read(piece)
+                    used = add_usage(used, usage) if usage else used
+                    last = Delta(
+                        finish_reason=delta.finish_reason or last.finish_reason,
+                        model=delta.model or last.model,
+                    )
+                    if delta.text or delta.tools:
+                        yield Delta(delta.text, tools=delta.tools)
+        except Exception as error:
+            raise self._named(error) from error
+        last.usage = _usage(used)
+        yield last
+
+    async def complete(self, messages: Sequence[Message], params: Mapping[str, Any]) -> Delta:
+        """Give the whole reply."""
+        chat, rest = self._bound(params)
+        schema = _schema(params)
+        try:
+            if schema:
+                chat = chat.with_structured_output(schema, include_raw=True)
+            found = await chat.ainvoke(_theirs(messages), **rest)
+            if schema:
+                return self._formed(found)
+            delta, usage = self._read(found)
+        except Exception as error:
+            raise self._named(error) from error
+        delta.usage = _usage(usage)
+        delta.finish_reason = delta.finish_reason or "stop"
+        delta.model = delta.model or self._model
+        return delta
+
+    def _bound(self, params: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Give the model with its tools, and the keywords of the call."""
+        rest = {k: v for k, v in params.items() if k not in ("tools", "tool_choice")}
+        if _schema(params):
+            del rest["response_format"]
+        tools, choice = params.get("tools"), params.get("tool_choice")
+        if not tools:
+            return self._chat, rest
+        if not hasattr(self._chat, "bind_tools"):
+            raise ModelError(f"model {self._label}: takes no tools; use another", "bad_request")
+        if isinstance(choice, Mapping):
+            choice = choice["function"]["name"]
+        given = {} if choice is None else {"tool_choice": "any" if choice == "required" else choice}
+        try:
+            return self._chat.bind_tools(tools, **given), rest
+        except NotImplementedError as error:
+            raise ModelError(
+                f"model {self._label}: takes no tools; use another", "bad_request"
+            ) from error
+
+    def _read(self, piece: Any) -> tuple[Delta, UsageMetadata | None]:
+        if isinstance(piece, str):
+            return Delta(piece), None
+        if not isinstance(piece, BaseMessage):
+            raise ModelError(
+                f"model {self._label}: gave {type(piece).__name__}; a model gives text or a"
+                " message, so end the runnable with one",
+                "bad_reply",
+            )
+        said = piece.response_metadata
+        return (
+            Delta(
+                str(piece.text),
+                finish_reason=str(said.get("finish_reason") or said.get("stop_reason") or ""),
+                tools=_tools(piece),
+                model=str(said.get("model_name") or ""),
+                request_id=piece.id or "",
+            ),
+            getattr(piece, "usage_metadata", None),
+        )
+
+    def _formed(self, found: Mapping[str, Any]) -> Delta:
+        """Read a structured reply; our own check of its text follows."""
+        delta, usage = self._read(found["raw"])
+        value = found["parsed"]
+        delta.usage = _usage(usage)
+        if value is not None:
+            delta.text = json.dumps(value, ensure_ascii=False)
+        delta.tools = ()
+        delta.finish_reason = delta.finish_reason or "stop"
+        delta.model = delta.model or self._model
+        return delta
+
+    def _named(self, error: Exception) -> Exception:
+        """Give a ModelError for what a client of theirs says of the provider; else the error."""
+        if isinstance(error, ModelError):
+            return error
+        found = getattr(error, "status_code", None)
+        status = found if isinstance(found, int) else None
+        kind = _STATUS.get(status or 0, "server" if (status or 0) >= 500 else "")
+        names = [cls.__name__ for cls in type(error).__mro__]
+        kind = kind or next((_NAMES[name] for name in names if name in _NAMES), "")
+        if not kind:
+            return error
+        return ModelError(
+            f"model {self._label}: {names[0]}; see the client's own settings",
+            kind,
+            status=status,
+        )
+
+
+def _schema(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the JSON schema a reply must fit, with the title that LangChain wants; {} for none."""
+    form = params.get("response_format")
+    if not isinstance(form, Mapping) or form.get("type") != "json_schema":
+        return {}
+    given = form["json_schema"]
+    return {"title": given["name"], "description": "The reply.", **given["schema"]}
+
+
+def _theirs(messages: Sequence[Message]) -> list[BaseMessage]:
+    return convert_to_messages([wire.as_dict(message) for message in messages])
+
+
+def _tools(message: BaseMessage) -> tuple[ToolPiece, ...]:
+    if isinstance(message, AIMessageChunk):
+        return tuple(
+            ToolPiece(piece["index"] or 0, piece["id"] or "", piece["name"] or "",
+                      piece["args"] or "")
+            for piece in message.tool_call_chunks
+        )  # fmt: skip
+    return tuple(
+        ToolPiece(n, call["id"] or "", call["name"], json.dumps(call["args"], ensure_ascii=False))
+        for n, call in enumerate(getattr(message, "tool_calls", ()))
+    )
+
+
+def _usage(said: UsageMetadata | None) -> Usage | None:
+    if said is None:
+        return None
+    inward = cast("dict[str, int]", said.get("input_token_details") or {})
+    outward = cast("dict[str, int]", said.get("output_token_details") or {})
+    return Usage(
+        input_tokens=said["input_tokens"],
+        output_tokens=said["output_tokens"],
+        cached_tokens=inward.get("cache_read") or 0,
+        source="provider",
+        cache_write_5m_tokens=inward.get("cache_creation") or 0,
+        audio_input_tokens=inward.get("audio") or 0,
+        reasoning_tokens=outward.get("reasoning") or 0,
+        audio_output_tokens=outward.get("audio") or 0,
+    )
+
+
+def import_object(path: str, method: str) -> Any:
+    """Import `package.module:name`: an object with `method`, or what makes one without arguments.
+
+    Modules in the project's folder are found.
+
+    Raises:
+        ModelError: it cannot be imported, or is neither.
+    """
+    module, _, name = path.partition(":")
+    root = str(find_project().root)
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    try:
+        found = getattr(importlib.import_module(module), name)
+        made = found if hasattr(found, method) and not isinstance(found, type) else found()
+    except Exception as error:  # whatever a module or a constructor of the user's raises
+        raise ModelError(
+            f"langchain/{path}: cannot be opened ({error}); give `package.module:name` of an"
+            " object, or of what makes one without arguments",
+            "unknown_model",
+        ) from error
+    if not hasattr(made, method):
+        raise ModelError(
+            f"langchain/{path}: is a {type(made).__name__}, which has no `{method}`; give another",
+            "unknown_model",
+        )
+    return made
+
+
+def embed_with(embeddings: Embeddings, label: str = "", *, hooks: Hooks | None = None) -> Embedder:
+    """Give LangChain embeddings as an Embedder; questions are embedded as documents are."""
+    kind = type(embeddings)
+    weights = getattr(embeddings, "model", "") or getattr(embeddings, "model_name", "")
+    identity = f"{kind.__module__}:{kind.__qualname__} {weights}".rstrip()
+    name = label or f"langchain/{kind.__qualname__}"
+
+    def encode(texts: Sequence[str]) -> list[list[float]]:
+        return embeddings.embed_documents(list(texts))
+
+    return Embedder(name, encode, identity=identity, hooks=hooks)
