@@ -94,7 +94,8 @@ class Comparison:
         """Say the difference in dollars."""
         if self.spend is None:
             return "unpriced"
-        return f"{'-' if self.spend < 0 else '+'}${abs(self.spend).normalize():f}"
+        sign = "-" if self.spend < 0 else "+" if self.spend else ""
+        return f"{sign}${abs(self.spend).normalize():f}"
 
     def text(self) -> str:
         """Say it for a terminal."""

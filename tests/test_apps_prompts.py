@@ -1,0 +1,133 @@
+"""The prompts page, in a real browser: what an edit means, before it is evaluated."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import test_apps
+from playwright.sync_api import Browser, Page, expect
+
+from genai import project
+from genai.prompts import load_prompt
+from genai.prompts.lock import Receipt, write_lock
+
+pytestmark = pytest.mark.browser
+browser, axe = test_apps.browser, test_apps.axe
+Axe = Callable[[Page], list[str]]
+PROMPT = """---
+id: rag/answer
+description: Answer <b>boldly</b> ![x](http://evil.test/p.png).
+inputs:
+  question: {max_length: 8000}
+  passages: {trust: retrieved}
+params: {temperature: 0, max_tokens: 700}
+output: {type: object, required: [text], properties: {text: {type: string}}}
+---
+@system
+Answer from the passages.
+<script>alert(1)</script>
+@user
+{{passages}}
+Question: {{question}}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose prompt was locked and edited since."""
+    target = tmp_path_factory.mktemp("prompts") / "project"
+    project.init(target)
+    path = target / "prompts" / "rag" / "answer.md"
+    path.write_text(PROMPT)
+    receipt = Receipt(suite="handbook", run="r1", dataset="d", decision="PASS", at="2026-11-02")
+    write_lock(load_prompt("rag/answer", target / "prompts"), 40, receipt, target / "prompts")
+    edited = PROMPT
+    for old, new in (
+        ("{max_length: 8000}", "{max_length: 4000}"), ("temperature: 0", "temperature: 0.5"),
+        ("required: [text]", "required: []"), ("the passages.", "the numbered passages alone."),
+        ("alert(1)", "alert(2)"),
+    ):  # fmt: skip
+        assert old in edited
+        edited = edited.replace(old, new)
+    path.write_text(edited)
+    return target
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    with test_apps.running(folder) as found:
+        yield found
+
+
+def opened(
+    browser: Browser, address: str, width: int = 1600, scheme: str = "light"
+) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": width, "height": 1000}, color_scheme=scheme)
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    foreign: list[str] = []
+    page.on("request", lambda r: foreign.append(r.url) if "127.0.0.1" not in r.url else None)
+    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    page.goto(f"{address}/prompts")
+    expect(page.get_by_role("heading", name="What changed")).to_be_visible(timeout=60_000)
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    yield page
+    assert page.get_by_test_id("stException").count() == 0
+    context.close()
+    assert not [url for url in foreign if not url.startswith(("data:", "blob:"))]
+
+
+def test_an_edit_is_compared_with_what_its_eval_saw(browser: Browser, address: str) -> None:
+    for page in opened(browser, address):
+        changes = page.locator(".changes > li")
+        expect(changes).to_have_count(4)
+        breaking = page.locator(".changes > li.breaking")
+        expect(breaking).to_have_count(2)
+        expect(breaking.first).to_contain_text("variable question.max_length")
+        expect(breaking.first).to_contain_text("8000 \u2192 4000")
+        expect(breaking.first).to_contain_text("Breaking: values that fitted are refused")
+        expect(breaking.last).to_contain_text("Breaking: readers may miss the field")
+        words = page.locator(".words div")
+        expect(words.first).to_have_text("-Answer from the passages.")
+        expect(page.locator(".words .new").first).to_have_text(
+            "+Answer from the numbered passages alone."
+        )
+        expect(page.locator(".words .new").last).to_have_text("+<script>alert(2)</script>")
+        expect(page.get_by_text("genai prompt lock rag/answer")).to_be_visible()
+        assert page.locator("img[src*=evil], main b").count() == 0
+
+
+def test_the_same_version_on_both_sides_has_no_difference(browser: Browser, address: str) -> None:
+    for page in opened(browser, address):
+        page.get_by_label("Before").click()
+        page.get_by_role("option", name="the file as it is").click()
+        expect(page.get_by_text("the two are the same")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 900, 1600])
+def test_the_page_fits_and_passes_axe(
+    browser: Browser, address: str, axe: Axe, width: int, scheme: str
+) -> None:
+    for page in opened(browser, address, width, scheme):
+        page.wait_for_timeout(500)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        wide = (
+            "[...document.querySelectorAll('.changes *')].filter(e => e.scrollWidth > "
+            "e.parentNode.clientWidth + 1).map(e => e.innerText)"
+        )
+        assert page.evaluate(wide) == []
+        test_apps.screenshot(page, f"prompts-{width}-{scheme}")
+        assert axe(page) == []
+
+
+def test_a_prompt_that_cannot_be_read_says_so(browser: Browser, tmp_path: Path) -> None:
+    target = tmp_path / "project"
+    project.init(target)
+    (target / "prompts" / "rag" / "answer.md").write_text(PROMPT.replace("question}}", "q.x}}"))
+    with test_apps.running(target) as address:
+        page = browser.new_page()
+        page.goto(f"{address}/prompts")
+        expect(page.get_by_text("is no placeholder").first).to_be_visible(timeout=60_000)
+        assert page.get_by_test_id("stException").count() == 0
+        page.close()
