@@ -23,6 +23,7 @@ FORMS = {
     "vllm": "vllm/NAME",
     "llamacpp": "llamacpp/NAME",
     "local": "local/FOLDER (a model or an adapter in this process)",
+    "langchain": "langchain/package.module:NAME (a LangChain chat model or runnable)",
     "litellm": "litellm/PROVIDER/NAME, or PROVIDER/NAME",
 }
 # OpenAI-compatible servers by their usual local address
@@ -48,8 +49,8 @@ def open_model(
     """Open a model by name; nothing is imported or connected before its first call.
 
     `openai/NAME@URL` names the server in the same line. `client` is your own `openai` client;
-    `provider` is your own object with `stream(messages, params)`. `others` are the settings of
-    the models that `weights` and `fallbacks` name.
+    `provider` is your own object with `stream(messages, params)`, or a LangChain chat model.
+    `others` are the settings of the models that `weights` and `fallbacks` name.
 
     Raises:
         ModelError: the name has no known form; the message lists them.
@@ -83,7 +84,12 @@ def _target(
     provider: Provider | None = None,
     limits: Path | None = None,
 ) -> Target:
-    provider = provider or _provider(name, settings, client)
+    if provider is None:
+        provider = _provider(name, settings, client)
+    elif hasattr(provider, "ainvoke"):
+        from genai.models.langchain import LangChain
+
+        provider = LangChain(provider, name)
     account = getattr(provider, "account", "")
     return Target(
         name.partition("@")[0],
@@ -100,18 +106,9 @@ def _target(
 def _provider(name: str, settings: ModelSettings, client: object | None) -> Provider:
     prefix, _, rest = name.partition("/")
     key_env, url = settings.api_key_env, settings.base_url
-    if name == "extractive":
-        from genai.models.extractive import Extractive
-
-        return Extractive(make_embedder("static").encode)
-    if prefix == "fake" and rest:
-        from genai.models.fake import Fake
-
-        return Fake()
-    if prefix == "local" and rest:
-        from genai.models.local import Local
-
-        return Local(rest)
+    here = _here(name, prefix, rest)
+    if here is not None:
+        return here
     if rest and (prefix in ("azure", "responses") or (prefix == "openai" and client is not None)):
         from genai.models.sdk import SDK
 
@@ -134,3 +131,24 @@ def _provider(name: str, settings: ModelSettings, client: object | None) -> Prov
     close = difflib.get_close_matches(name, [*FORMS], n=1)
     hint = f"did you mean `{FORMS[close[0]]}`?" if close else f"use {'; '.join(FORMS.values())}"
     raise ModelError(f"model {name!r}: not a known name; {hint}", "unknown_model")
+
+
+def _here(name: str, prefix: str, rest: str) -> Provider | None:
+    """Give what answers in this process or is an object of the user's; None for a server's."""
+    if name == "extractive":
+        from genai.models.extractive import Extractive
+
+        return Extractive(make_embedder("static").encode)
+    if prefix == "fake" and rest:
+        from genai.models.fake import Fake
+
+        return Fake()
+    if prefix == "local" and rest:
+        from genai.models.local import Local
+
+        return Local(rest)
+    if prefix == "langchain" and rest:
+        from genai.models.langchain import LangChain, import_object
+
+        return LangChain(import_object(rest, "ainvoke"), name)
+    return None

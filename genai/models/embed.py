@@ -1,4 +1,4 @@
-"""Embedders: the shipped static one, sentence-transformers, LiteLLM, or a user's callable.
+"""Embedders: the shipped one, sentence-transformers, LiteLLM, LangChain's, a user's callable.
 
 Vectors are unit-length float32 rows; an empty text gives a row of zeros, which matches nothing.
 """
@@ -164,7 +164,8 @@ def make_embedder(
 ) -> Embedder:
     """Open an embedder by name.
 
-    `static`, `openai/NAME[@URL]`, `sentence-transformers/NAME`, `litellm/NAME`, `module:function`.
+    `static`, `openai/NAME[@URL]`, `sentence-transformers/NAME`, `litellm/NAME`, `module:function`,
+    `langchain/module:NAME`.
 
     Raises:
         ModelError: no such embedder.
@@ -181,12 +182,18 @@ def make_embedder(
         encode, identity = _litellm(name.partition("/")[2], base_url), name
     elif name.startswith("openai/"):
         encode, identity = _openai(name.partition("/")[2], base_url), name.partition("@")[0]
+    elif name.startswith("langchain/"):
+        from genai.models.langchain import embed_with, import_object
+
+        found = import_object(name.partition("/")[2], "embed_documents")
+        return embed_with(found, name, hooks=hooks)
     elif ":" in name:
         encode, identity = _function(name), name
     else:
         raise ModelError(
             f"embedder {name!r}: not known; use `static`, `openai/NAME[@URL]`,"
-            " `sentence-transformers/NAME`, `litellm/NAME` or `package.module:function`",
+            " `sentence-transformers/NAME`, `litellm/NAME`, `langchain/package.module:NAME` or"
+            " `package.module:function`",
             "unknown_model",
         )
     return Embedder(name.partition("@")[0], encode, identity=identity, hooks=hooks)

@@ -1,10 +1,14 @@
 """LangChain's chat models and embeddings as ours."""
 
+import asyncio
+import atexit
 import importlib
 import json
+import os
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import aclosing, suppress
 from typing import Any, cast
 
 from langchain_core.embeddings import Embeddings
@@ -63,7 +67,7 @@ class LangChain:
         used: UsageMetadata | None = None
         last = Delta(finish_reason="stop", model=self._model)
         try:
-            async with aclosing(chat.astream(_theirs(messages), **rest)) as pieces:
+            async with aclosing(_pieces(chat.astream(_theirs(messages), **rest))) as pieces:
                 async for piece in pieces:
                     delta, usage = self._read(piece)
                     used = add_usage(used, usage) if usage else used
@@ -85,7 +89,7 @@ class LangChain:
         try:
             if schema:
                 chat = chat.with_structured_output(schema, include_raw=True)
-            found = await chat.ainvoke(_theirs(messages), **rest)
+            found = await _whole(chat.ainvoke(_theirs(messages), **rest))
             if schema:
                 return self._formed(found)
             delta, usage = self._read(found)
@@ -208,6 +212,62 @@ def _usage(said: UsageMetadata | None) -> Usage | None:
         reasoning_tokens=outward.get("reasoning") or 0,
         audio_output_tokens=outward.get("audio") or 0,
     )
+
+
+# -- their loop ----------------------------------------------------------------------------------
+# A client of theirs belongs to the event loop it was first used in, and our sync faces use two;
+# so all that is theirs runs in one loop of its own.
+
+_END = object()
+_lock = threading.Lock()
+_loops: list[asyncio.AbstractEventLoop] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_loops.clear)  # its thread is the parent's
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    with _lock:
+        if not _loops:
+            _loops.append(asyncio.new_event_loop())
+            threading.Thread(target=_loops[0].run_forever, name="langchain", daemon=True).start()
+        return _loops[0]
+
+
+@atexit.register
+def _end() -> None:
+    """Close what the loop holds open, connections above all."""
+    for loop in _loops:
+        ended = asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop)
+        with suppress(TimeoutError):
+            ended.result(2)
+
+
+async def _whole(asked: Coroutine[Any, Any, Any]) -> Any:
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asked, _loop()))
+
+
+async def _pieces(source: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+    """Give what a generator gives in their loop; leaving ends it there."""
+    here = asyncio.get_running_loop()
+    queue: asyncio.Queue[Any] = asyncio.Queue()
+
+    def put(piece: Any) -> None:
+        with suppress(RuntimeError):  # the loop that asked has ended
+            here.call_soon_threadsafe(queue.put_nowait, piece)
+
+    async def pump() -> None:
+        async with aclosing(source):
+            async for piece in source:
+                put(piece)
+
+    pumped = asyncio.run_coroutine_threadsafe(pump(), _loop())
+    pumped.add_done_callback(lambda _: put(_END))
+    try:
+        while (piece := await queue.get()) is not _END:
+            yield piece
+        pumped.result()
+    finally:
+        pumped.cancel()
 
 
 def import_object(path: str, method: str) -> Any:
