@@ -9,7 +9,7 @@ import hashlib
 import importlib
 import inspect
 import json
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -41,7 +41,7 @@ def foreign_spans(document: Document, settings: Splitting, name: str) -> Iterato
 
 
 def locate(document: Document, texts: Sequence[str], name: str) -> list[Span]:
-    """Find where texts stand: in order, none inside another, no gap but white space.
+    """Find where texts stand: each ends after the one before, with no gap but white space.
 
     Raises:
         DocumentError: there is no such place for one of them.
@@ -85,10 +85,10 @@ def _places(text: str, wanted: str, starts: list[int], length: int) -> _Candidat
     last = starts[-1] + length
     while last < len(text) and text[last].isspace():
         last += 1
-    start = text.find(wanted, starts[0] + 1, last + len(wanted))
+    start = text.find(wanted, starts[0], last + len(wanted))
     while start >= 0:
-        # the one before starts earlier and ends earlier; the nearest leaves the smallest gap
-        before = bisect_left(starts, min(start, start + len(wanted) - length)) - 1
+        # the one before starts no later and ends earlier; the nearest leaves the smallest gap
+        before = bisect_right(starts, min(start, start + len(wanted) - length - 1)) - 1
         if before >= 0 and not text[starts[before] + length : start].strip():
             found.append((start, before))
         start = text.find(wanted, start + 1, last + len(wanted))
