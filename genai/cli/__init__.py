@@ -14,6 +14,7 @@ VERBS = {
     "index": "index a folder, or show what the index holds",
     "prompt": "list the prompts, and which of them were evaluated",
     "eval": "run a suite and judge it against its baseline",
+    "finetune": "train a model by a recipe, and keep it where the evals say it is better",
     "calls": "show the ledger's newest calls, or a summary",
     "alerts": "judge the alert rules on the ledger and tell who should hear of it",
     "report": "monitoring and the business case as pages",
@@ -26,6 +27,11 @@ VERBS = {
 
 # a verb's further words, each a file of its own
 ACTIONS = {
+    "finetune": {
+        "data": "make training rows from the demo, feedback or failed cases, and review them",
+        "check": "say what is wrong with a recipe's data, in seconds",
+        "plan": "say what a run will take, and hold it to its budget",
+    },
     "index": {
         "sync": "make the index hold exactly a folder's documents",
         "show": "list documents, generations, and passages held back",

@@ -1,6 +1,6 @@
 """A recipe: everything a training run depends on, as one typed file.
 
-`configs/sft.yaml` and `configs/dpo.yaml` are recipes. A misspelt key is one line with its cure, and
+`configs/sft.yaml` and `configs/dpo.yaml` are recipes. A misspelt key is one line with its cure;
 what is left open (`auto`) is settled by `Recipe.settled` from the machine and the measured data.
 """
 
@@ -346,6 +346,12 @@ def _keys_outside(data: dict[str, Any]) -> list[str]:
         if isinstance(given, dict) and known is not None:
             found += [key for key in given if key in _RENAMED and key not in known]
     return found
+
+
+def find_recipe(project: Project, given: str) -> Path:
+    """Find a recipe by its path, by its path in the project, or by its name in `configs/`."""
+    places = (Path(given), located(project, given), project.root / "configs" / f"{given}.yaml")
+    return next((path for path in places if path.is_file()), places[0])
 
 
 def base_of(recipe: Recipe, project: Project) -> str:

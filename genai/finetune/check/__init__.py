@@ -2,4 +2,4 @@
 
 from genai.finetune.check.report import CheckReport as CheckReport
 from genai.finetune.check.report import Finding as Finding
-from genai.finetune.check.run import check as check
+from genai.finetune.check.run import check_data as check_data

@@ -42,16 +42,22 @@ class Sets:
 
 
 def held_out(recipe: Recipe, project: Project) -> Sets:
-    """Read all suites, the examples in prompts, and the files that the recipe holds out."""
+    """Read the suites that gate, the examples in prompts, and the files that the recipe holds out.
+
+    A suite that only shows may be trained from; the two that the recipe names never are.
+    """
     sets = Sets()
     suites = sorted((project.root / "evals").glob("*.yaml"))
     named = [located(project, recipe.evals.suite), located(project, recipe.evals.dev)]
     for path in dict.fromkeys([*named, *suites]):
         try:
-            cases = load_suite(path).cases
+            suite = load_suite(path)
         except GenaiError as error:
             sets.unread.append(str(error))
             continue
+        if not suite.gating and path not in named:
+            continue
+        cases = suite.cases
         name = f"{path.parent.name}/{path.name}"
         sets.held[name] = [
             Text(f"{name} {case.id}", text) for case in cases for text in _asked(case)

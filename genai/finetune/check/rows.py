@@ -47,6 +47,18 @@ def personal(rows: Sequence[Row], recipe: Recipe, owners: Sequence[int]) -> Find
                     "redact or remove them, or say `pii: allowed` with its basis")  # fmt: skip
 
 
+def reviewed(rows: Sequence[Row]) -> Finding:
+    """Find rows made of what people said that nobody has read, or that nobody consented to."""
+    problems = []
+    for row in rows:
+        made = row.provenance
+        if made.source in ("feedback", "evals") and not (made.reviewer and made.consent):
+            lacks = "a reviewer" if made.consent else "consent"
+            problems.append(f"{row.file}:{row.line}: lacks {lacks}")
+    return by_limit("reviewed", problems, len(rows), 0, "gathered rows lack a reviewer or consent",
+                    "review them: genai finetune data accept NAME")  # fmt: skip
+
+
 def contradictions(rows: Sequence[Row], limit: float) -> Finding:
     """Find answers that are chosen in one pair and rejected in another of the same prompt."""
     chosen: dict[str, set[str]] = defaultdict(set)

@@ -14,7 +14,7 @@ from genai.finetune.recipe import Recipe, base_of, located
 from genai.project import Project
 
 
-def check(
+def check_data(
     recipe: Recipe, project: Project, *, progress: Callable[[str], None] = lambda _: None
 ) -> CheckReport:
     """Run every check of a recipe; `progress` is told what is done next.
@@ -42,7 +42,7 @@ def check(
         return CheckReport(recipe.name, 0, (*result, empty), None, (), time.perf_counter() - start)
     result += [by_rows.sense(recipe, len(rows)), *by_rows.of_method(recipe, rows)]
     progress("looking for personal data")
-    result.append(by_rows.personal(rows, recipe, owners))
+    result += [by_rows.personal(rows, recipe, owners), by_rows.reviewed(rows)]
     progress("looking for duplicates and leaks")
     index = Index(rows, recipe.check.near)
     result += duplicates(rows, index, recipe.check.duplicates)

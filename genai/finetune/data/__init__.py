@@ -17,3 +17,5 @@ from genai.finetune.data.rows import row_hash as row_hash
 from genai.finetune.data.rows import rows_hash as rows_hash
 from genai.finetune.data.rows import scan as scan
 from genai.finetune.data.rows import write_rows as write_rows
+from genai.finetune.data.split import split as split
+from genai.finetune.data.split import split_file as split_file

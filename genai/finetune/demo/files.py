@@ -14,6 +14,7 @@ from genai.finetune.data import write_rows
 from genai.finetune.demo.base import write_base
 from genai.finetune.demo.generate import Example, Generator, Preset
 from genai.finetune.recipe import Recipe
+from genai.project import Project
 
 _TRAINING: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("quick", "sft"): {"learning_rate": 3e-3, "steps": 240, "batch": 32, "warmup_steps": 20},
@@ -63,14 +64,18 @@ def recipe(preset: str, method: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write_demo(preset: str, folder: Path, frozen: Path) -> list[Path]:
-    """Write everything a preset needs into `folder`; `frozen` is the suite that gates.
+def write_demo(preset: str, project: Project) -> Path:
+    """Write everything a preset needs into `.genai/finetune/demo/PRESET`; give that folder.
+
+    The suite that gates is not written: `finetune/demo/PRESET.yaml` is frozen.
 
     Raises:
         InputError: no such preset, the frozen suite is missing, or the disk refuses.
         MissingExtra: transformers is not installed.
     """
     made = Generator(preset)
+    folder = project.state / "finetune" / "demo" / preset
+    frozen = project.root / "finetune" / "demo" / f"{preset}.yaml"
     if not frozen.is_file():
         raise InputError(f"{frozen.name}: the frozen test set is missing; copy finetune/demo/ from"
                          " the starter (`genai init`)")  # fmt: skip
@@ -89,7 +94,7 @@ def write_demo(preset: str, folder: Path, frozen: Path) -> list[Path]:
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error}); free space or mend its rights"
                          ) from error  # fmt: skip
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    return folder
 
 
 def write_suite(preset: Preset, name: str, examples: Sequence[Example], path: Path) -> None:
