@@ -1,0 +1,36 @@
+"""Supervised fine-tuning with TRL: our rows, our masks, our defaults."""
+
+from typing import TYPE_CHECKING, Any
+
+from genai import extras
+
+if TYPE_CHECKING:
+    from genai.finetune.train import Job
+    from genai.finetune.watch import Watch
+
+
+def sft_trainer(job: "Job", watch: "Watch") -> Any:
+    """Make TRL's trainer. The rows go in as tokens and labels, so nothing is masked by guess."""
+    from genai.finetune.train import adapter_config, rendered
+    from genai.finetune.watch import callback
+
+    trl = extras.load("trl", "finetune")
+    datasets = extras.load("datasets", "finetune")
+    config = trl.SFTConfig(**sft_arguments(job))
+    columns = ("input_ids", "labels")
+    rows = [{name: row[name] for name in columns} for row in rendered(job)]
+    return trl.SFTTrainer(
+        model=job.model,
+        args=config,
+        train_dataset=datasets.Dataset.from_list(rows),
+        processing_class=job.tokenizer,
+        callbacks=[callback(watch)],
+        peft_config=adapter_config(job.recipe),
+    )
+
+
+def sft_arguments(job: "Job") -> dict[str, Any]:
+    """Give what TRL's SFTConfig is told."""
+    from genai.finetune.train import arguments
+
+    return {**arguments(job), "packing": bool(job.recipe.training.packing)}
