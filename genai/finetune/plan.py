@@ -48,7 +48,7 @@ class Plan:
 
     `tokens` counts every sequence that passes through the model once; `flops` what that costs.
     `startup_seconds` and `eval_seconds` are in the hours. `cores` is the processor time that the
-    timed steps had for each second: much below the threads of the run, others keep the machine busy.
+    timed steps had a second: much below the threads of the run, the machine is busy with others.
     """
 
     name: str
