@@ -38,6 +38,7 @@ _ROOMS = {
     "diff_prompts": "genai.wiring",
     "evaluate": "genai.wiring",
     "find_project": "genai.project",
+    "from_langchain": "genai.wiring.langchain",
     "grid": "genai.wiring",
     "known_prompts": "genai.wiring",
     "load": "genai.wiring",
@@ -48,6 +49,7 @@ _ROOMS = {
     "runs_of": "genai.evals.baseline",
     "scope": "genai.ledger",
     "settings": "genai.wiring",
+    "to_langchain": "genai.wiring.langchain",
     "upload": "genai.wiring",
 }
 __version__ = "0.1.0"
@@ -97,6 +99,8 @@ if TYPE_CHECKING:
     from genai.wiring import prompt as prompt
     from genai.wiring import settings as settings
     from genai.wiring import upload as upload
+    from genai.wiring.langchain import from_langchain as from_langchain
+    from genai.wiring.langchain import to_langchain as to_langchain
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@ Only factories import this folder, for `langchain_core` takes half a second to l
 """
 
 from genai.models.langchain.inward import LangChain, embed_with, import_object
-from genai.models.langchain.outward import ChatGenai, GenaiEmbeddings
+from genai.models.langchain.outward import ChatGenai, GenaiEmbeddings, usage_metadata
 
 __all__ = [
     "ChatGenai",
@@ -12,4 +12,5 @@ __all__ = [
     "LangChain",
     "embed_with",
     "import_object",
+    "usage_metadata",
 ]

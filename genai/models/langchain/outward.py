@@ -261,7 +261,7 @@ def _facts(reply: Reply) -> dict[str, Any]:
     parsed = {} if reply.parsed is None else {"parsed": reply.parsed}
     return {
         "response_metadata": said,
-        "usage_metadata": _used(reply.usage),
+        "usage_metadata": usage_metadata(reply.usage),
         "additional_kwargs": parsed,
     }
 
@@ -281,7 +281,8 @@ def _calls(reply: Reply) -> dict[str, Any]:
     return {"tool_calls": good, "invalid_tool_calls": bad}
 
 
-def _used(usage: Usage) -> UsageMetadata | None:
+def usage_metadata(usage: Usage) -> UsageMetadata | None:
+    """Give tokens in their form; None where nobody counted."""
     if usage.source == "none":
         return None
     inward = {
