@@ -21,7 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project.init(target)
     done = genai(target, "index", "sync")
     assert done.returncode == 0, done.stderr
-    assert "14 added" in done.stdout or "15 added" in done.stdout
+    assert f"{len(list((target / 'docs').glob('*.md')))} added, 0 changed" in done.stdout
     return target
 
 
@@ -207,8 +207,8 @@ def test_a_damaged_ledger_or_index_is_one_line_and_kept(folder: Path, tmp_path: 
     target = tmp_path / "damaged"
     project.init(target)
     genai(target, "index", "sync")
-    for name in ("ledger.db", "indexes/handbook/index.db"):
-        path = target / ".genai" / name
+    for name in ("ledger.db", "indexes/handbook/*/index.db"):
+        path = next(iter((target / ".genai").glob(name)), target / ".genai" / name)
         path.parent.mkdir(parents=True, exist_ok=True)
         for file in path.parent.glob(path.name + "*"):
             file.unlink()

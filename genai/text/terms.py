@@ -34,6 +34,15 @@ def words(text: str) -> list[str]:
 
 def stems(texts: Sequence[str]) -> list[list[str]]:
     """Give each text's distinct stems, in no particular order."""
+    return _read(texts, "SELECT DISTINCT term, doc FROM v")
+
+
+def phrases(texts: Sequence[str]) -> list[list[str]]:
+    """Give each text's stems in the order in which they stand in it."""
+    return _read(texts, "SELECT term, doc FROM v ORDER BY doc, offset")
+
+
+def _read(texts: Sequence[str], sql: str) -> list[list[str]]:
     connection: sqlite3.Connection | None = getattr(_local, "connection", None)
     if connection is None:
         connection = sqlite3.connect(":memory:", isolation_level=None)
@@ -47,7 +56,7 @@ def stems(texts: Sequence[str]) -> list[list[str]]:
             "INSERT INTO t(rowid, x) VALUES (?, ?)",
             [(n, t.encode("utf-8", "replace").decode()) for n, t in enumerate(texts)],
         )
-        for term, row in connection.execute("SELECT DISTINCT term, doc FROM v"):
+        for term, row in connection.execute(sql):
             found[row].append(term)
     finally:
         connection.execute("ROLLBACK")

@@ -201,17 +201,26 @@ class Index(_Index):
     """An index of the project, by name: `genai.Index("handbook").sync("docs/")`."""
 
     def __init__(
-        self, name: str = "", *, embedder: Embedder | None = None, project: Project | None = None
+        self,
+        name: str = "",
+        *,
+        embedder: Embedder | None = None,
+        project: Project | None = None,
+        config: Config | None = None,
     ) -> None:
         found = project or projects.find_project()
-        config = settings(found)
+        config = config or settings(found)
         super().__init__(
             found.state / "indexes" / (name or config.chain.index),
             embedder or _embed(found, config),
-            max_chars=config.index.max_chars,
-            dense_weight=config.index.dense_weight,
-            max_megabytes=config.index.max_megabytes,
+            config.index,
+            open_embedder=partial(_embedder_named, found),
         )
+
+
+def _embedder_named(project: Project, name: str) -> Embedder:
+    """Open an embedder by name as the project would, in a worker too."""
+    return embedder(project, settings(project).model_copy(update={"embedder": name}))
 
 
 def load(project: Project | None = None, *, model: Any = None, **overrides: Any) -> Chain:
@@ -234,7 +243,7 @@ def load(project: Project | None = None, *, model: Any = None, **overrides: Any)
     return Chain(
         model=opened or _chain_model(found, config, tally),
         prompt=load_prompt(config.chain.prompt, found.root / "prompts"),
-        index=Index(config.chain.index, embedder=own, project=found),
+        index=Index(embedder=own, project=found, config=config),
         guards=load_guards(found),
         config=config,
         tally=tally,

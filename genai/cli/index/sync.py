@@ -1,0 +1,44 @@
+"""`genai index sync [FOLDER]`: make the index hold exactly a folder's documents."""
+
+import argparse
+import sys
+
+import genai
+from genai.rag.index import Workers
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the word's arguments."""
+    parser.add_argument("folder", nargs="?", help="documents (default: index.documents)")
+    parser.add_argument("--name", default="", help="index (default: chain.index)")
+    parser.add_argument("--rebuild", action="store_true", help="build it again from nothing")
+    parser.add_argument("--prune", action="store_true", help="remove documents if most are gone")
+    parser.add_argument("--workers", type=int, default=0, help="processes that embed")
+    parser.add_argument("--ray", metavar="ADDRESS", nargs="?", const="", help="embed on a cluster")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Sync and report what is read back; a file that failed makes the exit code 64."""
+    index = genai.Index(options.name)
+    folder = options.folder or genai.find_project().root / genai.settings().index.documents
+    before = index.generation
+    report = index.sync(
+        folder, rebuild=options.rebuild, prune=options.prune, progress=sys.stderr.isatty(),
+        workers=Workers(options.workers, options.ray),
+    )  # fmt: skip
+    print(
+        f"index {index.name}: {report.added} added, {report.changed} changed,"
+        f" {report.unchanged} unchanged, {report.removed} removed, {len(report.failed)} failed;"
+        f" {report.embedded} passages embedded, {report.passages} held"
+    )
+    if before and before != report.generation:
+        print(f"  generation {report.generation} answers; back: genai index rollback")
+    if report.quarantined:
+        print(f"  {report.quarantined} passages held back by the guards: genai index show")
+    for name, note in report.notes:
+        print(f"  note: {name}: {note}")
+    for alarm in report.alarms:
+        print(f"  alarm: {alarm}", file=sys.stderr)
+    for _, reason in report.failed:
+        print(f"  not indexed: {reason}", file=sys.stderr)
+    return 64 if report.failed else 0

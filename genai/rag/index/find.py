@@ -1,0 +1,84 @@
+"""One search of one generation: two lists of candidates, joined by their scores."""
+
+from typing import TYPE_CHECKING
+
+from genai import extras
+from genai.rag.index.opened import Opened
+from genai.rag.search import View, Where, fuse
+from genai.rag.vectors import EXACT_BELOW, best_matches
+from genai.types import Hit
+
+if TYPE_CHECKING:
+    from genai.models.embed import Vectors as Matrix
+    from genai.rag.search.view import Mask
+
+CANDIDATES = 50
+_FAR = 10  # times the candidates; no graph is asked for more, every vector is looked at instead
+_TRIES = 3  # a writer may take a passage away between two looks
+
+
+def find(
+    opened: Opened,
+    question: str,
+    vector: "Matrix | None",
+    *,
+    weight: float,
+    top_k: int,
+    where: Where | None,
+    tenant: str | None,
+) -> list[Hit]:
+    """Give the best passages, best first; without a vector by their words alone."""
+    store = opened.store
+    hits: list[Hit] = []
+    for _ in range(_TRIES):
+        view = opened.view()
+        allowed = view.allowed(where, tenant)
+        lexical = view.match(question, CANDIDATES, allowed)
+        near = {} if vector is None else nearest(opened, view, vector, allowed)
+        ids = store.ids_at([*{*lexical, *near}])
+        lexical, near = _first(lexical, ids), _first(near, ids)
+        # who was found by words alone has a nearest sentence too
+        rows = [*{*lexical, *near}] if vector is not None else []
+        dense = {} if vector is None else best_matches(vector, store.sentence_vectors(rows))
+        fused = fuse(
+            {ids[row]: score for row, score in lexical.items()},
+            {ids[row]: score for row, score in dense.items()},
+            weight,
+        )
+        place = {ids[row]: row for row in (*lexical, *dense)}
+        best = [(key, place[key], score) for key, score in fused.items()][:top_k]
+        found = store.at([row for _, row, _ in best])
+        hits = [
+            Hit(found[row], score, lexical.get(row), dense.get(row))
+            for _, row, score in best
+            if row in found
+        ]
+        if len(hits) == len(best):
+            break
+    return hits
+
+
+def nearest(
+    opened: Opened, view: View, vector: "Matrix", allowed: "Mask | None"
+) -> dict[int, float]:
+    """Give the nearest passages: of the graph, or by looking at each where they are few."""
+    np = extras.load("numpy", "rag")
+    few = len(view) if allowed is None else int(np.count_nonzero(allowed))
+    wanted = CANDIDATES if allowed is None else CANDIDATES * len(view) * 2 // max(few, 1)
+    graph = opened.graph() if opened.has_graph() else None
+    if graph is None or wanted > _FAR * CANDIDATES or (allowed is not None and few < EXACT_BELOW):
+        return view.nearest(vector, CANDIDATES, allowed)
+    ids = graph.nearest(vector, wanted)
+    rows = list(opened.store.rows_of(ids).values())
+    if allowed is not None:
+        places = view.places(rows)
+        rows = [int(view.rows[place]) for place in places[allowed[places]]]
+        if len(rows) < CANDIDATES:
+            return view.nearest(vector, CANDIDATES, allowed)
+    return {row: -float(rank) for rank, row in enumerate(rows[:CANDIDATES])}
+
+
+def _first(scores: dict[int, float], ids: dict[int, str]) -> dict[int, float]:
+    """Cut a list to the candidates, best first; equals by id, so that no order of files shows."""
+    known = sorted((-score, ids[row], row) for row, score in scores.items() if row in ids)
+    return {row: -score for score, _, row in known[:CANDIDATES]}

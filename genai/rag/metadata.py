@@ -1,0 +1,103 @@
+"""What a document says of itself: front matter of Markdown, and a file `NAME.meta.yaml` beside it.
+
+Values have types, as YAML reads them: text, number, truth or date, or a list of them. They filter
+a search and are never shown to a model. Whom a document belongs to is not among them: its folder
+says so, for an author could write anything here.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from genai.config import parse_yaml
+from genai.errors import ConfigError, DocumentError
+
+Value = str | bool | int | float | date
+Kept = tuple[str, float | None, str | None]  # kind, and the number or the text
+SIDECAR = ".meta.yaml"
+_FRONT = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+_KEY = re.compile(r"[A-Za-z_][\w.-]{0,63}\Z")
+_MOST = 64  # keys a document, and values a key
+
+
+def sidecar(path: Path) -> bytes:
+    """Read the bytes of the file beside a document; none if there is no such file.
+
+    Raises:
+        DocumentError: it is there and cannot be read.
+    """
+    try:
+        return path.with_name(path.name + SIDECAR).read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise DocumentError(
+            f"{path.name}{SIDECAR}: cannot be read ({error.strerror}); mend it"
+        ) from error
+
+
+def metadata(name: str, kind: str, text: str, beside: bytes) -> dict[str, list[Kept]]:
+    """Give a document's metadata; what the file beside it says wins over its front matter.
+
+    Raises:
+        DocumentError: the file beside it is no mapping of keys to values.
+    """
+    found: dict[str, list[Kept]] = {}
+    front = _FRONT.match(text) if kind == "markdown" else None
+    if front:
+        try:
+            said = parse_yaml(front[1], name)
+        except ConfigError:
+            said = None  # prose between two rules, or a template: it stays text
+        if isinstance(said, dict):
+            found.update(_kept(name, {k: v for k, v in said.items() if _fits(k, v)}))
+    if beside:
+        try:
+            said = parse_yaml(beside.decode("utf-8"), name + SIDECAR) or {}
+        except (ConfigError, UnicodeDecodeError) as error:
+            raise DocumentError(f"{name}{SIDECAR}: is not valid YAML ({error}); mend it") from error
+        if not isinstance(said, dict):
+            raise DocumentError(f"{name}{SIDECAR}: must be a mapping of keys to values")
+        for key, value in said.items():
+            if not _fits(key, value):
+                raise DocumentError(
+                    f"{name}{SIDECAR}: `{key}` must be text, a number, true, false, a date, or a"
+                    f" list of them, got {value!r}"
+                )
+        found.update(_kept(name, said))
+    return found
+
+
+def column(value: Value) -> Kept:
+    """Give the kind of a value, and the number or the text that is stored of it."""
+    if isinstance(value, bool):
+        return "truth", float(value), None
+    if isinstance(value, (int, float)):
+        return "number", float(value), None
+    if isinstance(value, datetime):
+        return "date", None, value.date().isoformat()
+    if isinstance(value, date):
+        return "date", None, value.isoformat()
+    return "text", None, value
+
+
+def _kept(name: str, said: Mapping[Any, Any]) -> dict[str, list[Kept]]:
+    if len(said) > _MOST:
+        raise DocumentError(f"{name}: has {len(said)} metadata keys, at most {_MOST} are kept")
+    return {
+        key: [column(each) for each in (value if isinstance(value, list) else [value])]
+        for key, value in said.items()
+    }
+
+
+def _fits(key: Any, value: Any) -> bool:
+    if isinstance(value, list):
+        return 0 < len(value) <= _MOST and all(_fits(key, v) and not isinstance(v, list)
+                                               for v in value)  # fmt: skip
+    fits = isinstance(value, (str, bool, int, date)) or (
+        isinstance(value, float) and math.isfinite(value)
+    )
+    return fits and isinstance(key, str) and bool(_KEY.match(key))
