@@ -12,6 +12,7 @@ from sarif_log import check_sarif
 
 import genai
 from genai.cli import main
+from genai.wiring.prompts import lint_prompts
 
 ROOT = Path(__file__).parent.parent.parent
 PROMPT = """---
@@ -242,3 +243,11 @@ def test_a_prompt_that_cannot_be_read_is_listed_and_found(
     assert "note no_token_limit: prompts/sums/add.md: " in out
     rules = [each["rule"] for each in json.loads(said(capsys, "prompt", "lint", "--form", "json"))]
     assert rules == ["no_token_limit", "not_locked"]
+
+
+def test_the_shipped_prompts_were_evaluated_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENAI_PROJECT", str(ROOT))
+    found = lint_prompts()
+    assert [each for each in found if each.level != "note"] == []
+    configured = genai.settings().chain.prompt
+    assert {each.name: each.state for each in genai.known_prompts()}[configured] == "locked"
