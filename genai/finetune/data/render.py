@@ -79,41 +79,44 @@ def render_all(
         )
     waiting = iter(rows)
     while batch := list(islice(waiting, _BATCH)):
-        flat = [(row, answer) for row in batch for answer in row.answers]
-        done = iter(_batch(tokenizer, flat, mask))
-        for row in batch:
-            yield tuple(islice(done, len(row.answers)))
+        yield from _batch(tokenizer, batch, mask)
 
 
-def _batch(tokenizer: Any, flat: Sequence[tuple[Row, str]], mask: str) -> Iterator[Rendered]:
-    prompts = [_dicts(row.prompt) for row, _ in flat]
+def _batch(tokenizer: Any, rows: Sequence[Row], mask: str) -> Iterator[tuple[Rendered, ...]]:
+    prompts = [_dicts(row.prompt) for row in rows]
     wholes = [
         [*prompt, {"role": "assistant", "content": answer}]
-        for prompt, (_, answer) in zip(prompts, flat, strict=True)
+        for prompt, row in zip(prompts, rows, strict=True)
+        for answer in row.answers
     ]
     try:
-        before = _ids(tokenizer, prompts, add_generation_prompt=True)
+        heads = _ids(tokenizer, prompts, add_generation_prompt=True)
         ids = _ids(tokenizer, wholes)
-        said = _assistant(tokenizer, wholes) if mask == "assistant" else None
+        said = _assistant(tokenizer, wholes) if mask == "assistant" else [None] * len(ids)
     except InputError:
         raise
     except Exception as error:  # whatever the template itself raises
-        if len(flat) == 1:
-            row = flat[0][0]
+        if len(rows) == 1:
+            row = rows[0]
             raise InputError(f"{row.file or row.id}: line {row.line}: the chat template refuses it"
                              f" ({error})") from error  # fmt: skip
-        for each in flat:
-            yield from _batch(tokenizer, [each], mask)
+        for row in rows:
+            yield from _batch(tokenizer, [row], mask)
         return
-    for place, (head, whole) in enumerate(zip(before, ids, strict=True)):
-        shared = _shared(head, whole)
-        trained = bytearray(len(whole))
-        if said is not None:
-            trained[:] = bytes(said[place])
-        else:
-            start = 0 if mask == "all" else shared
-            trained[start:] = b"\x01" * (len(whole) - start)
-        yield Rendered(whole, trained, shared, shared == len(head))
+    done = zip(ids, said, strict=True)
+    for row, head in zip(rows, heads, strict=True):
+        yield tuple(_rendered(head, *each, mask) for each in islice(done, len(row.answers)))
+
+
+def _rendered(
+    head: Sequence[int], whole: list[int], said: Sequence[int] | None, mask: str
+) -> Rendered:
+    shared = _shared(head, whole)
+    start = 0 if mask == "all" else shared
+    trained = bytearray(start) + b"\x01" * (len(whole) - start)
+    return Rendered(
+        whole, trained if said is None else bytearray(said), shared, shared == len(head)
+    )
 
 
 def _ids(tokenizer: Any, conversations: Sequence[Any], **options: Any) -> list[list[int]]:
