@@ -1,67 +1,95 @@
 """The policy file: which guards look at which place, and what follows from what they find."""
 
-import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from pydantic import Field
-
-from genai.config import Settings, digest, parse_yaml, validate
+from genai.config import digest, parse_yaml, validate
 from genai.errors import ConfigError
-from genai.guards.base import Guard, apply, combine, judge
+from genai.guards.audit import Audit
+from genai.guards.base import Entry, Guard, apply, combine
+from genai.guards.grounding import GroundedGuard, NeedsEvidence
 from genai.guards.injection import InjectionGuard
-from genai.guards.length import LengthGuard
+from genai.guards.judge import Ask, JudgeGuard
+from genai.guards.language import LanguageGuard
+from genai.guards.lists import Lists
 from genai.guards.pii import PiiGuard
+from genai.guards.pseudonyms import Pseudonyms
+from genai.guards.schema import JsonGuard
 from genai.guards.secrets import SecretsGuard
-from genai.text.pii import KINDS
-from genai.types import Action, Place, Verdict
-
-NAMES = ("length", "secrets", "injection", "pii")
-_QUESTION = {"allow", "flag", "redact", "block"}
-_PASSAGE = {"allow", "flag", "quarantine"}
-
-
-class GuardSettings(Settings):
-    """One guard at one place. `on_error` has no default: somebody must have decided."""
-
-    guard: str
-    action: Literal["flag", "redact", "quarantine", "block"]
-    on_error: Literal["open", "closed"]
-    max_chars: int = Field(default=20_000, ge=1)
-    kinds: list[str] = Field(default_factory=lambda: list(KINDS))
-    region: str = "US"
-
-
-class PolicySettings(Settings):
-    """The whole of `configs/guards.yaml`."""
-
-    version: Literal[1] = 1
-    question: list[GuardSettings] = Field(default_factory=list)
-    passage: list[GuardSettings] = Field(default_factory=list)
-    answer: list[GuardSettings] = Field(default_factory=list)
+from genai.guards.settings import PLACES, GuardSettings, PolicySettings, check_settings
+from genai.guards.sizes import CostGuard, LengthGuard
+from genai.guards.stream import Replace, StreamGate
+from genai.guards.topic import TopicGuard
+from genai.guards.wording import RequestGuard, ToxicityGuard
+from genai.ledger import merged
+from genai.text.nearest import Boundary, Embed
+from genai.text.pii import DEFAULT_KINDS
+from genai.types import Action, Place, Span, Verdict
 
 
 class Policy:
     """The guards of every place. A place without guards allows everything."""
 
-    def __init__(self, settings: PolicySettings, *, extra: Iterable[tuple[Place, Guard]] = ()):
-        """Make the guards a file names; `extra` adds guards of your own, blocking, closed."""
+    def __init__(
+        self,
+        settings: PolicySettings,
+        *,
+        extra: Iterable[tuple[Place, Guard]] = (),
+        lists: Lists | None = None,
+        embed: Embed | None = None,
+        ask: Ask | None = None,
+        pseudonyms: Pseudonyms | None = None,
+        audit: Audit | None = None,
+    ):
+        """Make the guards a file names; `extra` adds guards of your own, blocking, closed.
+
+        `embed` replaces the shipped embedder; `ask` is the model of judge guards; `pseudonyms`
+        are kept in memory, under a key of this process, where none are given.
+        """
         self.hash = digest(settings.model_dump(mode="json"))
-        self._guards: dict[Place, list[tuple[Guard, Action, Literal["open", "closed"]]]] = {
-            "question": [_entry(s) for s in settings.question],
-            "passage": [_entry(s) for s in settings.passage],
-            "answer": [_entry(s) for s in settings.answer],
+        self.pseudonyms = pseudonyms or Pseudonyms()
+        self._audit = audit
+        parts = Parts(lists or Lists(), embed, ask)
+        self._entries: dict[Place, list[Entry]] = {
+            place: [parts.entry(s) for s in getattr(settings, place)] for place in PLACES
         }
         for place, guard in extra:
-            self._guards[place].append((guard, Action.BLOCK, "closed"))
+            self._entries[place].append(Entry(guard, Action.BLOCK, "closed"))
 
-    def check(self, text: str, place: Place) -> tuple[Verdict, ...]:
-        """Run all guards of a place on a text; one verdict each, in the file's order."""
-        return tuple(
-            judge(guard, text, place, action, on_error)
-            for guard, action, on_error in self._guards.get(place, ())
+    def gate(self, place: Place, *, evidence: Sequence[str] = ()) -> StreamGate:
+        """Make the gate for one text that comes in pieces.
+
+        `evidence` are the passages that an answer must be grounded in, for the guard `grounded`.
+        """
+        entries = self._entries.get(place, [])
+        if any(isinstance(entry.guard, NeedsEvidence) for entry in entries):
+            entries = [_given(entry, evidence) for entry in entries]
+        done = None
+        if self._audit is not None:
+            audit, policy = self._audit, self.hash
+            done = lambda verdicts: audit.write(verdicts, place, policy)  # noqa: E731
+        changes = any(entry.action is Action.PSEUDONYMISE for entry in entries)
+        return StreamGate(
+            entries, place, replacement=self._pseudonym() if changes else None, done=done
         )
+
+    def check(
+        self, text: str, place: Place, *, evidence: Sequence[str] = ()
+    ) -> tuple[Verdict, ...]:
+        """Run all guards of a place on a whole text; one verdict each, in the file's order.
+
+        A finding that stops the text stops the search too: what comes after it is not looked at.
+        """
+        gate = self.gate(place, evidence=evidence)
+        gate.feed(text)
+        gate.finish()
+        return gate.verdicts
+
+    def waits(self, place: Place) -> bool:
+        """Say whether a guard of a place may wait for something, so that a thread is due."""
+        return any(not entry.guard.quick for entry in self._entries.get(place, ()))
 
     @staticmethod
     def combine(verdicts: Iterable[Verdict]) -> Action:
@@ -73,19 +101,98 @@ class Policy:
         """Redact once, on the original."""
         return apply(text, verdicts)
 
+    def _pseudonym(self) -> Replace:
+        who = merged(None)
+        scope, reader = who.tenant, who.user
 
-def _entry(settings: GuardSettings) -> tuple[Guard, Action, Literal["open", "closed"]]:
-    made: dict[str, Guard] = {
-        "length": LengthGuard(settings.max_chars),
-        "secrets": SecretsGuard(),
-        "injection": InjectionGuard(),
-        "pii": PiiGuard(settings.kinds, settings.region),
+        def replaced(span: Span, original: str) -> Span:
+            return replace(
+                span, replacement=self.pseudonyms.hide(original, span.kind, scope, reader)
+            )
+
+        return replaced
+
+
+def _given(entry: Entry, evidence: Sequence[str]) -> Entry:
+    if not isinstance(entry.guard, NeedsEvidence):
+        return entry
+    return replace(entry, guard=entry.guard.against(evidence), _running=None)
+
+
+class Parts:
+    """Makes the guards that settings name."""
+
+    def __init__(self, lists: Lists, embed: Embed | None, ask: Ask | None) -> None:
+        self._lists, self._ask = lists, ask
+        self._embed = embed or _shipped_embedder()
+
+    def entry(self, settings: GuardSettings) -> Entry:
+        """Make one guard with what follows from it."""
+        guard = self._makers[settings.guard](self, settings)
+        threshold = settings.threshold
+        if threshold is None:
+            threshold = getattr(guard, "threshold", 0.0)
+        return Entry(guard, Action(settings.action), settings.on_error, settings.timeout, threshold)
+
+    def _judge(self, settings: GuardSettings) -> Guard:
+        if self._ask is None:
+            raise ConfigError(
+                f"configs/guards.yaml: the judge `{settings.prompt}` needs a model; set"
+                " `evals.judge` or `chain.model` in configs/genai.yaml, or take the guard out"
+            )
+        return JudgeGuard(settings.prompt, self._ask)
+
+    def _guardrails(self, settings: GuardSettings) -> Guard:
+        from genai.guards.guardrails_ai import GuardrailsGuard
+
+        return GuardrailsGuard(settings.validator, settings.params)
+
+    _makers: Mapping[str, Callable[["Parts", GuardSettings], Guard]] = {
+        "length": lambda self, s: LengthGuard(s.max_chars),
+        "cost": lambda self, s: CostGuard(s.max_dollars or 0, s.dollars_per_million_tokens or 0),
+        "secrets": lambda self, s: SecretsGuard(),
+        "injection": lambda self, s: InjectionGuard(
+            Boundary(self._lists.attacks(), self._lists.harmless(), self._embed)
+            if s.nearest
+            else None
+        ),
+        "pii": lambda self, s: PiiGuard(s.kinds or DEFAULT_KINDS, s.region),
+        "request": lambda self, s: RequestGuard(self._lists.requests(s.categories), self._embed),
+        "toxicity": lambda self, s: ToxicityGuard(self._lists.toxicity(s.categories)),
+        "topic": lambda self, s: TopicGuard(s.allow, s.deny, self._embed),
+        "grounded": lambda self, s: GroundedGuard(),
+        "json": lambda self, s: JsonGuard(s.json_schema),
+        "language": lambda self, s: LanguageGuard(s.languages),
+        "judge": lambda self, s: self._judge(s),
+        "guardrails": lambda self, s: self._guardrails(s),
     }
-    return made[settings.guard], Action(settings.action), settings.on_error
 
 
-def load_policy(path: Path) -> Policy:
+def _shipped_embedder() -> Embed:
+    loaded: list[Any] = []
+
+    def embed(texts: Sequence[str]) -> Any:
+        if not loaded:
+            from genai.models import make_embedder
+
+            loaded.append(make_embedder("static"))
+        return loaded[0].encode(texts)
+
+    return embed
+
+
+def load_policy(
+    path: Path,
+    *,
+    embed: Embed | None = None,
+    ask: Ask | None = None,
+    pseudonyms: Pseudonyms | None = None,
+    audit: Audit | None = None,
+) -> Policy:
     """Read a policy file; a missing one is an error, for no guards at all must be written down.
+
+    The lists that guards compare with are in the folder `guards` beside the file, else those of
+    the starter. `audit` is used where the file says `audit: true`.
 
     Raises:
         ConfigError: names file, place, guard and cure.
@@ -94,25 +201,12 @@ def load_policy(path: Path) -> Policy:
     if not path.is_file():
         raise ConfigError(f"{shown}: is missing; copy it from the starter (`genai init`)")
     settings = validate(PolicySettings, parse_yaml(path.read_text("utf-8"), shown) or {}, shown)
-    for place in ("question", "passage", "answer"):
-        for entry in getattr(settings, place):
-            _check(entry, place, shown)
-    return Policy(settings)
-
-
-def _check(entry: GuardSettings, place: str, shown: str) -> None:
-    if entry.guard not in NAMES:
-        close = difflib.get_close_matches(entry.guard, NAMES, n=1)
-        hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(NAMES)}"
-        raise ConfigError(f"{shown}: `{entry.guard}` of `{place}` is not a guard; {hint}")
-    allowed = _PASSAGE if place == "passage" else _QUESTION
-    if entry.action not in allowed:
-        raise ConfigError(
-            f"{shown}: `{entry.guard}` of `{place}` cannot `{entry.action}`; use one of"
-            f" {', '.join(sorted(allowed))}"
-        )
-    unknown = set(entry.kinds) - set(KINDS)
-    if unknown:
-        raise ConfigError(
-            f"{shown}: `{min(unknown)}` is not a kind of personal data; known: {', '.join(KINDS)}"
-        )
+    check_settings(settings, shown)
+    return Policy(
+        settings,
+        lists=Lists(path.parent / "guards"),
+        embed=embed,
+        ask=ask,
+        pseudonyms=pseudonyms,
+        audit=audit if settings.audit else None,
+    )

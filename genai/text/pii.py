@@ -1,26 +1,68 @@
-"""Find personal data by rule and checksum: e-mail, phone, card, IBAN, national ids, IP.
+"""Find personal data by rule and checksum: e-mail, phone, card, IBAN, national ids, IP, and more.
 
-Names and places are not found by rules, and this file does not pretend to. A pattern alone is not
-enough where a checksum exists: a number that fails it is not reported.
+A pattern alone is not enough where a checksum exists: a number that fails it is not reported. Names
+and places are not found by rules, and this file does not pretend to: they need presidio and a
+spaCy model, where those are installed. Linear in the text.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from typing import Any
 
 from genai import extras
 from genai.types import Span
 
-KINDS = ("email", "phone", "card", "iban", "national_id", "ip")
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b")
-_CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
-_SSN = re.compile(r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])")
-_NRIC = re.compile(r"\b[STFGM]\d{7}[A-Z]\b")
+# what a policy looks for unless it says otherwise: what belongs to one person and no other
+DEFAULT_KINDS = ("email", "phone", "card", "iban", "national_id", "ip")
+KINDS = (*DEFAULT_KINDS, "url", "date", "name", "place")
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}(?![\w-])")
+_CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){11,18}(?![\w-])")
+_IBAN = re.compile(
+    r"\b[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?(?![A-Za-z0-9])"
+)
+# US SSN, and the ITIN of those who have none (9xx with a middle part from 50)
+_SSN = re.compile(
+    r"(?<![\w-])(?:(?!000|666|9)\d{3}-(?!00)\d{2}|9\d{2}-[5-9]\d)-(?!0000)\d{4}(?![\w-])"
+)
+_NRIC = re.compile(r"(?<![A-Za-z0-9])[STFGMstfgm]\d{7}[A-Za-z](?![A-Za-z0-9])")
 _IPV4 = re.compile(
     r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w.]*\d)"
 )
 _IPV6 = re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{1,4}:){2,7}(?::?[0-9a-fA-F]{1,4}){1,7}(?![\w:])")
+_URL = re.compile(
+    r"(?<![\w@/.-])(?:(?:https?|ftp)://[^\s<>\"'`|\\^{}]{3,2000}"
+    r"|www\.[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}(?:/[^\s<>\"'`|\\^{}]{0,2000})?)",
+    re.IGNORECASE,
+)
 _SEVEN_DIGITS = re.compile(r"\d(?:[ ()./-]{0,3}\d){6}")
+# digits in groups, after a word that says whose they are; national forms differ too much for more
+_CALLED = re.compile(
+    r"(?i:\b(?:call|phone|tel|telephone|mobile|cell|fax|ring|dial|whatsapp|sms|text|reach|contact"
+    r"|hotline|landline|number|line|registered|message|voicemail|extension)\b[^\n\d(+]{0,40})"
+    r"(\(?\+?\d{1,4}\)?(?:[ ./-]{1,2}\(?\d{1,8}\)?){1,6})(?![\w/-])"
+)
+_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+)
+_TIME = r"(?:[ T,]{1,2}(?:at )?\d{1,2}:\d{2}(?::\d{2})?(?: ?[ap]\.?m\b\.?)?)?"
+_DATE = re.compile(
+    r"(?<![\w./-])(?:"
+    rf"\d{{4}}-\d{{2}}-\d{{2}}{_TIME}"
+    rf"|\d{{1,2}}[/.-]\d{{1,2}}[/.-](?:\d{{4}}|\d{{2}}){_TIME}"
+    rf"|\d{{1,2}}(?:st|nd|rd|th)?(?: of)? {_MONTH}\.?,?(?: \d{{4}})?{_TIME}"
+    rf"|{_MONTH}\.? \d{{1,2}}(?:st|nd|rd|th)?(?:,? \d{{4}})?{_TIME}(?!\d)"
+    rf"|{_MONTH},? \d{{4}}"
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)days?"
+    r")(?![\w-]|[/.]\d)",
+    re.IGNORECASE,
+)
+# four digits are a year only where a word before says so
+_YEAR = re.compile(
+    r"(?i:\b(?:in|since|of|during|until|till|by|from|after|before|year|around|early|late|between|and"
+    r"|to)[ \n])((?:1[89]|20)\d{2})(?![\w-]|[.,:/]\d| ?%| \d)"
+)
 # addresses kept for examples (RFC 2606, RFC 5737) and loopback belong to nobody
 _NOBODY = re.compile(
     r"(?:@(?:[\w-]+\.)*example\.(?:com|org|net)|\.(?:example|test|invalid|localhost))$"
@@ -34,17 +76,25 @@ _NRIC_LETTERS = {
 }  # fmt: skip
 
 
-def find_pii(text: str, kinds: Iterable[str] = KINDS, *, region: str = "US") -> list[Span]:
+def find_pii(text: str, kinds: Iterable[str] = DEFAULT_KINDS, *, region: str = "US") -> list[Span]:
     """Give the spans of personal data, in order, disjoint; of two that overlap the longer stays.
 
     `region` is the country whose phone numbers may stand without a country code.
+
+    Raises:
+        MissingExtra: `name` or `place` is asked for and presidio is not installed.
     """
-    found = [span for kind in kinds for span in _FINDERS[kind](text, region)]
+    kinds = list(kinds)
+    found = [span for kind in kinds if kind in _FINDERS for span in _FINDERS[kind](text, region)]
+    if "name" in kinds or "place" in kinds:
+        found += [span for span in _named(text) if span.kind in kinds]
     chosen: list[Span] = []
-    for span in sorted(found, key=lambda s: (s.start - s.end, s.start, s.kind)):
-        if all(span.end <= other.start or span.start >= other.end for other in chosen):
+    for span in sorted(found, key=lambda s: (s.start, s.start - s.end, s.kind)):
+        if not chosen or span.start >= chosen[-1].end:
             chosen.append(span)
-    return sorted(chosen, key=lambda s: s.start)
+        elif span.end - span.start > chosen[-1].end - chosen[-1].start:
+            chosen[-1] = span
+    return chosen
 
 
 def _span(match: re.Match[str], kind: str) -> Span:
@@ -62,6 +112,8 @@ def _cards(text: str, region: str) -> Iterator[Span]:
         if any(start < match.end() and match.start() < end for start, end in accounts):
             continue  # digits of an account number, valid or not
         digits = re.sub(r"\D", "", match[0])
+        if len(digits) == 12 and not re.match(r"5[06-9]|6|0604", digits):
+            continue  # cards that short are Maestro's
         if len(set(digits)) > 1 and luhn(digits):
             yield _span(match, "card")
 
@@ -84,18 +136,23 @@ def _ibans(text: str, region: str) -> Iterator[Span]:
 def _national_ids(text: str, region: str) -> Iterator[Span]:
     yield from (_span(match, "national_id") for match in _SSN.finditer(text))
     for match in _NRIC.finditer(text):
-        letter, digits = match[0][0], match[0][1:8]
+        whole = match[0].upper()
+        letter, digits = whole[0], whole[1:8]
         total = sum(w * int(d) for w, d in zip(_NRIC_WEIGHTS, digits, strict=True))
         total += {"T": 4, "G": 4, "M": 3}.get(letter, 0)
         place = total % 11
         place = 10 - place if letter == "M" else place
-        if _NRIC_LETTERS[letter][place] == match[0][8]:
+        if _NRIC_LETTERS[letter][place] == whole[8]:
             yield _span(match, "national_id")
 
 
 def _phones(text: str, region: str) -> Iterator[Span]:
     if not _SEVEN_DIGITS.search(text):
         return
+    for match in _CALLED.finditer(text):
+        digits = sum(char.isdigit() for char in match[1])
+        if 7 <= digits <= 15 and not _DATE.match(match[1]) and not _SSN.match(match[1]):
+            yield Span(match.start(1), match.end(1), "phone", 1.0, "[phone]")
     phonenumbers = extras.load("phonenumbers", "guards")
     for found in phonenumbers.PhoneNumberMatcher(text, region, max_tries=10_000):
         if re.search(r"[ ()+./-]", found.raw_string):  # ten bare digits are rarely a phone
@@ -109,6 +166,33 @@ def _ips(text: str, region: str) -> Iterator[Span]:
                 yield _span(match, "ip")
 
 
+def _urls(text: str, region: str) -> Iterator[Span]:
+    for match in _URL.finditer(text):
+        whole = match[0].rstrip(".,;:!?)]")
+        if whole.count("(") > whole.count(")"):
+            whole += match[0][len(whole) : len(whole) + 1]
+        yield Span(match.start(), match.start() + len(whole), "url", 1.0, "[url]")
+
+
+def _dates(text: str, region: str) -> Iterator[Span]:
+    yield from (_span(match, "date") for match in _DATE.finditer(text))
+    for match in _YEAR.finditer(text):
+        yield Span(match.start(1), match.end(1), "date", 1.0, "[date]")
+
+
+@lru_cache(maxsize=1)
+def _analyzer() -> Any:
+    return extras.load("presidio_analyzer", "names").AnalyzerEngine()
+
+
+def _named(text: str) -> Iterator[Span]:
+    """Ask presidio for names and places; what it finds has its own score."""
+    kinds = {"PERSON": "name", "LOCATION": "place"}
+    for found in _analyzer().analyze(text=text, entities=[*kinds], language="en"):
+        kind = kinds[found.entity_type]
+        yield Span(found.start, found.end, kind, float(found.score), f"[{kind}]")
+
+
 _FINDERS: dict[str, Callable[[str, str], Iterator[Span]]] = {
     "email": _emails,
     "phone": _phones,
@@ -116,4 +200,6 @@ _FINDERS: dict[str, Callable[[str, str], Iterator[Span]]] = {
     "iban": _ibans,
     "national_id": _national_ids,
     "ip": _ips,
+    "url": _urls,
+    "date": _dates,
 }

@@ -1,7 +1,8 @@
 """Find keys, tokens and passwords with detect-secrets' own rules, in process and offline.
 
 Its entropy and keyword plugins are left out: on prose they cry wolf. A password or key is also
-found where a text assigns one (`api_key = ...`) and the value looks random.
+found where a text assigns one (`api_key = ...`) and the value looks random, and where a long word
+looks drawn by chance: small and capital letters and digits, with hardly a repetition.
 """
 
 import math
@@ -32,8 +33,15 @@ _PLUGINS = {
     "telegram_token": "TelegramBotTokenDetector",
     "twilio": "TwilioKeyDetector",
 }
-# a cheap sign that a line may hold a secret; a line without one is not given to the plugins
-_SIGN = re.compile(r"[A-Za-z0-9_+/=-]{16}|://|BEGIN ", re.ASCII)
+# a line without a long word that holds a digit, a login in an address or a key's head is not given
+# to the plugins
+_LONG = re.compile(r"\S{16,}")
+_DIGIT = re.compile(r"\d")
+_BLOCK = re.compile(
+    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:[^-]{0,3900}-----END [A-Z ]{0,30}PRIVATE KEY-----)?"
+)
+# a word drawn at random: the three kinds of character, and as many bits as chance would give
+_DRAWN = re.compile(r"(?<![A-Za-z0-9+/_=.-])[A-Za-z0-9+/_-]{28,400}={0,2}(?![A-Za-z0-9+/_=-])")
 _ASSIGNED = re.compile(
     r"(?i)\b(?:api[_-]?key|secret(?:[_-]?key)?|access[_-]?token|auth[_-]?token|password|passwd)"
     r"[\"']?\s{0,3}[:=]\s{0,3}[\"']?([^\s\"'`,;]{8,200})"
@@ -54,26 +62,40 @@ def _detectors() -> list[Any]:
 
 def find_secrets(text: str) -> list[Span]:
     """Give the spans of secrets, in order, disjoint; the longer of two that overlap stays."""
-    found = [Span(m.start(), m.end(), "secret", 1.0, "[secret]") for m in _PROVIDER.finditer(text)]
+    found = [_secret(*m.span()) for m in _PROVIDER.finditer(text)]
+    found += [_secret(*m.span()) for m in _BLOCK.finditer(text)] if "-----BEGIN" in text else []
+    found += [_secret(*m.span()) for m in _DRAWN.finditer(text) if _drawn(m[0])]
     for match in _ASSIGNED.finditer(text):
         if _random(match[1]):
-            found.append(Span(match.start(1), match.end(1), "secret", 1.0, "[secret]"))
+            found.append(_secret(match.start(1), match.end(1)))
     for start, line in _lines(text):
-        for detector in _detectors() if _SIGN.search(line) else ():
+        for detector in _detectors() if _suspect(line) else ():
             for value in detector.analyze_string(line):
                 found += _everywhere(line, str(value), start)
     chosen: list[Span] = []
-    for span in sorted(set(found), key=lambda s: (s.start - s.end, s.start)):
-        if all(span.end <= other.start or span.start >= other.end for other in chosen):
+    for span in sorted(set(found), key=lambda s: (s.start, s.start - s.end)):
+        if not chosen or span.start >= chosen[-1].end:
             chosen.append(span)
-    return sorted(chosen, key=lambda s: s.start)
+        elif span.end - span.start > chosen[-1].end - chosen[-1].start:
+            chosen[-1] = span
+    return chosen
+
+
+def _secret(start: int, end: int) -> Span:
+    return Span(start, end, "secret", 1.0, "[secret]")
+
+
+def _suspect(line: str) -> bool:
+    if "BEGIN " in line:
+        return True
+    return any(_DIGIT.search(word) or "://" in word for word in _LONG.findall(line))
 
 
 def _everywhere(line: str, value: str, start: int) -> Iterator[Span]:
     position = line.find(value) if value else -1
     while position >= 0:
         begin = start + position
-        yield Span(begin, begin + len(value), "secret", 1.0, "[secret]")
+        yield _secret(begin, begin + len(value))
         position = line.find(value, position + len(value))
 
 
@@ -91,3 +113,14 @@ def _random(value: str) -> bool:
     bits = -sum(n / len(value) * math.log2(n / len(value)) for n in counts)
     mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
     return mixed and bits >= 3.0
+
+
+def _drawn(word: str) -> bool:
+    """Say whether a long word was drawn by chance; a path, a slug or a hash in hex was not."""
+    kinds = (any(map(str.islower, word)), any(map(str.isupper, word)), any(map(str.isdigit, word)))
+    if not all(kinds) or word.count("/") > 2 or word.count("-") > 2 or word.count("_") > 2:
+        return False
+    counts = Counter(word).values()
+    bits = -sum(n / len(word) * math.log2(n / len(word)) for n in counts)
+    # chance alone gives about log2(length) less a third of a bit to words of this length
+    return bits >= min(5.0, math.log2(len(word)) - 0.85)

@@ -1,0 +1,154 @@
+"""See through disguises: invisible and look-alike characters, spacing, digits for letters, codes.
+
+Each view is a text with the place in the original that every character of it came from, so that
+what is found in a view is reported where it stands.
+"""
+
+import base64
+import binascii
+import codecs
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
+)
+# letters of other scripts that look like a Latin one
+_BY_LETTER = {
+    "a": "\u0430\u0410\u03b1\u0391\u0251\u1d00", "b": "\u0412\u0432\u0392",
+    "c": "\u0441\u0421\u03f2\u1d04", "d": "\u0501\u1d05",
+    "e": "\u0435\u0415\u0454\u03b5\u0395\u1d07", "g": "\u0261\u0262",
+    "h": "\u04bb\u041d\u043d\u0397\u0570", "i": "\u0456\u0406\u03b9\u0399\u0131\u026a\u04cf",
+    "j": "\u0458\u0408", "k": "\u043a\u041a\u03ba\u039a\u1d0b", "l": "\u029f",
+    "m": "\u043c\u041c\u039c\u1d0d", "n": "\u03bd\u039d\u0578\u0274",
+    "o": "\u043e\u041e\u03bf\u039f\u0585\u1d0f", "p": "\u0440\u0420\u03c1\u03a1\u1d18",
+    "q": "\u051b", "r": "\u0433\u0280", "s": "\u0455\u0405\u057d",
+    "t": "\u0442\u0422\u03c4\u03a4\u1d1b", "u": "\u03c5\u1d1c", "v": "\u1d20", "w": "\u051d",
+    "x": "\u0445\u0425\u03c7\u03a7", "y": "\u0443\u0423\u03a5\u04af", "z": "\u0396\u1d22",
+}  # fmt: skip
+_ALIKE = {ord(each): letter for letter, alike in _BY_LETTER.items() for each in alike}
+# a character that a text without disguise does not hold
+_DISGUISE = re.compile(
+    INVISIBLE.pattern[:-1]
+    + "\u0300-\u036f\uff01-\uff5e\u2100-\u214f\u2460-\u24ff\U0001d400-\U0001d7ff"
+    + "\U0001f100-\U0001f1ff" + "".join(_BY_LETTER.values()) + "]"
+)  # fmt: skip
+_LEET = str.maketrans("013457@$!|8", "oieastasilb")
+_LEET_WORD = re.compile(
+    r"(?<![\w@$!|])(?=[\w@$!|]*[a-zA-Z])(?=[\w@$!|]*[013457@$!|])[\w@$!|]{3,40}"
+)
+_LEET_SIGN = re.compile(r"[a-zA-Z][013457@$!|][a-zA-Z]")
+_SPACED = re.compile(r"(?<![^\W_])(?:[^\W_][ .\-_*\u00b7]{1,3}){7,400}[^\W_](?![^\W_])")
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,4000}={0,2}")
+_HEX = re.compile(r"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{2}[ :]?){14,2000}(?![0-9A-Za-z])")
+_PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2}[\w.-]{0,20}){6,400}")
+_BINARY = re.compile(r"(?<!\d)(?:[01]{8} ?){12,1000}(?!\d)")
+_ESCAPES = re.compile(r"(?:\\u00[2-7][0-9a-fA-F]|\\x[2-7][0-9a-fA-F]){8,1000}")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A text made from another. `at[i]` is where character i came from; without it, all of it did.
+
+    `start` and `end` are the part of the original that the view was made from.
+    """
+
+    kind: str
+    text: str
+    start: int
+    end: int
+    at: Sequence[int] | None = None
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Give the part of the original that a part of the view stands for."""
+        if self.at is None:
+            return self.start, self.end
+        return self.at[start], self.at[end - 1] + 1
+
+
+def bare(text: str) -> View | None:
+    """Give a text without what nobody sees and with plain Latin letters; None where it is plain."""
+    if text.isascii() or not _DISGUISE.search(text):
+        return None
+    letters: list[str] = []
+    at: list[int] = []
+    for place, char in enumerate(text):
+        if char.isascii():
+            letters.append(char)
+            at.append(place)
+            continue
+        if INVISIBLE.match(char) or unicodedata.combining(char):
+            continue
+        for each in unicodedata.normalize("NFKD", char).translate(_ALIKE):
+            if not unicodedata.combining(each):
+                letters.append(each)
+                at.append(place)
+    made = "".join(letters)
+    return View("disguised", made, 0, len(text), at) if made != text else None
+
+
+def decoded(text: str) -> Iterator[View]:
+    """Give what a text says in a code: base64, hex, percent signs, bits, escapes, rot13, reversed.
+
+    Each run is decoded once; what was decoded is not decoded again.
+    """
+    for pattern, read in _CODES:
+        for match in pattern.finditer(text):
+            said = read(match[0])
+            if said and _readable(said):
+                yield View("encoded", said, match.start(), match.end())
+    for match in _SPACED.finditer(text):
+        squeezed = [(c, match.start() + n) for n, c in enumerate(match[0]) if c.isalnum()]
+        letters = "".join(c for c, _ in squeezed)
+        yield View("spaced", letters, match.start(), match.end(), [n for _, n in squeezed])
+    if _LEET_SIGN.search(text) and _LEET_WORD.search(text):
+        yield View("leet", _LEET_WORD.sub(lambda m: m[0].translate(_LEET), text), 0, len(text),
+                   range(len(text)))  # fmt: skip
+    lower = text.lower()
+    if any(word in lower for word in _ROT13_SIGNS):
+        yield View("encoded", codecs.encode(text, "rot13"), 0, len(text), range(len(text)))
+    if any(word in lower for word in _REVERSED_SIGNS):
+        yield View("encoded", text[::-1], 0, len(text))
+
+
+_SIGNS = ("ignore", "disregard", "forget", "instructions", "system prompt", "override", "bypass",
+          "previous", "reveal", "password")  # fmt: skip
+_ROT13_SIGNS = tuple(codecs.encode(word, "rot13") for word in _SIGNS)
+_REVERSED_SIGNS = tuple(word[::-1] for word in _SIGNS if len(word) > 6)
+
+
+def _from_base64(run: str) -> str:
+    plain = run.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4)).decode("utf-8", "ignore")
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _from_hex(run: str) -> str:
+    return bytes.fromhex(re.sub("[ :]", "", run)).decode("utf-8", "ignore")
+
+
+def _from_bits(run: str) -> str:
+    bits = run.replace(" ", "")
+    return bytes(int(bits[n : n + 8], 2) for n in range(0, len(bits), 8)).decode("utf-8", "ignore")
+
+
+def _from_escapes(run: str) -> str:
+    return re.sub(r"\\(?:u00|x)(..)", lambda m: chr(int(m[1], 16)), run)
+
+
+_CODES = (
+    (_BASE64, _from_base64), (_HEX, _from_hex), (_PERCENT, unquote), (_BINARY, _from_bits),
+    (_ESCAPES, _from_escapes),
+)  # fmt: skip
+
+
+def _readable(text: str) -> bool:
+    """Say whether bytes were text: letters and spaces, hardly anything else."""
+    good = sum(c.isascii() and (c.isalnum() or c in " .,:;!?'\"()-\n/") for c in text)
+    return len(text) >= 10 and good >= 0.9 * len(text) and (" " in text or "_" in text)
