@@ -33,7 +33,8 @@ class Aide:
 
     async def text(self, context: Context, **values: str | Sequence[Passage]) -> str:
         """Give the reply as text. Raises `ModelError`."""
-        return (await self._ask(None, context, values)).text
+        said: str = (await self._ask(None, context, values)).text
+        return said
 
     async def fill(self, form: type[S], context: Context, **values: str | Sequence[Passage]) -> S:
         """Give the reply as a `form`. Raises `ModelError`: `bad_reply` where none fits."""

@@ -5,6 +5,7 @@ scored by weights fitted without its own document, so the threshold, the figures
 those of questions that were not learnt from.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genai import extras
+from genai.config import Config
 from genai.errors import ConfigError, InputError
 from genai.evals import Suite, Tools, Trial
 from genai.evals.case import Case
@@ -63,10 +65,13 @@ class Calibration:
         path.parent.mkdir(parents=True, exist_ok=True)
         data = {
             "version": 1, "index": self.index, "made_with": dict(self.made_with),
-            "threshold": self.threshold, "weights": asdict(self.weights), **self.figures,
+            "threshold": self.threshold, "weights": asdict(self.weights),
+            **{name: value for name, value in self.figures.items() if name != "curve"},
         }  # fmt: skip
+        rows = ",\n  ".join(json.dumps(point) for point in self.figures["curve"])  # a line each
+        head = json.dumps(data, indent=1).removesuffix("\n}")
         path.with_suffix(".svg").write_text(self.svg, encoding="utf-8")
-        path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        path.write_text(f'{head},\n "curve": [\n  {rows}\n ]\n}}\n', encoding="utf-8")
 
     def check(self, running: Mapping[str, str], path: Path) -> None:
         """Refuse a calibration that was made with something else. Raises `ConfigError`."""
@@ -105,20 +110,39 @@ def read_calibration(path: Path) -> Calibration:
     return Calibration(data["index"], made_with, weights, threshold, {})
 
 
-def made_with(chain: "Chain", embedder: str, suite: Suite) -> dict[str, str]:
-    """Name what a calibration depends on: data, prompt, model, embedder, search, signals."""
+def made_with(suite: Suite, prompt: str, embedder: str, config: Config) -> dict[str, str]:
+    """Name what a calibration depends on: data, prompt, model, embedder, search, signals.
+
+    `prompt` and `embedder` are ids that hold a hash of their content.
+    """
+    chosen = config.chain
+    search = f"{chosen.top_k} passages, dense weight {config.index.dense_weight:g}"
     return {
         "suite": f"{suite.name}@{suite.hash}",
-        "prompt": chain.prompt.id,
-        "model": chain.model.name,
+        "prompt": prompt,
+        "model": chosen.model,
         "embedder": embedder,
-        "top_k": str(chain.config.chain.top_k),
+        "search": f"{search}, {chosen.queries} wordings, rerank {chosen.rerank}",
         "signals": SIGNALS,
     }
 
 
-async def label(chain: "Chain", case: Case) -> Seen | None:
-    """Ask a chain that lets every confidence through; None where something else stops it."""
+async def labelled(chain: "Chain", cases: Sequence[Case]) -> list[Seen]:
+    """Ask a chain that lets every confidence through; what something else stops is left out.
+
+    A guard, a model that says it has no answer, or a lack of support refuse at any threshold.
+    """
+    room = asyncio.Semaphore(chain.concurrency)
+
+    async def one(case: Case) -> Seen | None:
+        async with room:
+            return await _label(chain, case)
+
+    found = await asyncio.gather(*(one(case) for case in cases))
+    return [each for each in found if each is not None]
+
+
+async def _label(chain: "Chain", case: Case) -> Seen | None:
     talk = [{"role": turn.role, "content": turn.content} for turn in case.messages]
     outcome = await chain.acall(talk or case.input)
     if isinstance(outcome, Refusal):

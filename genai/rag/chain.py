@@ -7,8 +7,10 @@ whole can be refused only before the first sentence is out.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
 
 from genai import bridge
 from genai.config import Config
@@ -17,11 +19,16 @@ from genai.guards import Policy, combine
 from genai.ledger import merged
 from genai.models import Model
 from genai.prompts import Prompt
-from genai.rag.cite import Citer, strip_marks, whole_sentences
+from genai.rag.aide import Aide
+from genai.rag.cite import Citer, Judged, strip_marks, whole_sentences
+from genai.rag.confidence import Weights, look
+from genai.rag.confirm import confirmed
 from genai.rag.index import Index
-from genai.rag.search import confidence
+from genai.rag.rerank import CANDIDATES, Reranker, rerank
+from genai.rag.rewrite import Talk, Turns, read_talk, standalone, wordings
+from genai.rag.trace import Sentence
 from genai.rag.turn import Tally, Turn
-from genai.types import Action, Answer, Context, Hit, Place, Refusal, Reply, Verdict
+from genai.types import Action, Answer, Citation, Context, Hit, Place, Refusal, Reply, Verdict
 
 NO_ANSWER = "NO_ANSWER"
 _STOPS = {Action.BLOCK, Action.REASK}
@@ -29,8 +36,35 @@ _SAFE_PASSAGE = {Action.ALLOW, Action.FLAG}
 Outcome = Answer | Refusal
 
 
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What a chain does beside search and answer; each step may be absent.
+
+    `rewrite` makes a follow-up stand alone, `queries` words a question anew, `judge` must confirm
+    each sentence; `embed` gives unit rows, for near misses in words.
+    """
+
+    weights: Weights
+    threshold: float
+    rewrite: Aide | None = None
+    queries: Aide | None = None
+    rerank: Reranker | Aide | None = None
+    judge: Aide | None = None
+    embed: Callable[[Sequence[str], Context], Any] | None = None
+
+    @property
+    def identity(self) -> str:
+        """What of the steps shapes the answers, as text; the settings are hashed elsewhere."""
+        aides = (self.rewrite, self.queries, self.rerank, self.judge)
+        named = [each.identity for each in aides if isinstance(each, Aide)]
+        return "\n".join([f"{self.weights} {self.threshold}", *named])
+
+
 class Chain:
-    """Model + prompt + index + guards. Call it, stream it, await it."""
+    """Model + prompt + index + guards. Call it, stream it, await it.
+
+    It takes a question, or a conversation: messages with `role` and `content`, the question last.
+    """
 
     def __init__(
         self,
@@ -40,6 +74,7 @@ class Chain:
         index: Index,
         guards: Policy,
         config: Config,
+        steps: Steps,
         tally: Tally,
     ) -> None:
         self.model = model
@@ -47,31 +82,32 @@ class Chain:
         self.index = index
         self.guards = guards
         self.config = config
+        self.steps = steps
         self._tally = tally
 
     @property
     def identity(self) -> str:
         """What shapes the answers, as text: model, prompt, settings, guards, index."""
         parts = (self.model.identity, self.prompt.id, self.config.hash, self.guards.hash)
-        return "\n".join((*parts, self.index.revision))
+        return "\n".join((*parts, self.index.revision, self.steps.identity))
 
     @property
     def concurrency(self) -> int:
         """How many questions to have in flight; what runs in this process has two hands only."""
         return self.model.concurrency if self.model.remote else 4
 
-    def __call__(self, question: str, *, feature: str = "") -> Outcome:
+    def __call__(self, question: Talk, *, feature: str = "") -> Outcome:
         """Give an Answer or a Refusal. Raises `ModelError` and `IndexUnusable`."""
         return bridge.run(self.acall(question, feature=feature))
 
-    def stream(self, question: str, *, feature: str = "") -> bridge.Stream[str | Outcome]:
+    def stream(self, question: Talk, *, feature: str = "") -> bridge.Stream[str | Outcome]:
         """Give judged sentences as they come, then the Answer or Refusal.
 
         Closing the iterator ends the model call and leaves a `cancelled` row.
         """
         return bridge.Stream(self.astream(question, feature=feature))
 
-    async def acall(self, question: str, *, feature: str = "") -> Outcome:
+    async def acall(self, question: Talk, *, feature: str = "") -> Outcome:
         """Give an Answer or a Refusal, in async code."""
         outcome: Outcome | None = None
         async for piece in self.astream(question, feature=feature):
@@ -82,10 +118,11 @@ class Chain:
         return outcome
 
     async def astream(
-        self, question: str, *, feature: str = ""
+        self, question: Talk, *, feature: str = ""
     ) -> AsyncGenerator[str | Outcome, None]:
         """Give judged sentences as they come, then the Answer or Refusal, in async code."""
-        turn = self._tally.open(question)
+        asked, earlier = read_talk(question)
+        turn = self._tally.open(asked)
         turn.context = merged(
             Context(
                 parent_id=turn.id,
@@ -96,7 +133,7 @@ class Chain:
             )
         )
         try:
-            reason = await self._prepare(turn)
+            reason = await self._prepare(turn, earlier)
             if not reason:
                 async with aclosing(self._released(turn)) as pieces:
                     async for piece in pieces:
@@ -114,22 +151,82 @@ class Chain:
 
     # -- before the model ------------------------------------------------------------------------
 
-    async def _prepare(self, turn: Turn) -> str:
+    async def _prepare(self, turn: Turn, earlier: Turns) -> str:
         """Guard the question, search, guard the passages; give a refusal's reason or ''."""
-        verdicts = self._check(turn, turn.question, "question")
-        if combine(verdicts) in _STOPS:
+        turn.asked = self._guarded(turn, turn.question)
+        if earlier and self.steps.rewrite and not turn.stopped:
+            await self._rewrite(turn, self.steps.rewrite, earlier)
+        if turn.stopped:
             return "policy"
-        turn.asked = self.guards.apply(turn.question, verdicts)
-        hits = await asyncio.to_thread(
-            self.index.search, turn.asked, self.config.chain.top_k, context=turn.context
-        )
-        turn.hits = [hit for hit in hits if self._safe(turn, hit)]
-        turn.confidence = await asyncio.to_thread(confidence, turn.asked, turn.hits, self.index.idf)
-        return "" if turn.confidence >= self.config.chain.min_confidence else "no_evidence"
+        turn.queries = (turn.asked, *await self._wordings(turn))
+        turn.found = await asyncio.to_thread(self._search, turn)
+        safe = [hit for hit in turn.found if self._safe(turn, hit)]
+        turn.hits = (await self._reranked(turn, safe))[: self.config.chain.top_k]
+        turn.signals = await asyncio.to_thread(look, turn.asked, turn.hits, self.index.idf)
+        turn.confidence = self.steps.weights.confidence(turn.signals)
+        return "" if turn.hits and turn.confidence >= self.steps.threshold else "no_evidence"
+
+    def _guarded(self, turn: Turn, text: str) -> str:
+        """Give a question as it may be used; a guard that stops it stops the turn."""
+        verdicts = self._check(turn, text, "question")
+        turn.stopped = turn.stopped or combine(verdicts) in _STOPS
+        return self.guards.apply(text, verdicts)
+
+    async def _rewrite(self, turn: Turn, aide: Aide, earlier: Turns) -> None:
+        """Make a follow-up stand alone; what was stopped when it was said is not read again."""
+        allowed = []
+        for role, text in earlier:
+            verdicts = self.guards.check(text, "question")
+            if combine(verdicts) not in _STOPS:
+                allowed.append((role, self.guards.apply(text, verdicts)))
+        if allowed:
+            written = await standalone(aide, tuple(allowed), turn.asked, turn.context)
+            if written != turn.asked:
+                turn.asked = self._guarded(turn, written)
+
+    async def _wordings(self, turn: Turn) -> list[str]:
+        if self.steps.queries is None:
+            return []
+        count = self.config.chain.queries
+        found = await wordings(self.steps.queries, turn.asked, count, turn.context)
+        return [
+            text for text in found if combine(self.guards.check(text, "question")) not in _STOPS
+        ]
+
+    def _search(self, turn: Turn) -> list[Hit]:
+        """Search every wording; a passage counts with its best score."""
+        wanted = self.config.chain.top_k
+        if self.steps.rerank is not None:
+            wanted = max(wanted, CANDIDATES)
+        best: dict[str, Hit] = {}
+        for query in turn.queries:
+            for hit in self.index.search(query, wanted, context=turn.context):
+                held = best.get(hit.passage.id)
+                if held is None or hit.score > held.score:
+                    best[hit.passage.id] = hit
+        return sorted(best.values(), key=lambda hit: (-hit.score, hit.passage.id))[:wanted]
+
+    async def _reranked(self, turn: Turn, hits: list[Hit]) -> list[Hit]:
+        """Put the safe passages in the reranker's order, or leave them where it gives none."""
+        if self.steps.rerank is None or not hits:
+            return hits
+        try:
+            scores = await rerank(self.steps.rerank, turn.asked, hits, turn.context)
+        except ModelError as error:
+            if error.kind not in ("bad_reply", "refusal"):
+                raise
+            turn.notes.append(f"not reranked: {error}")
+            return hits
+        turn.ratings = {hit.passage.id: s for hit, s in zip(hits, scores, strict=True)}
+        return sorted(hits, key=lambda hit: -turn.ratings[hit.passage.id])
 
     def _safe(self, turn: Turn, hit: Hit) -> bool:
         verdicts = self._check(turn, hit.passage.text, "passage")
-        return combine(verdicts) in _SAFE_PASSAGE
+        if combine(verdicts) in _SAFE_PASSAGE:
+            return True
+        reasons = [v.reason or v.guard for v in verdicts if v.decision not in _SAFE_PASSAGE]
+        turn.quarantined[hit.passage.id] = " ".join(dict.fromkeys(reasons))
+        return False
 
     def _check(self, turn: Turn, text: str, place: Place) -> tuple[Verdict, ...]:
         started_at = time.time()
@@ -150,11 +247,11 @@ class Chain:
             self._document_hash,
             self.index.idf,
             self.config.chain.min_support,
+            similar=self._similar(turn.context),
+            min_similarity=self.config.chain.min_similarity,
         )
-        buffer, source = (
-            "",
-            self.model.astream(messages, context=turn.context, **self.prompt.params),
-        )
+        buffer = ""
+        source = self.model.astream(messages, context=turn.context, **self.prompt.params)
         async with aclosing(source) as pieces:
             async for piece in pieces:
                 ended = isinstance(piece, Reply)
@@ -166,29 +263,36 @@ class Chain:
                 for start, end in whole_sentences(buffer, ended):
                     gap = buffer[done:start] if turn.text else ""
                     done = end
-                    out = self._judge(turn, citer, gap, buffer[start:end])
+                    out = await self._judge(turn, citer, gap, buffer[start:end])
                     if turn.stopped:
                         return
                     if out:
                         yield out
                 buffer = buffer[done:]
 
-    def _judge(self, turn: Turn, citer: Citer, gap: str, sentence: str) -> str:
+    async def _judge(self, turn: Turn, citer: Citer, gap: str, sentence: str) -> str:
         """Judge one sentence; give what may leave, or ''."""
         turn.raw += sentence
         verdicts = self._check(turn, sentence, "answer")
         if combine(verdicts) in _STOPS:
             turn.stopped = True
+            turn.sentences.append(Sentence("stopped", 0.0))
             return ""
-        judged = citer.judge(sentence)
+        judged = await asyncio.to_thread(citer.judge, sentence)
         good = tuple(c for c in judged.citations if self.index.check(c))
+        said = await self._confirmed(turn, judged, good)
+        if said is False:
+            good = ()
         turn.dropped += judged.dropped + len(judged.citations) - len(good)
         if not good:
             if strip_marks(sentence).rstrip().endswith(":"):
                 turn.lead = gap + sentence  # an introduction goes out with what it introduces
-            else:
+            elif not sentence.strip().startswith(NO_ANSWER):
                 turn.withheld += 1
+                turn.sentences.append(Sentence("withheld", judged.support, (), said))
             return ""
+        numbers = tuple(citation.number for citation in good)
+        turn.sentences.append(Sentence("released", judged.support, numbers, said))
         turn.citations += [c for c in good if c not in turn.citations]
         text = judged.text
         if verdicts:
@@ -197,6 +301,26 @@ class Chain:
         turn.lead = ""
         turn.text += out
         return out
+
+    async def _confirmed(self, turn: Turn, judged: Judged, good: Sequence[Citation]) -> bool | None:
+        """Ask the judge, where one is set and there is something to ask about."""
+        if self.steps.judge is None or not good:
+            return None
+        cited = {citation.passage_id for citation in good}
+        passages = [hit.passage for hit in turn.hits if hit.passage.id in cited]
+        claim = strip_marks(judged.text).strip()
+        return await confirmed(self.steps.judge, claim, passages, turn.context)
+
+    def _similar(self, context: Context) -> Callable[[str, Sequence[str]], list[float]] | None:
+        embed = self.steps.embed
+        if embed is None:
+            return None
+
+        def similar(text: str, others: Sequence[str]) -> list[float]:
+            vectors = embed([text, *others], context)
+            return [float(each) for each in vectors[1:] @ vectors[0]]
+
+        return similar
 
     def _document_hash(self, path: str) -> str:
         found = self.index.document(path)
@@ -223,6 +347,8 @@ class Chain:
             confidence=turn.confidence,
             hits=tuple(turn.hits),
             citations_dropped=turn.dropped,
+            generation=self.index.generation,
+            trace=turn.trace(self.steps.weights, self.steps.threshold),
         )
 
     def _refuse(self, turn: Turn, reason: str) -> Refusal:
@@ -241,4 +367,6 @@ class Chain:
             call_id=turn.id,
             model=self.model.name,
             confidence=turn.confidence,
+            generation=self.index.generation,
+            trace=turn.trace(self.steps.weights, self.steps.threshold),
         )

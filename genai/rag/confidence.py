@@ -77,12 +77,12 @@ def look(question: str, hits: Sequence[Hit], weight: Weight) -> Signals | None:
     by_sentence = iter(shares[len(hits) :])
     said = [max(next(by_sentence) for _ in texts) for texts in cut]
     first = passages[0].document
-    inside, outside = [], [0.0]
-    for passage, share in zip(passages, shares, strict=False):
-        (inside if passage.document == first else outside).append(share)
+    by_passage = list(zip(passages, shares, strict=False))
+    inside = [share for passage, share in by_passage if passage.document == first]
+    outside = [share for passage, share in by_passage if passage.document != first]
     return Signals(
         sentence=max(_with_similarity(share, hit) for share, hit in zip(said, hits, strict=True)),
-        lead=max(inside) - max(outside),
+        lead=max(inside) - max(outside, default=0.0),
         together=len(inside) / len(hits),
         drop=_drop(hits),
     )

@@ -1,10 +1,14 @@
 """One question on its way through a chain, and the ledger rows it leaves."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from statistics import fmean
 
+from genai.rag.confidence import Signals, Weights
+from genai.rag.trace import Found, Sentence, Trace
 from genai.types import (
     Call,
     Citation,
@@ -32,7 +36,14 @@ class Turn:
     start: float = field(default_factory=time.perf_counter)
     context: Context = Context()
     asked: str = ""
+    queries: tuple[str, ...] = ()
+    found: list[Hit] = field(default_factory=list)
+    quarantined: dict[str, str] = field(default_factory=dict)
+    ratings: dict[str, float] = field(default_factory=dict)
     hits: list[Hit] = field(default_factory=list)
+    signals: Signals | None = None
+    sentences: list[Sentence] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
     children: list[Call] = field(default_factory=list)
@@ -44,6 +55,55 @@ class Turn:
     stopped: bool = False
     dropped: int = 0
     withheld: int = 0
+
+    def trace(self, weights: Weights, threshold: float) -> Trace:
+        """Give what happened, for a person to look at."""
+        used = {hit.passage.id for hit in self.hits}
+        cited: dict[str, list[int]] = {}
+        for citation in self.citations:
+            cited.setdefault(citation.passage_id, []).append(citation.number)
+        return Trace(
+            question=self.asked,
+            queries=self.queries,
+            found=tuple(
+                Found(
+                    hit,
+                    self.ratings.get(hit.passage.id),
+                    self.quarantined.get(hit.passage.id, ""),
+                    hit.passage.id in used and bool(self.raw),
+                    tuple(cited.get(hit.passage.id, ())),
+                )
+                for hit in self.found
+            ),
+            signals=self.signals,
+            shares=weights.shares(self.signals) if self.signals else {},
+            confidence=self.confidence,
+            threshold=threshold,
+            sentences=tuple(self.sentences),
+            notes=tuple(self.notes),
+        )
+
+    @property
+    def tags(self) -> dict[str, str | float]:
+        """Give the row's own facts, none of them content; what is unknown is left out.
+
+        `topic` is the first passage's document, or its top folder where there is one.
+        """
+        tags: dict[str, str | float] = {
+            "confidence": round(self.confidence, 4),
+            "citations": len(self.citations),
+            "citations_dropped": self.dropped,
+            "sentences_withheld": self.withheld,
+            "passages": len(self.hits),
+            "quarantined": len(self.quarantined),
+        }
+        if self.hits:
+            tags["topic"] = self.hits[0].passage.document.partition("/")[0]
+            tags["retrieval_score"] = round(self.hits[0].score, 4)
+        if self.sentences:
+            tags["support"] = round(fmean(each.support for each in self.sentences), 4)
+        counts = Counter(verdict.decision.value for verdict in self.verdicts)
+        return tags | {f"verdicts_{decision}": n for decision, n in sorted(counts.items())}
 
     @property
     def usage(self) -> Usage:
@@ -122,12 +182,7 @@ class Tally:
             usage=usage,
             cost=turn.cost,
             reason=reason,
-            tags={
-                "confidence": round(turn.confidence, 4),
-                "citations": len(turn.citations),
-                "citations_dropped": turn.dropped,
-                "sentences_withheld": turn.withheld,
-            },
+            tags=turn.tags,
         )
         self._record(call, question=turn.question, answer=turn.text)
         return call

@@ -31,6 +31,7 @@ from genai.prompts import load_prompt
 from genai.rag import Chain
 from genai.rag import Index as _Index
 from genai.rag.turn import Tally
+from genai.wiring.steps import open_steps
 
 if TYPE_CHECKING:
     from genai.ledger.otel import Telemetry
@@ -239,21 +240,28 @@ def load(project: Project | None = None, *, model: Any = None, **overrides: Any)
     config = settings(found, chain__model=name, **overrides)
     tally = Tally(open_ledger(found).record)
     own = embedder(found, config, tally)
-    opened = model if isinstance(model, Model) else None
+    opened = (
+        model
+        if isinstance(model, Model)
+        else _named_model(found, config, config.chain.model, tally)
+    )
     return Chain(
-        model=opened or _chain_model(found, config, tally),
+        model=opened,
         prompt=load_prompt(config.chain.prompt, found.root / "prompts"),
         index=Index(embedder=own, project=found, config=config),
         guards=load_guards(found),
         config=config,
+        steps=open_steps(
+            found, config, own, opened, partial(_named_model, found, config, tally=tally)
+        ),
         tally=tally,
     )
 
 
-def _chain_model(project: Project, config: Config, tally: Tally) -> Model:
+def _named_model(project: Project, config: Config, name: str, tally: Tally) -> Model:
     return open_model(
-        config.chain.model,
-        settings=config.models.get(config.chain.model),
+        name,
+        settings=config.models.get(name),
         others=config.models,
         hooks=_hooks(project, config, tally),
     )

@@ -1,0 +1,108 @@
+"""A citation that does not re-check never leaves, and support is more than shared words."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import genai
+from genai import project
+from genai.models import Fake, open_model
+from genai.rag.cite import Citer
+from genai.types import Citation, Passage
+
+TEXT = "The notice period of a rental contract is 30 days. Anna Berg keeps the keys."
+PASSAGE = Passage("p1", "terms.md", 0, len(TEXT), TEXT, "Terms")
+
+
+def hashed(path: str) -> str:
+    return "h"
+
+
+def alike(cosine: float) -> Callable[[str, Sequence[str]], list[float]]:
+    return lambda text, others: [cosine] * len(others)
+
+
+def citer(cosine: float | None = None, least: float = 0.85) -> Citer:
+    similar = None if cosine is None else alike(cosine)
+    return Citer([PASSAGE], hashed, lambda stem: 1.0, 0.5, similar=similar, min_similarity=least)
+
+
+NEAR = "Good tenants get 30 days of notice before leaving [1]."  # 3 of its 7 words are held
+
+
+def test_a_near_miss_in_words_is_saved_by_a_close_embedding_alone() -> None:
+    assert not citer().judge(NEAR).citations
+    assert not citer(0.84).judge(NEAR).citations
+    saved = citer(0.86).judge(NEAR)
+    assert [each.quote for each in saved.citations] == [TEXT.split(" Anna")[0]]
+    assert saved.support == 0.5
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Good tenants get 90 days of notice before leaving [1].",  # another number
+        "Good tenants of Berlin get 30 days of notice [1].",  # a name that is not there
+        "Storks nest on chimneys [1].",  # not near at all
+    ],
+)
+def test_no_embedding_saves_another_number_or_name_or_subject(said: str) -> None:
+    assert not citer(0.99).judge(said).citations
+
+
+def test_the_embedder_is_not_asked_where_words_decide() -> None:
+    def never(text: str, others: Sequence[str]) -> list[float]:
+        raise AssertionError("asked")
+
+    each = Citer([PASSAGE], hashed, lambda stem: 1.0, 0.5, similar=never, min_similarity=0.85)
+    assert each.judge("The notice period is 30 days [1].").citations
+    assert not each.judge("Storks nest on chimneys [1].").citations
+
+
+@pytest.fixture
+def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> genai.Chain:
+    project.init(tmp_path)
+    for page in (tmp_path / "docs").rglob("*"):
+        if page.is_file():
+            page.unlink()
+    (tmp_path / "docs" / "terms.md").write_text(TEXT, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GENAI_CHAIN_MIN_CONFIDENCE", "0.05")
+    genai.Index().sync(tmp_path / "docs")
+    said = Fake(["The notice period is 30 days [1]. Anna Berg keeps the keys [1]."])
+    return genai.load(model=open_model("fake/script", provider=said))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"quote": "The notice period is 31 days."},
+        {"start": 1},
+        {"document_hash": "another"},
+        {"document": "elsewhere.md"},
+    ],
+    ids=lambda each: next(iter(each)),
+)
+def test_a_citation_that_does_not_re_check_is_removed_and_counted(
+    chain: genai.Chain, monkeypatch: pytest.MonkeyPatch, broken: dict[str, str | int]
+) -> None:
+    whole = Citer._cite
+
+    def cite(self: Citer, bare: str, passage: Passage) -> Citation:
+        found = whole(self, bare, passage)
+        return replace(found, **broken) if found.quote.startswith("The") else found  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Citer, "_cite", cite)
+    answer = chain("How long is the notice period?")
+    assert isinstance(answer, genai.Answer)
+    assert "30 days" not in answer.text
+    assert answer.text.startswith("Anna Berg keeps the keys.")
+    assert answer.citations_dropped == 1
+
+
+def test_a_passage_that_was_not_retrieved_cannot_be_cited(chain: genai.Chain) -> None:
+    judged = citer().judge("The notice period is 30 days [7].")
+    assert judged.dropped == 1
+    assert [each.passage_id for each in judged.citations] == ["p1"]
