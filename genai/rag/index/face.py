@@ -253,12 +253,7 @@ class Index:
             InputError: a tenant is missing, or a filter does not fit the metadata.
         """
         opened = self._answering()
-        if tenant and not opened.tenants:
-            raise InputError(
-                f"index {self.name}: has no tenants, so it cannot keep to {tenant!r}; set"
-                " `index.tenants: true` and sync"
-            )
-        owner = self._owner(opened, tenant or merged(context).tenant)
+        owner = self._owner(opened, tenant, merged(context).tenant)
         vector = None
         if self.dense_weight:
             embedder = self._own_embedder(opened, self._reopen())
@@ -269,19 +264,24 @@ class Index:
             weight=self.dense_weight, top_k=top_k, where=where, tenant=owner,
         )  # fmt: skip
 
-    def _owner(self, opened: Opened, tenant: str) -> str | None:
+    def _owner(self, opened: Opened, tenant: str, around: str) -> str | None:
         """Give whose documents are seen; None where they belong to nobody."""
         if self.settings.tenants and not opened.tenants:
             raise IndexUnusable(
                 f"index {self.name}: was built without tenants, `index.tenants` is true; run"
                 " `genai index sync`"
             )
-        if opened.tenants and not tenant:
+        if tenant and not opened.tenants:
             raise InputError(
-                f"index {self.name}: has tenants, so a search must name one: `tenant=...`, or"
-                " `genai.context(tenant=...)` around it"
+                f"index {self.name}: has no tenants, so it cannot keep to {tenant!r}; set"
+                " `index.tenants: true` and sync"
             )
-        return tenant if opened.tenants else None
+        if opened.tenants and not (tenant or around):
+            raise InputError(
+                f"index {self.name}: has tenants, so a search must name one: give `tenant`, or"
+                " search inside `genai.scope(tenant=...)`"
+            )
+        return (tenant or around) if opened.tenants else None
 
     def idf(self, stem: str) -> float:
         """Give how telling a stem is in this corpus."""

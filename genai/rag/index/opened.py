@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from genai.errors import IndexUnusable
+from genai.errors import IndexUnusable, ModelError
 from genai.models import Embedder
 from genai.rag import vectors
 from genai.rag.index.embed import Open
@@ -75,9 +75,10 @@ class Opened:
         if built == given.id:
             return given
         if opener is not None:
-            embedder = opener(self.store.get("embedder") or "")
-            if built == embedder.id:
-                return embedder
+            with suppress(ModelError):
+                embedder = opener(self.store.get("embedder") or "")
+                if built == embedder.id:
+                    return embedder
         raise IndexUnusable(
             f"index {self._path.parent.name}: was built by embedder {built} with passages of"
             f" {self.splitting.max_chars} characters, the settings say {given.id} and {max_chars};"
@@ -140,7 +141,9 @@ class Opened:
         return name
 
     def drop_graph(self) -> None:
-        """Remove the graph; the next one has another name."""
+        """Remove the graph, if there is one; the next has another name."""
+        if self.store.get("graph_name") is None:
+            return
         with suppress(IndexUnusable):  # what cannot be opened is left behind
             self.graph().drop()
         self._close_graph()

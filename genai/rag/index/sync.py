@@ -214,7 +214,7 @@ def look(root: Path, known: Iterable[str], *, prune: bool) -> list[Path]:
         raise InputError(f"{root}: is not a folder; name the folder of your documents")
     files = find_documents(root)
     before = set(known)
-    if not files:
+    if not files and not (prune and before):
         hint = "is it mounted? nothing was removed" if before else "put some there"
         raise InputError(f"{root}: holds no document that can be read; {hint}")
     gone = before - {path.relative_to(root).as_posix() for path in files}

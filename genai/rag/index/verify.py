@@ -45,20 +45,19 @@ class Findings:
 
     def problems(self) -> list[str]:
         """Give what is wrong, a sentence each."""
+        low = self.recall is not None and self.recall < ALARM_BELOW
         found = [
-            (self.damaged, f"{_count(self.damaged, 'document')} with a damaged text"),
-            (self.no_text, f"{_count(self.no_text, 'passage')} missing from the full text"),
+            (self.damaged, _said(self.damaged, "documents with a damaged text")),
+            (self.no_text, _said(self.no_text, "passages missing from the full text")),
             (self.stray_text, f"{self.stray_text} rows of the full text without a passage"),
-            (self.full_text, f"the full text is not sound ({self.full_text})"),
-            (self.no_vector, f"{_count(self.no_vector, 'passage')} without a vector"),
+            (self.full_text, f"the full text is not sound: {self.full_text}"),
+            (self.no_vector, _said(self.no_vector, "passages without a vector")),
             (self.stray_vectors, f"{self.stray_vectors} vectors without a passage"),
-            (self.no_graph, f"{_count(self.no_graph, 'passage')} missing from the graph"),
-            (self.stray_graph, f"{_count(self.stray_graph, 'entry')} of the graph without a"
-                               " passage"),
-            (self.graph, f"the graph cannot be opened ({self.graph})"),
-            (self.recall is not None and self.recall < ALARM_BELOW,
-             f"the graph finds {self.recall or 0:.1%} of the nearest passages,"
-             f" {ALARM_BELOW:.0%} is wanted"),
+            (self.graph, f"the graph cannot be opened: {self.graph}"),
+            (self.no_graph, _said(self.no_graph, "passages missing from the graph")),
+            (self.stray_graph, _said(self.stray_graph, "vectors in the graph without a passage")),
+            (low, f"the graph finds {self.recall or 0:.1%} of the nearest passages,"
+                  f" {ALARM_BELOW:.0%} is wanted"),
         ]  # fmt: skip
         return [sentence for there, sentence in found if there]
 
@@ -139,7 +138,7 @@ def _full_text(store: Store) -> str:
 
 def _write_text(store: Store) -> None:
     """Make the full text again from the documents and the passages' spans."""
-    store.write("DELETE FROM fulltext WHERE ?", [(1,)])
+    store.renew_full_text()
     for path, text, _ in store.texts():
         rows = store.rows(
             'SELECT row, heading, start, "end" FROM passage WHERE document = ?', (path,)
@@ -162,7 +161,5 @@ def _wrong_size(store: Store) -> list[str]:
     return [key for (key,) in store.rows(sql, (size, size))]
 
 
-def _count(items: Sequence[str], noun: str) -> str:
-    plural = "entries" if noun == "entry" else f"{noun}s"
-    shown = ", ".join(items[:3]) + (", ..." if len(items) > 3 else "")
-    return f"{len(items)} {noun if len(items) == 1 else plural} ({shown})"
+def _said(items: Sequence[str], what: str) -> str:
+    return f"{len(items)} {what}: {', '.join(items[:3])}{', ...' if len(items) > 3 else ''}"

@@ -121,6 +121,11 @@ class Connection:
             sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = ?"
             db.executemany(sql, [(key, value, value) for key, value in values.items()])
 
+    def renew_full_text(self) -> None:
+        """Make the full text empty and whole again, whatever state it is in."""
+        with self._named():
+            self._db().executescript("DROP TABLE IF EXISTS fulltext;" + _SCHEMA)
+
     def settle(self) -> None:
         """Have everything written so far survive a loss of power."""
         with self._named():
