@@ -28,13 +28,17 @@ lint: $(VENV)/.test
 		&& $(VENV)/bin/mypy && $(VENV)/bin/lint-imports)
 
 unit: $(VENV)/.test .venv-peers/.proxy
-	$(call step,unit,6,$(VENV)/bin/pytest tests -n 2 -m "not browser and not starter")
+	$(call step,unit,6,$(VENV)/bin/pytest tests -n 2 -m "not browser and not starter and not slow")
 
 evals: $(VENV)/.test
 	$(call step,evals,2,$(VENV)/bin/pytest evals)
 
 starter: $(VENV)/.test
 	$(call step,starter,6,$(VENV)/bin/pytest tests -m starter)
+
+# what takes over a minute: the support preset of the tuning demo, every length of its runs
+slow: $(VENV)/.test
+	$(call step,slow,30,$(VENV)/bin/pytest tests -m slow)
 
 browser: $(VENV)/.test
 	$(call step,browser,6,$(VENV)/bin/pytest tests -m browser)
@@ -55,7 +59,7 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "installing into $(VENV) (three to five minutes the first time) ..."
-	$(PIP) --editable '.[gateway,rag,guards,evals,apps,server,reports,otel,scale,dev]'
+	$(PIP) --editable '.[gateway,rag,guards,evals,finetune,apps,server,reports,otel,scale,dev]'
 	@touch $@ $(VENV)/.demo
 
 # the proxy's own pins fit no other environment

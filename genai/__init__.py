@@ -40,16 +40,19 @@ _ROOMS = {
     "find_project": "genai.project",
     "from_langchain": "genai.wiring.langchain",
     "grid": "genai.wiring",
+    "judge": "genai.wiring",
     "known_prompts": "genai.wiring",
     "load": "genai.wiring",
     "load_guards": "genai.wiring",
     "model": "genai.wiring",
     "open_ledger": "genai.wiring",
+    "promote": "genai.wiring",
     "prompt": "genai.wiring",
     "runs_of": "genai.evals.baseline",
     "scope": "genai.ledger",
     "settings": "genai.wiring",
     "to_langchain": "genai.wiring.langchain",
+    "train": "genai.wiring",
     "upload": "genai.wiring",
 }
 __version__ = "0.1.0"
@@ -91,13 +94,16 @@ if TYPE_CHECKING:
     from genai.wiring import diff_prompts as diff_prompts
     from genai.wiring import evaluate as evaluate
     from genai.wiring import grid as grid
+    from genai.wiring import judge as judge
     from genai.wiring import known_prompts as known_prompts
     from genai.wiring import load as load
     from genai.wiring import load_guards as load_guards
     from genai.wiring import model as model
     from genai.wiring import open_ledger as open_ledger
+    from genai.wiring import promote as promote
     from genai.wiring import prompt as prompt
     from genai.wiring import settings as settings
+    from genai.wiring import train as train
     from genai.wiring import upload as upload
     from genai.wiring.langchain import from_langchain as from_langchain
     from genai.wiring.langchain import to_langchain as to_langchain

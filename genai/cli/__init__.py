@@ -22,6 +22,7 @@ VERBS = {
     "models": "list the forms of model names, and prices",
     "compare": "compare models by your filters and measurements, and write the decision",
     "app": "start the chat in the browser",
+    "serve": "answer OpenAI's chat protocol with the chain, models and adapters",
     "upgrade": "migrate the ledger, the index and the settings to this version",
 }
 
@@ -31,6 +32,10 @@ ACTIONS = {
         "data": "make training rows from the demo, feedback or failed cases, and review them",
         "check": "say what is wrong with a recipe's data, in seconds",
         "plan": "say what a run will take, and hold it to its budget",
+        "run": "train, and go on where an interrupted run stopped",
+        "compare": "have the evals judge a run, and serve it where it is no worse",
+        "verify": "train the first steps again and compare the weights",
+        "export": "write a model with its papers, merged and tested",
     },
     "index": {
         "sync": "make the index hold exactly a folder's documents",

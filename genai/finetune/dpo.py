@@ -28,11 +28,13 @@ def preference_trainer(job: "Job", watch: "Watch") -> Any:
     Raises:
         InputError: the reference is not the model before training.
     """
+    from genai.finetune.watch import follow
+
     if job.recipe.method == "dpo":
-        trainer = _dpo(job, watch)
+        trainer = follow(_dpo(job), watch)
         check_reference(trainer, job.recipe)
         return trainer
-    return _kto(job, watch) if job.recipe.method == "kto" else _orpo(job, watch)
+    return follow(_kto(job) if job.recipe.method == "kto" else _orpo(job), watch)
 
 
 def preference_arguments(job: "Job") -> dict[str, Any]:
@@ -57,9 +59,8 @@ def preference_arguments(job: "Job") -> dict[str, Any]:
     }
 
 
-def _dpo(job: "Job", watch: "Watch") -> Any:
+def _dpo(job: "Job") -> Any:
     from genai.finetune.train import adapter_config, rendered
-    from genai.finetune.watch import callback
 
     trl = extras.load("trl", "finetune")
     rows = [
@@ -76,7 +77,6 @@ def _dpo(job: "Job", watch: "Watch") -> Any:
         train_dataset=_dataset(rows),
         eval_dataset=_dataset(rows[:_GUARDED]),
         processing_class=job.tokenizer,
-        callbacks=[callback(watch)],
         peft_config=adapter,
     )
 
@@ -114,9 +114,8 @@ def check_reference(trainer: Any, recipe: Recipe) -> None:
         )
 
 
-def _kto(job: "Job", watch: "Watch") -> Any:
+def _kto(job: "Job") -> Any:
     from genai.finetune.train import adapter_config, rendered
-    from genai.finetune.watch import callback
 
     trl = extras.load("trl", "finetune")
     order = kto_order(job.rows, job.recipe.training.batch, job.recipe.training.data_seed)
@@ -137,7 +136,6 @@ def _kto(job: "Job", watch: "Watch") -> Any:
         args=trl.KTOConfig(**preference_arguments(job)),
         train_dataset=_dataset(rows),
         processing_class=job.tokenizer,
-        callbacks=[callback(watch)],
         peft_config=adapter_config(job.recipe),
     )
 
@@ -168,10 +166,9 @@ def kto_order(rows: Sequence[Any], batch: int, seed: int) -> list[int]:
     return found
 
 
-def _orpo(job: "Job", watch: "Watch") -> Any:
+def _orpo(job: "Job") -> Any:
     from genai.finetune.data import prompt_of
     from genai.finetune.train import adapter_config
-    from genai.finetune.watch import callback
 
     orpo = extras.load("trl.experimental.orpo", "finetune")
     rows = [
@@ -185,7 +182,6 @@ def _orpo(job: "Job", watch: "Watch") -> Any:
         args=orpo.ORPOConfig(**preference_arguments(job)),
         train_dataset=_dataset(rows),
         processing_class=job.tokenizer,
-        callbacks=[callback(watch)],
         peft_config=adapter_config(job.recipe),
     )
 

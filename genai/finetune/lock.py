@@ -55,7 +55,12 @@ def inputs(job: "Job", project: Project) -> dict[str, Any]:
         "steps": job.steps,
         "template": text_digest(job.tokenizer.chat_template),
         "tokenizer": text_digest(job.tokenizer.backend_tokenizer.to_str()),
-        "base": {"name": recipe.base, "weights": _base_weights(job)},
+        "base": {
+            "name": recipe.base,
+            "weights": _base_weights(job),
+            "revision": recipe.revision,
+            "licence": recipe.licences.base,
+        },
         "packages": {name: _version(name) for name in _PACKAGES},
         "machine": _machine(job),
         "git": _git(project.root),
@@ -84,6 +89,7 @@ def write(
 ) -> None:  # fmt: skip
     """Write the lock of a finished run, whole or not at all."""
     losses = {str(int(c["step"])): c["loss"] for c in outcome.curves if "loss" in c}
+    last = [c for c in outcome.curves if "loss" in c][-1:]
     held = {
         **given,
         "started": started,
@@ -93,10 +99,10 @@ def write(
         "best_step": outcome.best_step,
         "score": outcome.score,
         "losses": losses,
+        "trainer": dict(last[0]) if last else {},
         "plan": dict(plan) if plan is not None else None,
         "actual": {"seconds": outcome.seconds, "steps": outcome.steps, "tokens": outcome.tokens},
         "notes": list(outcome.notes),
-        "licence": job.recipe.licences.base,
     }
     path = job.folder / LOCK
     draft = path.with_suffix(".draft")

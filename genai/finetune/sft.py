@@ -12,21 +12,22 @@ if TYPE_CHECKING:
 def sft_trainer(job: "Job", watch: "Watch") -> Any:
     """Make TRL's trainer. The rows go in as tokens and labels, so nothing is masked by guess."""
     from genai.finetune.train import adapter_config, rendered
-    from genai.finetune.watch import callback
+    from genai.finetune.watch import follow
 
     trl = extras.load("trl", "finetune")
     datasets = extras.load("datasets", "finetune")
+    datasets.disable_progress_bars()
     config = trl.SFTConfig(**sft_arguments(job))
     columns = ("input_ids", "labels")
     rows = [{name: row[name] for name in columns} for row in rendered(job)]
-    return trl.SFTTrainer(
+    trainer = trl.SFTTrainer(
         model=job.model,
         args=config,
         train_dataset=datasets.Dataset.from_list(rows),
         processing_class=job.tokenizer,
-        callbacks=[callback(watch)],
         peft_config=adapter_config(job.recipe),
     )
+    return follow(trainer, watch)
 
 
 def sft_arguments(job: "Job") -> dict[str, Any]:

@@ -13,6 +13,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 from genai import extras
 from genai.errors import ConfigError, InputError
 from genai.finetune import lock as locks
+from genai.finetune.check import tokens
 from genai.finetune.data import Row, load_tokenizer, read_rows, render_all
 from genai.finetune.hardware import Hardware, look
 from genai.finetune.recipe import Recipe, base_of, located
@@ -95,7 +97,9 @@ def run(recipe: Recipe, project: Project, options: Options | None = None) -> Out
     started = time.time()
     job = prepare(recipe, project, folder)
     inputs = locks.inputs(job, project)
-    _same_run(folder, inputs, options.fresh)
+    with _first(job):
+        if rank() == 0:
+            _same_run(folder, inputs, options.fresh)
     watch = Watch(job, project, options)
     trainer = _trainer(job, watch)
     resume = newest(folder)
@@ -109,10 +113,23 @@ def run(recipe: Recipe, project: Project, options: Options | None = None) -> Out
             f"{recipe.name}: a checkpoint could not be written ({error}); free space and run it"
             f" again, it goes on from {step.name if step else 'the start'}"
         ) from error
-    model = folder / "model"
-    if trainer.is_world_process_zero():
-        _keep(job, trainer, watch, model)
-    return _finish(job, watch, inputs, options, started)
+    _keep(job, trainer, watch, folder / "model")
+    with _first(job):
+        return _finish(job, watch, inputs, options, started)
+
+
+def rank() -> int:
+    """Give the number of this process among those of the run."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def _first(job: Job) -> AbstractContextManager[Any]:
+    """Have the first process do something before the others."""
+    if job.recipe.world_size == 1:
+        return nullcontext()
+    state = extras.load("accelerate", "finetune").PartialState(cpu=job.hardware.kind == "cpu")
+    found: AbstractContextManager[Any] = state.main_process_first()
+    return found
 
 
 def run_folder(recipe: Recipe, project: Project) -> Path:
@@ -156,7 +173,7 @@ def prepare(recipe: Recipe, project: Project, folder: Path) -> Job:
     every = recipe.evals.every or max(1, -(-steps // SAVES))
     job = Job(recipe, hardware, folder, base, tokenizer, rows, steps, every)
     job.model, parameters = build(job)
-    longest = _p99(job) if recipe.max_length == "auto" else int(recipe.max_length)
+    longest = tokens.choose_length(recipe, tokens.measure(tokenizer, rows, recipe.mask))
     job.recipe = recipe.settled(hardware, max_length=longest, parameters=parameters)
     if job.recipe.training.engine == "native":
         raise ConfigError(
@@ -174,6 +191,10 @@ def _check_world(recipe: Recipe) -> None:
             f"{recipe.name}: {world} processes run where `scale` asks for {recipe.world_size}; use"
             " the command that `genai finetune export --launch` writes (`accelerate launch --cpu`"
             " starts one process without a word)"
+        )
+    if world > 1 and recipe.evals.patience:
+        raise ConfigError(
+            f"{recipe.name}: `evals.patience` cannot stop {world} processes together; leave it out"
         )
 
 
@@ -273,24 +294,12 @@ def rendered(job: Job) -> list[dict[str, Any]]:
     return found
 
 
-def _p99(job: Job) -> int:
-    """Give the 99th percentile of the rows' lengths, rounded up to a multiple of 8."""
-    lengths = sorted(
-        max(len(form.ids) for form in forms)
-        for forms in render_all(job.tokenizer, job.rows, job.recipe.mask)
-    )
-    return -(-lengths[min(len(lengths) - 1, int(0.99 * len(lengths)))] // 8) * 8
-
-
 def _trainer(job: Job, watch: Watch) -> Any:
     if job.recipe.method == "sft":
         from genai.finetune.sft import sft_trainer as make
     else:
         from genai.finetune.dpo import preference_trainer as make
-    trainer = make(job, watch)
-    # what it prints is said by `watch`, in words
-    trainer.remove_callback(extras.load("transformers", "finetune").PrinterCallback)
-    return trainer
+    return make(job, watch)
 
 
 # -- checkpoints and results ---------------------------------------------------------------------
@@ -331,18 +340,16 @@ def _same_run(folder: Path, inputs: Mapping[str, Any], fresh: bool) -> None:
 
 def _keep(job: Job, trainer: Any, watch: Watch, model: Path) -> None:
     """Write the weights that the dev set liked best, all or nothing."""
-    torch = extras.load("torch", "finetune")
     draft = model.with_name("model.draft")
-    shutil.rmtree(draft, ignore_errors=True)
+    if rank() == 0:
+        shutil.rmtree(draft, ignore_errors=True)
+    if watch.best is None:
+        _check_finite(job, trainer)
+        trainer.save_model(str(draft))  # sharded weights are gathered from every process
+    if rank() != 0:
+        return
     if watch.best is not None:
         shutil.copytree(watch.best, draft)
-    else:
-        own = trainer.accelerator.unwrap_model(trainer.model)
-        wrong = [n for n, each in own.named_parameters() if not torch.isfinite(each).all()]
-        if wrong:
-            raise InputError(f"{job.recipe.name}: {wrong[0]} is not finite after training; lower"
-                             " `training.learning_rate`")  # fmt: skip
-        trainer.save_model(str(draft))
     for path in (draft / "training_args.bin", draft / "README.md", draft / _MARK):
         path.unlink(missing_ok=True)
     job.tokenizer.save_pretrained(draft)
@@ -354,6 +361,15 @@ def _keep(job: Job, trainer: Any, watch: Watch, model: Path) -> None:
         write_manifest(draft, job.base, base, job.tokenizer.chat_template)
     shutil.rmtree(model, ignore_errors=True)
     draft.replace(model)
+
+
+def _check_finite(job: Job, trainer: Any) -> None:
+    torch = extras.load("torch", "finetune")
+    own = trainer.accelerator.unwrap_model(trainer.model)
+    wrong = [n for n, each in own.named_parameters() if not torch.isfinite(each).all()]
+    if wrong:
+        raise InputError(f"{job.recipe.name}: {wrong[0]} is not finite after training; lower"
+                         " `training.learning_rate`")  # fmt: skip
 
 
 def _forget_path(config: Path, base: str) -> None:
@@ -372,5 +388,6 @@ def _finish(
         watch.tokens, watch.best_score, watch.best_step or watch.step, tuple(watch.notes),
         tuple(watch.curves),
     )  # fmt: skip
-    locks.write(job, inputs, outcome, watch.weights_at, options.plan, started)
+    if rank() == 0:
+        locks.write(job, inputs, outcome, watch.weights_at, options.plan, started)
     return outcome

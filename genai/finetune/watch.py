@@ -108,11 +108,15 @@ class Watch:
 
     def stepped(self, step: int, model: Any) -> bool:
         """Score the weights where the recipe asks for it; True ends the run."""
+        from genai.finetune.train import rank
+
         self.step = step
         evals = self._job.recipe.evals
         last = step >= self._job.steps
         due = (evals.every and step % evals.every == 0) or last
-        if self._options.score and due:
+        # sharded weights cannot generate on one process
+        here = self._job.recipe.scale.strategy in ("single", "ddp") and rank() == 0
+        if self._options.score and due and here:
             self._score(step, model, keep=bool(evals.every))
         stop = self._options.stop_at is not None and step >= self._options.stop_at
         return stop or bool(evals.patience and self._stale >= evals.patience)
@@ -181,8 +185,8 @@ def _settings(most: int) -> "ModelSettings":
     return ModelSettings(params={"max_tokens": most})
 
 
-def callback(watch: Watch) -> Any:
-    """Give the trainer's callback for a watch."""
+def follow(trainer: Any, watch: Watch) -> Any:
+    """Have a watch follow a trainer, which prints nothing itself; give the trainer."""
     transformers = extras.load("transformers", "finetune")
 
     class Follow(transformers.TrainerCallback):  # type: ignore[misc,name-defined]
@@ -203,4 +207,6 @@ def callback(watch: Watch) -> Any:
             if state.is_world_process_zero:
                 watch.saved(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
-    return Follow()
+    trainer.remove_callback(transformers.PrinterCallback)
+    trainer.add_callback(Follow())
+    return trainer

@@ -16,8 +16,10 @@ from genai.wiring.parts import (
 )
 from genai.wiring.prompts import diff_prompts, known_prompts, prompt
 from genai.wiring.trials import evaluate, grid, open_task
+from genai.wiring.tuning import judge, promote, train
 
 __all__ = [
-    "Index", "batch", "diff_prompts", "evaluate", "grid", "known_prompts", "load", "load_guards",
-    "model", "open_ledger", "open_task", "prices", "prompt", "settings", "upload",
+    "Index", "batch", "diff_prompts", "evaluate", "grid", "judge", "known_prompts", "load",
+    "load_guards", "model", "open_ledger", "open_task", "prices", "promote", "prompt", "settings",
+    "train", "upload",
 ]  # fmt: skip

@@ -1,0 +1,33 @@
+"""`genai finetune compare RUN ...`: judge runs by their suite; promote one that is no worse."""
+
+import argparse
+
+import genai
+from genai.finetune.gate import refusal
+from genai.wiring.tuning import run_folder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the word's arguments."""
+    parser.add_argument("runs", nargs="+", metavar="RUN")
+    parser.add_argument("--against", action="append", default=[], metavar="MODEL",
+                        help="a folder or id (default: its base, and what is served)")  # fmt: skip
+    parser.add_argument("--promote", action="store_true", help="serve it where it is no worse")
+    parser.add_argument("--name", default="", help="of what is served (default: the run's)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print every comparison; 1 where a run is worse, 2 where it is undecided, 4 not comparable."""
+    codes = set()
+    for name in options.runs:
+        for gate in genai.judge(name, options.against):
+            print(gate.text())
+            codes.add({"REGRESSION": 1, "INCONCLUSIVE": 2, "CANNOT_COMPARE": 4}.get(gate.word, 0))
+    if options.promote:
+        for name in options.runs:
+            if why := refusal(run_folder(name)):
+                print(f"{name}: not promoted: {why}")
+            else:
+                path = genai.promote(name, options.name if len(options.runs) == 1 else "")
+                print(f"{name}: served as local/{path}")
+    return next((code for code in (1, 4, 2) if code in codes), 0)

@@ -1,0 +1,158 @@
+"""Files for other programs: how to start a run on many processes, and how to serve its model."""
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genai import extras
+from genai.errors import ConfigError
+from genai.finetune.recipe import Recipe
+from genai.models.weights import is_adapter
+
+_FSDP2 = {
+    "fsdp_version": 2,
+    "fsdp_reshard_after_forward": True,
+    "fsdp_auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+    "fsdp_cpu_ram_efficient_loading": True,
+    "fsdp_state_dict_type": "FULL_STATE_DICT",
+    "fsdp_activation_checkpointing": False,
+    "fsdp_offload_params": False,
+}
+_ZERO3 = {
+    "zero_stage": 3,
+    "zero3_init_flag": True,
+    "zero3_save_16bit_model": True,
+    "offload_optimizer_device": "none",
+    "offload_param_device": "none",
+    "deepspeed_multinode_launcher": "standard",
+}
+_DISTRIBUTED = {"ddp": "MULTI_GPU", "fsdp2": "FSDP", "zero3": "DEEPSPEED"}
+
+
+def accelerate_config(recipe: Recipe, *, gpu: bool, rank: int = 0) -> dict[str, Any]:
+    """Give what `accelerate launch --config_file` reads, for one machine of the recipe's.
+
+    On a CPU there is nothing to shard over, so a run there checks the recipe and nothing else.
+
+    Raises:
+        ConfigError: the recipe asks for one process.
+    """
+    scale = recipe.scale
+    if scale.strategy == "single":
+        raise ConfigError(f"{recipe.name}: `scale.strategy` is single; nothing is to be launched")
+    found: dict[str, Any] = {
+        "compute_environment": "LOCAL_MACHINE",
+        "distributed_type": _DISTRIBUTED[scale.strategy] if gpu else "MULTI_CPU",
+        "mixed_precision": "bf16" if gpu and recipe.training.precision != "fp32" else "no",
+        "num_machines": scale.nodes,
+        "num_processes": recipe.world_size,
+        "machine_rank": rank,
+        "main_training_function": "main",
+        "rdzv_backend": "static",
+        "use_cpu": not gpu,
+    }
+    if gpu and scale.strategy == "fsdp2":
+        found["fsdp_config"] = dict(_FSDP2)
+    if gpu and scale.strategy == "zero3":
+        found["deepspeed_config"] = dict(_ZERO3)
+    if scale.nodes > 1:
+        found |= {"main_process_ip": "MAIN_HOST", "main_process_port": 29500}
+    return found
+
+
+def command(recipe: Recipe, config: Path, recipe_path: str, *, gpu: bool) -> list[str]:
+    """Give the command that starts a run; torchrun on CPUs, where accelerate starts one process."""
+    module = ["-m", "genai", "finetune", "run", recipe_path]
+    if not gpu:
+        return [sys.executable, "-m", "torch.distributed.run", "--standalone",
+                f"--nproc_per_node={recipe.world_size}", *module]  # fmt: skip
+    return ["accelerate", "launch", "--config_file", str(config), *module]
+
+
+def write_launch(recipe: Recipe, recipe_path: str, folder: Path, *, gpu: bool) -> list[Path]:
+    """Write a configuration for each machine, and a script that starts the run there.
+
+    Raises:
+        ConfigError: the recipe asks for one process.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for rank in range(recipe.scale.nodes):
+        config = folder / f"accelerate-{rank}.yaml"
+        settings = accelerate_config(recipe, gpu=gpu, rank=rank)
+        config.write_text(yaml.safe_dump(settings, sort_keys=True), encoding="utf-8")
+        script = folder / f"launch-{rank}.sh"
+        words = shlex.join(command(recipe, config, recipe_path, gpu=gpu))
+        script.write_text(f"#!/bin/sh\n# machine {rank} of {recipe.scale.nodes}\nexec {words}\n",
+                          encoding="utf-8")  # fmt: skip
+        script.chmod(0o755)
+        written += [config, script]
+    return written
+
+
+# -- serving -------------------------------------------------------------------------------------
+
+
+def serving_commands(folder: Path, recipe: Recipe) -> Mapping[str, str]:
+    """Give the command of each server that can take an exported folder."""
+    name = recipe.name
+    if is_adapter(folder):
+        vllm = (
+            f"vllm serve BASE --enable-lora --lora-modules {name}=. --max-lora-rank"
+            f" {recipe.tuning.rank} --max-loras 4 --max-cpu-loras 8"
+        )
+        return {"vllm": f'{vllm} --generation-config vllm --api-key "$KEY"'}
+    vllm = f"vllm serve . --served-model-name {name} --generation-config vllm"
+    return {
+        "vllm": f'{vllm} --api-key "$KEY"',
+        "transformers": "transformers serve . --host 127.0.0.1 --port 8000",
+    }
+
+
+_SAID = {
+    "vllm": """# vLLM, for GPUs. It applies generation_config.json unless told otherwise, which
+# would change the answers that were judged; `--generation-config vllm` turns that off.
+# After a start, ask it one question of the suite whose answer you know: adapters have been loaded
+# wrongly with a friendly 200.""",
+    "transformers": """# `transformers serve` ignores what it does not know, `response_format` above
+# all, and has no key: keep it on this machine, and hold its answers to the schema yourself.
+# A client must send the very path given here as `model`.""",
+}
+
+
+def write_serving(folder: Path, recipe: Recipe) -> list[str]:
+    """Write a script a server into `serve/`, with what one must know; give their names."""
+    target = folder / "serve"
+    target.mkdir(exist_ok=True)
+    for name, line in serving_commands(folder, recipe).items():
+        path = target / f"{name}.sh"
+        text = f'#!/bin/sh\n{_SAID[name]}\ncd "$(dirname "$0")/.." && exec {line}\n'
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o755)
+    return [f"serve/{name}.sh" for name in serving_commands(folder, recipe)]
+
+
+def ray_run(recipe: Recipe, work: Callable[[], object], address: str = "") -> None:
+    """Have a Ray cluster do `work` (a run of the recipe), one worker a process of the recipe.
+
+    Raises:
+        ConfigError: a worker ended with an error.
+    """
+    ray = extras.load("ray", "scale")
+    train = extras.load("ray.train", "scale")
+    trainers = extras.load("ray.train.torch", "scale")
+    ray.init(address=address or None, ignore_reinit_error=True)
+
+    def loop() -> None:
+        work()
+
+    scaling = train.ScalingConfig(num_workers=recipe.world_size)
+    try:
+        trainers.TorchTrainer(loop, scaling_config=scaling).fit()
+    except Exception as error:  # Ray wraps what a worker raised in classes of its own
+        said = " ".join(str(error).split())[-300:]
+        raise ConfigError(f"{recipe.name}: a worker failed: {said}") from error

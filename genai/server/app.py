@@ -1,0 +1,210 @@
+"""The server: chat completions, whole and streamed, for every task it was given by name."""
+
+import asyncio
+import hmac
+import inspect
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from genai import extras
+from genai.ledger import scope
+from genai.models import Model
+from genai.server.protocol import Asked, Refused, Reply, fault, last_question, read_request
+from genai.types import Answer, Refusal, Usage
+from genai.types import Reply as Said
+
+_MOST = 4 << 20  # bytes of a request
+_FINISH = {"stop", "length", "tool_calls", "content_filter"}
+
+
+class Tasks(Mapping[str, Any]):
+    """Tasks by name; `find` may know more, such as adapters promoted since the start."""
+
+    def __init__(self, fixed: Mapping[str, Any], find: Any = None) -> None:
+        self._fixed, self._find = fixed, find
+
+    def _all(self) -> Mapping[str, Any]:
+        return {**(self._find() if self._find is not None else {}), **self._fixed}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._all()[name]
+
+    def __iter__(self) -> Any:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+def create_app(tasks: Mapping[str, Any], *, key: str = "") -> Any:
+    """Make the ASGI application. With a `key`, every request but /health must bear it."""
+    route = extras.load("starlette.routing", "server").Route
+    server = _Server(tasks, key)
+    return extras.load("starlette.applications", "server").Starlette(
+        routes=[
+            route("/v1/chat/completions", server.chat, methods=["POST"]),
+            route("/v1/models", server.models),
+            route("/v1/models/{name:path}", server.model),
+            route("/health", server.health),
+        ]
+    )
+
+
+def serve(tasks: Mapping[str, Any], *, host: str, port: int, key: str = "") -> None:
+    """Serve until interrupted."""
+    uvicorn = extras.load("uvicorn", "server")
+    uvicorn.run(create_app(tasks, key=key), host=host, port=port, log_level="warning")
+
+
+class _Server:
+    def __init__(self, tasks: Mapping[str, Any], key: str) -> None:
+        self._tasks, self._key = tasks, key
+
+    async def health(self, request: Any) -> Any:
+        return _json({"status": "ok"})
+
+    async def models(self, request: Any) -> Any:
+        if refused := self._stranger(request):
+            return refused
+        data = [self._entry(name) for name in sorted(self._tasks)]
+        return _json({"object": "list", "data": data})
+
+    async def model(self, request: Any) -> Any:
+        if refused := self._stranger(request):
+            return refused
+        name = request.path_params["name"]
+        if name not in self._tasks:
+            return _error(Refused(404, f"model {name!r} is not served here", "model",
+                                  "model_not_found"))  # fmt: skip
+        return _json(self._entry(name))
+
+    def _entry(self, name: str) -> dict[str, Any]:
+        """`identity` says what shapes the answers, such as the digest of the weights."""
+        given = getattr(self._tasks[name], "identity", "")
+        return {
+            "id": name, "object": "model", "created": 0, "owned_by": "genai",
+            "identity": given if isinstance(given, str) else "",
+        }  # fmt: skip
+
+    def _stranger(self, request: Any) -> Any:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if self._key and not hmac.compare_digest(given.encode(), self._key.encode()):
+            return _error(Refused(401, "a wrong key or none; send it as a bearer token",
+                                  code="invalid_api_key"))  # fmt: skip
+        return None
+
+    async def chat(self, request: Any) -> Any:
+        if refused := self._stranger(request):
+            return refused
+        try:
+            asked = read_request(await _body(request), self._tasks)
+            task = self._tasks[asked.model]
+            if not asked.stream:
+                return _json(await _whole(task, asked))
+            pieces = _pieces(task, asked)
+            # the first piece decides the status, so that a refusal is no 200
+            first = await anext(pieces)
+        except Exception as error:  # each is told to the client in the protocol's form
+            return _error(fault(error))
+        responses = extras.load("starlette.responses", "server")
+        return responses.StreamingResponse(_events(first, pieces), media_type="text/event-stream")
+
+
+async def _body(request: Any) -> Any:
+    content = b""
+    async for block in request.stream():
+        content += block
+        if len(content) > _MOST:
+            raise Refused(413, f"the request is larger than {_MOST >> 20} MiB")
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, f"the body is not JSON ({error})") from error
+
+
+async def _whole(task: Any, asked: Asked) -> dict[str, Any]:
+    with scope(user=asked.user, feature="server"):
+        if isinstance(task, Model):
+            outcome: Any = await task.acall(asked.messages, **asked.params)
+        else:
+            outcome = await _ask(task, last_question(asked))
+    text, finish, usage = _outcome(outcome)
+    return Reply(asked.model).whole(text, finish, usage)
+
+
+async def _ask(task: Any, question: str) -> Any:
+    call = getattr(task, "acall", None) or task
+    if inspect.iscoroutinefunction(call):
+        return await call(question)
+    found = await asyncio.to_thread(call, question)
+    return await found if inspect.isawaitable(found) else found
+
+
+def _outcome(outcome: Any) -> tuple[str, str, Usage]:
+    if isinstance(outcome, Said):
+        finish = outcome.finish_reason
+        return outcome.text, finish if finish in _FINISH else "stop", outcome.usage
+    if isinstance(outcome, Answer | Refusal):
+        return outcome.text, "stop", outcome.usage
+    if not isinstance(outcome, str):
+        raise TypeError(f"a task gave {type(outcome).__name__} where a text belongs")
+    return outcome, "stop", Usage()
+
+
+async def _pieces(task: Any, asked: Asked) -> AsyncIterator[dict[str, Any]]:
+    """Give the reply in the protocol's pieces; the first one comes with the first text."""
+    reply, begun = Reply(asked.model), False
+    finish, usage = "stop", Usage()
+    with scope(user=asked.user, feature="server"):
+        async with aclosing(_texts(task, asked)) as texts:
+            async for text in texts:
+                if isinstance(text, str):
+                    head = {} if begun else {"role": "assistant"}
+                    begun = True
+                    yield reply.piece({**head, "content": text})
+                else:
+                    whole, finish, usage = _outcome(text)
+                    if not begun:
+                        yield reply.piece({"role": "assistant", "content": whole})
+    yield reply.piece({}, finish)
+    if asked.usage:
+        yield reply.counted(usage)
+
+
+async def _texts(task: Any, asked: Asked) -> Any:
+    if isinstance(task, Model):
+        async for piece in task.astream(asked.messages, **asked.params):
+            yield piece
+    elif hasattr(task, "astream"):
+        async for piece in task.astream(last_question(asked)):
+            yield piece
+    else:
+        yield await _ask(task, last_question(asked))
+
+
+async def _events(first: dict[str, Any], pieces: Any) -> AsyncIterator[bytes]:
+    """Give the pieces as events; an error after the first one is an event, and no end."""
+    yield _event(first)
+    try:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield _event(piece)
+    except Exception as error:
+        yield _event(fault(error).body())
+        return
+    yield b"data: [DONE]\n\n"
+
+
+def _event(content: Mapping[str, Any]) -> bytes:
+    return f"data: {json.dumps(content, ensure_ascii=False)}\n\n".encode()
+
+
+def _json(content: Any, status: int = 200) -> Any:
+    responses = extras.load("starlette.responses", "server")
+    return responses.JSONResponse(content, status_code=status)
+
+
+def _error(refused: Refused) -> Any:
+    return _json(refused.body(), refused.status)

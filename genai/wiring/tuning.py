@@ -1,0 +1,127 @@
+"""Fine-tuning on the project's parts: check, budget, training, the gate, promotion."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genai import project as projects
+from genai.errors import InputError
+from genai.evals import Tools
+from genai.project import Project
+from genai.wiring.parts import _hooks, embedder, open_ledger, settings
+
+if TYPE_CHECKING:
+    from genai.finetune import Recipe
+    from genai.finetune.gate import Gate
+    from genai.finetune.train import Outcome
+
+
+def train(
+    recipe: "str | Path | Recipe", *, fresh: bool = False, checked: bool = False,
+    yes: bool = False, say: Callable[[str], None] | None = None,
+) -> "Outcome":  # fmt: skip
+    """Train by a recipe: its data are checked and its plan is held to the budget first.
+
+    `recipe` is a path, or a name in `configs/`. A run that was interrupted goes on; `fresh` begins
+    it anew. `checked` skips the check, `yes` the budget. Evaluate the outcome with `judge`.
+
+    Raises:
+        ConfigError: the recipe has a mistake; names file, key and cure.
+        InputError: the check fails, or base, rows or disk do not allow it.
+        BudgetExceeded: the plan is above a limit of the recipe.
+    """
+    from genai.finetune.train import Options, rank, run
+
+    project = projects.find_project()
+    loaded = _recipe(recipe, project)
+    alone = rank() == 0 and loaded.world_size == 1
+    if not checked and rank() == 0:
+        _check(loaded, project)
+    plan = None if yes or not alone else _plan(loaded, project, say)
+    return run(loaded, project, Options(fresh=fresh, say=say, plan=plan))
+
+
+def train_in(root: str, recipe: str) -> "Outcome":
+    """Train in a process that another one started, such as a worker of a cluster."""
+    os.environ["GENAI_PROJECT"] = root
+    return train(recipe)
+
+
+def _recipe(given: "str | Path | Recipe", project: Project) -> "Recipe":
+    from genai.finetune import find_recipe, load_recipe
+
+    if isinstance(given, str | Path):
+        return load_recipe(find_recipe(project, str(given)))
+    return given
+
+
+def _check(recipe: "Recipe", project: Project) -> None:
+    from genai.finetune.check import check_data
+
+    report = check_data(recipe, project)
+    for each in report.findings:
+        if each.state == "fail":
+            raise InputError(
+                f"{recipe.name}: {each.name}: {each.message}; see all: genai finetune check"
+            )
+
+
+def _plan(
+    recipe: "Recipe", project: Project, say: Callable[[str], None] | None
+) -> dict[str, object] | None:
+    """Plan a run whose recipe has a limit, and hold it to that."""
+    from genai.finetune.plan import hold, plan_run, read_plan
+
+    budget = recipe.budget
+    found = read_plan(recipe, project)
+    if found is None:
+        if budget.max_hours is budget.max_gib is budget.max_cost is None:
+            return None
+        found = plan_run(recipe, project, say=say or (lambda _: None))
+    hold(found, recipe)
+    return found.as_dict()
+
+
+def judge(run: str | Path, against: Sequence[str] = ()) -> "list[Gate]":
+    """Judge a run by its suite against its base, the model now served, and those in `against`.
+
+    `run` is a run's name or folder. The record is kept beside the run; `promote` needs it.
+
+    Raises:
+        InputError: the run has not finished, or a model is not there.
+    """
+    from genai.finetune.gate import Judge, judge_run
+
+    project = projects.find_project()
+    config = settings(project)
+    own = Judge(
+        hooks=_hooks(project, config),
+        record=open_ledger(project).record,
+        tools=Tools(
+            embed=lambda texts: embedder(project, config).encode(texts),
+            prompts=project.root / "prompts",
+        ),
+    )
+    return judge_run(run_folder(run), project, against, own)
+
+
+def promote(run: str | Path, name: str = "") -> Path:
+    """Serve a run's model as `local/.genai/adapters/NAME` (default: the run's name).
+
+    Raises:
+        InputError: the gate does not let it through; names the slice that fell.
+    """
+    from genai.finetune.gate import promote as put
+
+    return put(run_folder(run), projects.find_project(), name)
+
+
+def run_folder(run: str | Path) -> Path:
+    """Find a run by its folder or its name. Raises `InputError`."""
+    runs = projects.find_project().state / "finetune" / "runs"
+    found = next((each for each in (Path(run), runs / run) if each.is_dir()), None)
+    if found is None:
+        known = ", ".join(sorted(each.name for each in runs.glob("*"))) or "none"
+        raise InputError(f"run {str(run)!r}: there is no such run; known: {known}")
+    return found
