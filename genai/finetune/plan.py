@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +120,7 @@ def plan_run(
     say(f"training {_WARM + _TIMED} steps to time them")
     times = timed(settled, project)
     found = _plan(settled, hardware, shape, measured, len(rows), times, project)
+    found = replace(found, recipe=recipe_digest(recipe))  # as it was given, nothing settled
     path = plan_path(recipe, project)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found.as_dict(), indent=1) + "\n", encoding="utf-8")
@@ -250,7 +251,7 @@ def _plan(
     budget = recipe.budget
     return Plan(
         name=recipe.name,
-        recipe=recipe_digest(recipe),
+        recipe="",
         machine=hardware.name if hardware.kind == "cpu" else f"{hardware.devices} {hardware.name}",
         rows=rows,
         steps=steps,

@@ -1,0 +1,177 @@
+"""A plan is measured and counted, held to the budget before a step of the run, and kept."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tuning import demo_project, recipe_of
+
+from genai.cli import main
+from genai.errors import BudgetExceeded, InputError
+from genai.evals import load_suite
+from genai.finetune import load_recipe
+from genai.finetune.hardware import look
+from genai.finetune.plan import (
+    Plan,
+    Shape,
+    Times,
+    actual,
+    flops,
+    gib,
+    hold,
+    plan_path,
+    plan_run,
+    read_plan,
+    recipe_digest,
+)
+from genai.project import Project
+
+PLAN = Plan(
+    name="quick-sft", recipe="0" * 12, machine="a processor", rows=4000, steps=240, max_length=40,
+    tokens=256_000, flops=7.8e11, parameters=506_368, trainable=506_368, step_seconds=0.2,
+    cores=1.0, startup_seconds=6.0, eval_seconds=6.0, hours=0.0166, low_hours=0.0133,
+    high_hours=0.02, gib=1.03, cost=None, currency="USD", kwh=None,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return demo_project(tmp_path_factory.mktemp("project"))
+
+
+def test_a_plan_times_real_steps_and_leaves_nothing_behind(project: Project) -> None:
+    budget = {"hourly_price": 2.0, "watts": 65.0}
+    recipe = recipe_of("sft", budget=budget)
+    found = plan_run(recipe, project)
+    assert (found.rows, found.steps, found.max_length) == (4000, 240, 40)
+    assert found.parameters == found.trainable == 506_368
+    assert found.tokens == pytest.approx(240 * 32 * 33.4, rel=0.02)
+    assert found.flops == 6 * 506_368 * found.tokens
+    seconds = found.startup_seconds + 240 * found.step_seconds + found.eval_seconds
+    assert found.hours == pytest.approx(seconds / 3600)
+    assert found.step_seconds > 0
+    assert found.low_hours <= 0.8 * found.hours
+    assert found.high_hours >= 1.2 * found.hours
+    assert found.cost == pytest.approx(2 * found.hours)
+    assert found.kwh == pytest.approx(0.065 * found.hours)
+    left = sorted(each.name for each in (project.state / "finetune").iterdir())
+    assert left == ["demo", "plans"]
+    assert read_plan(recipe, project) == found
+    assert read_plan(recipe_of("sft", max_length=64, budget=budget), project) is None
+
+
+def test_a_plan_above_the_budget_ends_with_3_and_starts_no_run(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: Any, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("GENAI_PROJECT", str(project.root))
+    path = project.root / "configs" / "small.yaml"
+    text = (project.root / "configs" / "sft.yaml").read_text()
+    path.write_text(text.replace("max_hours: 0.5", "max_hours: 0.0002"))
+    recipe = load_recipe(path)
+    kept = replace(PLAN, recipe=recipe_digest(recipe))
+    plan_path(recipe, project).parent.mkdir(parents=True, exist_ok=True)
+    plan_path(recipe, project).write_text(json.dumps(kept.as_dict()))
+    assert main(["finetune", "plan", "small", "--json", str(tmp_path / "plan.json")]) == 3
+    told = capsys.readouterr()
+    assert "0.0166 hours, `budget.max_hours` is 0.0002" in told.err
+    assert "money    unknown: set `budget.hourly_price`" in told.out
+    assert json.loads((tmp_path / "plan.json").read_text()) == kept.as_dict()
+    assert not (project.state / "finetune" / "runs").exists()
+
+
+def test_actuals_stand_beside_the_plan(project: Project, tmp_path: Path) -> None:
+    recipe = recipe_of("sft")
+    elsewhere = Project(project.root, tmp_path / ".genai")
+    assert actual(recipe, elsewhere) is None
+    folder = elsewhere.state / "finetune" / "runs" / "quick-sft"
+    folder.mkdir(parents=True)
+    took = {"seconds": 70.0, "steps": 240, "tokens": 255_900}
+    (folder / "run.lock.json").write_text(json.dumps({"actual": took}))
+    text = replace(PLAN, cost=0.0332, kwh=0.001).text(actual(recipe, elsewhere))
+    assert "time     60 s (48 s to 72 s); actual 70 s" in text
+    assert "actual 255,900" in text
+    assert "money    0.0332 USD; actual 0.03889" in text
+    assert "actual" not in PLAN.text()
+
+
+@pytest.mark.parametrize(
+    ("budget", "says"),
+    [
+        ({"max_hours": 0.016}, "0.0166 hours"),
+        ({"max_gib": 1.0}, "1.03 GiB"),
+        ({"max_cost": 1.0}, "no price is known"),
+    ],
+)
+def test_each_limit_is_held(budget: dict[str, float], says: str) -> None:
+    with pytest.raises(BudgetExceeded, match=says):
+        hold(PLAN, recipe_of("sft", budget=budget))
+    hold(PLAN, recipe_of("sft", budget={"max_hours": 0.017, "max_gib": 1.1}))
+
+
+def test_money_is_held_in_its_currency() -> None:
+    recipe = recipe_of("sft", budget={"max_cost": 1.0, "currency": "EUR", "hourly_price": 100})
+    with pytest.raises(BudgetExceeded, match="1.66 EUR"):
+        hold(replace(PLAN, cost=1.66), recipe)
+
+
+def test_memory_and_arithmetic_follow_the_shape() -> None:
+    eight = Shape(8 * 10**9, 8 * 10**9, 4096, 32)
+    small = Shape(8 * 10**9, 40 * 10**6, 4096, 32)
+    training = {"learning_rate": 1e-5, "steps": 10, "batch": 1, "precision": "bf16",
+                "activation_checkpointing": True}  # fmt: skip
+    full = recipe_of("sft", training=training)
+    lora = recipe_of("dpo", training=training)
+    qlora = recipe_of("dpo", training=training, tuning={"kind": "qlora"})
+    activations = 1024 * 4096 * 32 * 2 / 2**30
+    assert gib(full, eight, 1024, 1) == pytest.approx(128e9 / 2**30 + activations + 1)
+    assert gib(lora, small, 1024, 2) == pytest.approx((16e9 + 0.64e9) / 2**30 + 2 * activations + 1)
+    assert gib(qlora, small, 1024, 2) < gib(lora, small, 1024, 2) / 2
+    bare = full.model_copy(
+        update={"training": full.training.model_copy(update={"activation_checkpointing": False})}
+    )
+    assert gib(bare, eight, 1024, 1) > gib(full, eight, 1024, 1)
+    assert flops(bare, eight, 100) == 6 * 8e9 * 100
+    assert flops(full, eight, 100) == 8 * 8e9 * 100
+    assert flops(lora, small, 100) == (4 + 2 + 2) * 8e9 * 100  # checkpoints, and a reference
+    reference = {"preference": {"precompute_reference": True}}
+    assert flops(recipe_of("dpo", training=training, **reference), small, 100) == 6 * 8e9 * 100
+
+
+def test_a_full_preference_run_holds_its_reference_too() -> None:
+    shape = Shape(10**9, 10**9, 8, 2)
+    training = {"learning_rate": 1e-5, "steps": 10, "precision": "fp32"}
+    given: dict[str, Any] = {"training": training, "tuning": {"kind": "full"}}
+    with_ = gib(recipe_of("dpo", **given), shape, 8, 2)
+    without = gib(recipe_of("dpo", **given, preference={"precompute_reference": True}), shape, 8, 2)
+    assert with_ - without == pytest.approx(4e9 / 2**30)
+
+
+def test_the_machine_is_told_as_it_is() -> None:
+    found = look()
+    assert found.kind in ("cpu", "gpu")
+    assert found.name
+    assert found.cores >= 1
+    assert found.gib is None or found.gib > 0.1
+
+
+def test_one_step_is_too_few_to_be_timed(project: Project) -> None:
+    recipe = recipe_of("sft", training={"learning_rate": 0.001, "steps": 1, "batch": 2})
+    with pytest.raises(InputError, match="too few to be timed"):
+        plan_run(recipe, project)
+
+
+def test_dev_scores_during_the_run_are_in_the_plan(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = Times((0.2,) * 5, 3.0, 1.0)
+    monkeypatch.setattr("genai.finetune.plan.timed", lambda recipe, project: times)
+    once = plan_run(recipe_of("sft"), project)
+    home = ".genai/finetune/demo/quick"
+    evals = {"suite": "finetune/demo/quick.yaml", "dev": f"{home}/dev.yaml"}
+    four = plan_run(recipe_of("sft", evals={**evals, "every": 60}), project)
+    few = plan_run(recipe_of("sft", evals={**evals, "limit": 50}), project)
+    assert len(load_suite(project.root / home / "dev.yaml").cases) == 200
+    assert four.eval_seconds == pytest.approx(4 * once.eval_seconds)
+    assert few.eval_seconds == pytest.approx(once.eval_seconds / 4)
