@@ -32,7 +32,7 @@ _WISH = re.compile(
     r"|without|write|translate|summari\w+|execute|act|imagine|no\s+rules)\b",
     re.IGNORECASE,
 )
-_STRICTER = 0.1  # documents are many and say many things
+_STRICTER = 0.13  # documents are many and say many things
 
 
 class InjectionGuard:
@@ -45,7 +45,7 @@ class InjectionGuard:
     name = "injection"
     scope: Scope = "span"
     quick = True
-    threshold = 0.7
+    threshold = 0.69
 
     def __init__(self, boundary: Boundary | None = None) -> None:
         self._boundary = boundary

@@ -112,12 +112,34 @@ _RULES: tuple[tuple[str, str], ...] = (
              r"|include|reply|output)\b"),
     ("role", r"\b(?:ai(?:\s+agents?|\s+assistants?|\s+models?|\s+systems?)?|assistants?"
              r"|chatbots?|language\s+models?"
-             r"|llms?|bots?|agents?)\b(?:[,:]|\s+(?:that|who"
+             r"|llms?|bots?|copilots?)\b(?:[,:]|\s+(?:that|who"
              r"|which)\s+\w+[^.!?\n]{0,40})?\s+(?:must|should|ha(?:s|ve)\s+to"
              r"|shall|needs?\s+to|please|now|will)\b[^.!?\n]{0,80}(?:https?://|\S{1,64}@\S"
              r"|\blink\b|\b(?:visit|purchase|pay"
              r"|account\s+number|coupon|discount|insert|forward|praise|recommend|promote"
              r"|disregard|discard)\b)"),
+    ("role", r"\b(?:to|for|dear|hey)\s+(?:the\s+|any\s+|all\s+|every\s+)?(?:\w+\s+){0,2}"
+             r"(?:ai|assistants?|agents?|copilots?|bots?|llms?)\s*:"),
+    ("role", r"\b(?:ai|assistants?|copilots?|chatbots?|bots?|llms?|language\s+models?)"
+             r"(?:\s+(?:agents?|models?|systems?|reviewers?|readers?"
+             r"|that\s+[^.,!?\n]{0,40}))?\s*[,:]\s*"
+             r"(?:please\s+|you\s+must\s+|[^.,!?\n]{0,40}\bmeeting\s+)?(?:ignore|disregard"
+             r"|delete|send|share"
+             r"|accept|approve|rate|rank|recommend|open|enter|add|insert|print|output|say|tell"
+             r"|reply"
+             r"|leave\s+out|mention|do\s+not|don't|forward|visit|pay|skip|pretend|include|change"
+             r"|click|upload)\b"),
+    ("role", r"\b(?:ai|assistants?|agents?|models?|systems?|bots?|llms?)\s+(?:(?:that|who"
+             r"|which)\s+)?"
+             r"(?:read(?:s|ing)?|process(?:es|ing)?|summari[sz](?:es?|ing)|evaluat(?:es?|ing)"
+             r"|pars(?:es?|ing)"
+             r"|screen(?:s|ing)?)\s+(?:this|these)\b"),
+    ("role", r"\b(?:ai|assistants?|agents?|models?|bots?|llms?)\s+(?:must|ha(?:s|ve)\s+to"
+             r"|needs?\s+to|should)\s+"
+             r"(?:now\s+)?(?:call|print|output|enter|open|reveal|pretend|transfer|rank"
+             r"|rate)\b[^.!?\n]{0,60}"
+             r"\b(?:its?|token|password|key|before\s+(?:replying|answering)|message|first|score"
+             r"|that)\b"),
     ("role", r"\b(?:end|close)\s+of\s+(?:the\s+)?(?:document|context|prompt|instructions"
              r"|user\s+(?:input|question))\b"
              r"[^\n]{0,80}\b(?:assistant|model|ai|you|task|instruct|output|print)|\b(?:begin"
@@ -152,7 +174,7 @@ _RULES: tuple[tuple[str, str], ...] = (
                  r"\b(?:anweisungen|regeln|vorgaben|instruktionen|befehle|prompts?|richtlinien)\b"),
     ("override", r"\b(?:ignor(?:e[zrs]?|a|ar|i|ieren)|oubli(?:e[zr]?|er)|olvid(?:a|e|ar)"
                  r"|desconsider[ea]|esque[c\u00e7]a"
-                 r"|dimentica|negeer|vergeet|zignoruj|zapomnij|ignorera|gl\u00f6m|abaikan"
+                 r"|dimentica|negeer|ignoreer|vergeet|zignoruj|zapomnij|ignorera|gl\u00f6m|abaikan"
                  r"|lupakan)\b[^.!?\n]{0,60}"
                  r"\b(?:instru\w{3,12}|r[e\u00e8]gl\w{1,6}|regel\w{0,4}|regole|consignes"
                  r"|directives|\u00f3rdenes|ordini"
@@ -208,7 +230,11 @@ _SIGNS = (
     " chatbot model agent bot", "if as & ai llm language assistant chatbot automated",
     "ai assistant chatbot language llm bot agent & must should has have shall need please now will"
     " & http @ link visit purchase pay account coupon discount insert forward praise recommend"
-    " promote disregard discard", "end close begin start & document context prompt instruct input"
+    " promote disregard discard", "to for dear hey & ai assistant agent copilot model bot llm & :",
+    "ai assistant copilot bot llm language & : ,", "ai assistant agent model system bot llm & read"
+    " process summar evaluat pars screen & this these", "ai assistant agent model bot llm & must"
+    " has have need should & call print output enter open reveal pretend transfer rank rate",
+    "end close begin start & document context prompt instruct input"
     " question override", "![", "<img",
     "http @ url link webhook image query address & conversation history prompt credential key"
     " password secret message user token document", "tool function command shell plugin & call run"
