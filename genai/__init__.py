@@ -35,6 +35,7 @@ _ROOMS = {
     "Verdict": "genai.types",
     "batch": "genai.wiring",
     "bind": "genai.ledger",
+    "check_data": "genai.finetune.check",
     "diff_prompts": "genai.wiring",
     "evaluate": "genai.wiring",
     "find_project": "genai.project",
@@ -44,6 +45,7 @@ _ROOMS = {
     "known_prompts": "genai.wiring",
     "load": "genai.wiring",
     "load_guards": "genai.wiring",
+    "load_recipe": "genai.finetune",
     "model": "genai.wiring",
     "open_ledger": "genai.wiring",
     "promote": "genai.wiring",
@@ -54,6 +56,7 @@ _ROOMS = {
     "to_langchain": "genai.wiring.langchain",
     "train": "genai.wiring",
     "upload": "genai.wiring",
+    "write_demo": "genai.finetune.demo",
 }
 __version__ = "0.1.0"
 __all__ = sorted(_ROOMS)
@@ -67,6 +70,9 @@ if TYPE_CHECKING:
     from genai.evals import Report as Report
     from genai.evals.baseline import runs_of as runs_of
     from genai.evals.labels import Labelling as Labelling
+    from genai.finetune import load_recipe as load_recipe
+    from genai.finetune.check import check_data as check_data
+    from genai.finetune.demo import write_demo as write_demo
     from genai.ledger import Budgets as Budgets
     from genai.ledger import DayRow as DayRow
     from genai.ledger import Ledger as Ledger
