@@ -67,6 +67,15 @@ def test_a_splitter_that_changes_or_drops_text_is_refused(own: Path, body: str, 
     assert str(caught.value).startswith("a.txt: splitter cutting")
 
 
+def test_text_dropped_between_repetitions_is_seen(own: Path) -> None:
+    text = "abcdefghijklmnopqrstuvwxy" * 4  # the second text could stand at 35 too
+    own.with_name("dropping.py").write_text(
+        "def cut(text):\n    return [text[:60], text[60:90], text[67:68], text[68:]]\n"
+    )
+    with pytest.raises(DocumentError, match="gave text 3, 'r', that does not follow"):
+        split(document(text), Splitting(splitter="dropping:cut"))
+
+
 def test_a_splitter_that_cannot_be_opened_is_named() -> None:
     with pytest.raises(ConfigError, match=r"'no_such\.module:cut' cannot be opened"):
         splitter_id(Splitting(splitter="no_such.module:cut"))
