@@ -27,7 +27,7 @@ _OVERLAPPING = {"sentences", "tokens"}
 
 
 def split(
-    document: Document, settings: Splitting | int, make_id: "IdMaker | None" = None
+    document: Document, settings: Splitting, make_id: "IdMaker | None" = None
 ) -> list[Passage]:
     """Give the passages in order. `document.text[p.start:p.end] == p.text` for each.
 
@@ -35,8 +35,6 @@ def split(
         ConfigError: the settings name no splitter, or one that cannot be opened.
         DocumentError: a splitter of the user's own does not give the document's own texts.
     """
-    if isinstance(settings, int):
-        settings = Splitting(settings)
     make_id = make_id or IdMaker(splitter_id(settings))
     return [
         Passage(
