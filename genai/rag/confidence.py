@@ -25,8 +25,8 @@ class Signals:
 
     `sentence`: how well the best passage says it: the largest share of the question's words (by
     idf) that one of its sentences holds, and the embedding's similarity, half each.
-    `lead`: how much more of the question's words a passage of the first document holds than any
-    passage of another document does; below 0 where another holds more.
+    `lead`: how much better a passage of the first document fits than any passage of another one,
+    by the words it holds and its similarity, half each; below 0 where another fits better.
     `together`: the share of the passages that stand in the first one's document.
     `drop`: how far the full-text score falls after the best passage.
     """
@@ -77,9 +77,10 @@ def look(question: str, hits: Sequence[Hit], weight: Weight) -> Signals | None:
     by_sentence = iter(shares[len(hits) :])
     said = [max(next(by_sentence) for _ in texts) for texts in cut]
     first = passages[0].document
-    by_passage = list(zip(passages, shares, strict=False))
-    inside = [share for passage, share in by_passage if passage.document == first]
-    outside = [share for passage, share in by_passage if passage.document != first]
+    fits = [_with_similarity(share, hit) for share, hit in zip(shares, hits, strict=False)]
+    by_passage = list(zip(passages, fits, strict=True))
+    inside = [each for passage, each in by_passage if passage.document == first]
+    outside = [each for passage, each in by_passage if passage.document != first]
     return Signals(
         sentence=max(_with_similarity(share, hit) for share, hit in zip(said, hits, strict=True)),
         lead=max(inside) - max(outside, default=0.0),

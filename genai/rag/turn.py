@@ -9,6 +9,7 @@ from statistics import fmean
 
 from genai.rag.confidence import Signals, Weights
 from genai.rag.trace import Found, Sentence, Trace
+from genai.text.language import guess_language
 from genai.types import (
     Call,
     Citation,
@@ -97,6 +98,9 @@ class Turn:
             "passages": len(self.hits),
             "quarantined": len(self.quarantined),
         }
+        spoken, _ = guess_language(self.question[:2000])
+        if spoken:
+            tags["language"] = spoken
         if self.hits:
             tags["topic"] = self.hits[0].passage.document.partition("/")[0]
             tags["retrieval_score"] = round(self.hits[0].score, 4)

@@ -286,6 +286,7 @@ def test_the_row_bears_the_facts_that_monitoring_needs(scripted: Make) -> None:
     row = genai.open_ledger().call(answer.call_id)
     assert row is not None
     assert row.tags["topic"] == "terms.md"
+    assert row.tags["language"] == "en"
     assert row.tags["support"] > 0.5
     assert row.tags["retrieval_score"] == round(answer.hits[0].score, 4)
     assert row.tags["verdicts_quarantine"] == row.tags["quarantined"] == 1
