@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tuning import STORK, asked, demo_project, pair, recipe_of, write_lines
+from training import STORK, asked, demo_project, pair, recipe_of, write_lines
 
 from genai.cli import main
 from genai.finetune.check import CheckReport, check_data

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tuning import asked, demo_project, pair, write_lines
+from training import asked, demo_project, pair, write_lines
 
 from genai.cli import main
 from genai.errors import InputError

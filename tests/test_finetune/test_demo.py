@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tuning import ROOT, demo_project, recipe_of
+from training import ROOT, demo_project, recipe_of
 
 from genai.errors import InputError
 from genai.evals import Case, load_suite

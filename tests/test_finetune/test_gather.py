@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from makers import call
-from tuning import demo_project
+from training import demo_project
 
 from genai.cli import main
 from genai.errors import InputError

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tuning import demo_project, recipe_of
+from training import demo_project, recipe_of
 
 from genai.cli import main
 from genai.errors import BudgetExceeded, InputError

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tuning import ROOT, recipe_of
+from training import ROOT, recipe_of
 
 from genai.errors import ConfigError
 from genai.finetune import Recipe, base_of, find_recipe, load_recipe, located
