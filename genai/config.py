@@ -300,8 +300,12 @@ def _first_problem(schema: type[BaseModel], error: ValidationError) -> str:
     path = [str(step) for step in problem["loc"]]
     key, section = (path[-1] if path else ""), ".".join(path[:-1])
     if problem["type"] != "extra_forbidden":
-        given = "" if key in ("url", "server") else f" (got {problem['input']!r})"  # it may hold a password
-        return f"`{'.'.join(path)}`: {problem['msg']}{given}"
+        where = f"`{'.'.join(path)}`: " if path else ""
+        said = problem["msg"].removeprefix("Value error, ")
+        value = problem["input"]
+        # an address may hold a password; a whole section says nothing
+        quiet = key in ("url", "server") or not isinstance(value, str | int | float | bool)
+        return f"{where}{said}{'' if quiet else f' (got {value!r})'}"
     known = _fields_at(schema, path[:-1])
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known)}"

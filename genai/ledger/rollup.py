@@ -175,8 +175,8 @@ def _time_key() -> str:
 
 
 def _new_rows(db: "sa.Connection") -> int:
-    state = dict(db.exec_driver_sql("SELECT key, value FROM rollup_state").all())  # type: ignore[arg-type]
-    last = state.get("rowid", 0)
+    query = "SELECT coalesce(max(value), 0) FROM rollup_state WHERE key = 'rowid'"
+    last = int(db.exec_driver_sql(query).scalar_one())
     newest = db.exec_driver_sql('SELECT coalesce(max(rowid), 0) FROM "call"').scalar_one()
     if newest < last:  # rows were taken away: begin again
         for table in ("rollup", "rollup_time"):
