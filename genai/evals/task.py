@@ -217,8 +217,9 @@ def _hit(number: int, given: Any) -> Hit:
     if isinstance(given, Mapping):
         text, name = str(given.get("text", "")), str(given.get("id", number))
         return Hit(Passage(name, str(given.get("document", "")), 0, len(text), text), 0.0)
-    text = str(getattr(given, "page_content", given))
-    return Hit(Passage(str(number), "", 0, len(text), text), 0.0)
+    text, said = str(getattr(given, "page_content", given)), getattr(given, "metadata", None) or {}
+    source = str(said.get("source", ""))  # where LangChain's Documents say what they are from
+    return Hit(Passage(str(number), source, 0, len(text), text), 0.0)
 
 
 def _calls(trial: Trial, given: Any) -> None:

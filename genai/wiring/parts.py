@@ -224,10 +224,13 @@ def _embedder_named(project: Project, name: str) -> Embedder:
     return embedder(project, settings(project).model_copy(update={"embedder": name}))
 
 
-def load(project: Project | None = None, *, model: Any = None, **overrides: Any) -> Chain:
+def load(
+    project: Project | None = None, *, model: Any = None, index: Any = None, **overrides: Any
+) -> Chain:
     """Wire the configured chain: model, prompt, index, guards, ledger.
 
-    `model` may be a name, or a Model of your own. Other overrides are dotted settings with `__`,
+    `model` may be a name, or a Model of your own; `index` an index of your own, or what
+    `genai.from_langchain` makes of a retriever. Other overrides are dotted settings with `__`,
     such as `chain__top_k=3`.
 
     Raises:
@@ -248,7 +251,7 @@ def load(project: Project | None = None, *, model: Any = None, **overrides: Any)
     return Chain(
         model=opened,
         prompt=load_prompt(config.chain.prompt, found.root / "prompts"),
-        index=Index(embedder=own, project=found, config=config),
+        index=index or _index(found, config, own),
         guards=load_guards(found),
         config=config,
         steps=open_steps(
@@ -256,6 +259,17 @@ def load(project: Project | None = None, *, model: Any = None, **overrides: Any)
         ),
         tally=tally,
     )
+
+
+def _index(project: Project, config: Config, embedder: Embedder) -> Any:
+    """Open the configured index, or the LangChain retriever that stands in its place."""
+    prefix, _, path = config.chain.index.partition("/")
+    if prefix != "langchain" or not path:
+        return Index(embedder=embedder, project=project, config=config)
+    from genai.models.langchain import import_object
+    from genai.rag.langchain import RetrieverIndex
+
+    return RetrieverIndex(import_object(path, "invoke"), path)
 
 
 def _named_model(project: Project, config: Config, name: str, tally: Tally) -> Model:

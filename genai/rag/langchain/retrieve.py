@@ -1,9 +1,8 @@
 """Retrievers: an Index as LangChain's, and LangChain's as what a Chain searches."""
 
 import math
-from collections import OrderedDict
-from collections.abc import Sequence
-from hashlib import sha256
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -20,7 +19,9 @@ from genai.rag.search import Where
 from genai.text.terms import content_stems
 from genai.types import Citation, Context, Hit, Passage
 
+_OTHERS = 10  # texts assumed not to hold a word, or a word of the only text found says nothing
 _HELD = 10_000  # texts of a retriever that citations can still be checked against
+_FARTHEST = 10_000_000  # characters; a start beyond is taken for none
 
 
 class IndexRetriever(BaseRetriever):
@@ -49,19 +50,49 @@ def as_document(hit: Hit) -> Document:
     return Document(id=found.id, page_content=found.text, metadata={**place, **known})
 
 
+@dataclass(slots=True)
+class _Seen:
+    """What was retrieved of one document: pieces by where they start, blanks between them."""
+
+    pieces: dict[int, str] = field(default_factory=dict)
+    hashes: set[str] = field(default_factory=set)
+    view: str = ""
+
+    def fits(self, start: int, piece: str) -> bool:
+        """Say whether a piece agrees with those held; if not, it is of another version."""
+        return all(
+            piece[max(at - start, 0) : at - start + len(held)]
+            == held[max(start - at, 0) : start - at + len(piece)]
+            for at, held in self.pieces.items()
+            if at < start + len(piece) and start < at + len(held)
+        )
+
+    def text(self) -> str:
+        """Give the document as far as it was seen; its hash is good from now on."""
+        if not self.view:
+            letters = [" "] * max(at + len(piece) for at, piece in self.pieces.items())
+            for at, piece in self.pieces.items():
+                letters[at : at + len(piece)] = piece
+            self.view = "".join(letters)
+            self.hashes.add(text_hash(self.view))
+        return self.view
+
+
 class RetrieverIndex:
     """A LangChain retriever, or another runnable from a question to Documents, in a Chain.
 
-    Each Document is a passage and its own text what citations are checked against, so its quotes
-    stand in what was retrieved. How telling a word is, is counted over what was retrieved so far.
-    Filters and tenants are the retriever's own affair.
+    A Document is a passage of the document its metadata names as `source`, at `start_index`, as
+    LangChain's splitters write it (`add_start_index=True`). Without that it is a document of its
+    own, `source#hash`. Citations are checked against what was retrieved, and how telling a word is
+    is counted over it. Filters and tenants are the retriever's own affair.
     """
 
     def __init__(self, retriever: Any, name: str = "") -> None:
         self._retriever = retriever
         self.name = name or type(retriever).__name__
-        self._texts: OrderedDict[str, str] = OrderedDict()
-        self._counts: dict[str, int] = {}
+        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._counts: Counter[str] = Counter()
+        self._pieces = 0
         self._lock = Lock()
 
     @property
@@ -94,59 +125,76 @@ class RetrieverIndex:
             raise InputError(
                 f"retriever {self.name}: gave no list of Documents; end it with a retriever"
             )
-        passages = dict.fromkeys(_read(each) for each in found if each.page_content.strip())
+        with self._lock:
+            passages = dict.fromkeys(self._keep(e) for e in found if e.page_content.strip())
+            self._forget()
         best = list(passages)[:top_k]
-        self._hold(best)
         return [Hit(passage, 1 / rank) for rank, passage in enumerate(best, start=1)]
 
-    def _hold(self, passages: Sequence[Passage]) -> None:
-        with self._lock:
-            for passage in passages:
-                if passage.document not in self._texts:
-                    for stem in content_stems([passage.text])[0]:
-                        self._counts[stem] = self._counts.get(stem, 0) + 1
-                self._texts[passage.document] = passage.text
-                self._texts.move_to_end(passage.document)
-            while len(self._texts) > _HELD:
-                _, text = self._texts.popitem(last=False)
-                for stem in content_stems([text])[0]:
-                    self._counts[stem] -= 1
+    def _keep(self, document: Document) -> Passage:
+        piece, said = document.page_content, document.metadata
+        name, start = str(said.get("source") or document.id or "retrieved"), said.get("start_index")
+        if type(start) is not int or not 0 <= start <= _FARTHEST:
+            name, start = f"{name}#{text_hash(piece)[:8]}", 0
+        seen = self._seen.get(name)
+        if seen is not None and not seen.fits(start, piece):
+            self._drop(name)
+            seen = None
+        seen = seen or self._seen.setdefault(name, _Seen())
+        self._seen.move_to_end(name)
+        if len(seen.pieces.get(start, "")) < len(piece):
+            self._pieces += start not in seen.pieces
+            self._counts.subtract(content_stems([seen.pieces.get(start, "")])[0])
+            self._counts.update(content_stems([piece])[0])
+            seen.pieces[start], seen.view = piece, ""
+        page = said.get("page") if isinstance(said.get("page"), int) else None
+        key = text_hash(f"{name}\x1f{start}\x1f{piece}")[:32]
+        return Passage(key, name, start, start + len(piece), piece, page=page)
+
+    def _drop(self, name: str) -> None:
+        pieces = self._seen.pop(name).pieces
+        self._pieces -= len(pieces)
+        for stems in content_stems([*pieces.values()]):
+            self._counts.subtract(stems)
+
+    def _forget(self) -> None:
+        """Let go of the documents that were not found for longest."""
+        while self._pieces > _HELD and len(self._seen) > 1:
+            self._drop(next(iter(self._seen)))
 
     def idf(self, stem: str) -> float:
         """Give how telling a stem is among the texts retrieved so far."""
-        n, seen = len(self._texts), self._counts.get(stem, 0)
+        n, seen = self._pieces + _OTHERS, self._counts[stem]
         return math.log(1 + (n - seen + 0.5) / (seen + 0.5))
 
     def document(self, path: str) -> tuple[str, str] | None:
-        """Give a retrieved text and its hash, while it is held."""
-        text = self._texts.get(path)
-        return None if text is None else (text, text_hash(text))
+        """Give what was seen of a document, blanks between, and its hash, while it is held."""
+        with self._lock:
+            seen = self._seen.get(path)
+            return None if seen is None else (seen.text(), text_hash(seen.text()))
 
     def check(self, citation: Citation) -> bool:
         """Say whether a citation quotes what was retrieved, character for character."""
-        found = self.document(citation.document)
-        return (
-            found is not None
-            and found[1] == citation.document_hash
-            and found[0][citation.start : citation.end] == citation.quote != ""
-        )
+        with self._lock:
+            seen = self._seen.get(citation.document)
+            return (
+                seen is not None
+                and citation.document_hash in seen.hashes
+                and citation.quote != ""
+                and any(
+                    at <= citation.start
+                    and piece[citation.start - at : citation.end - at] == citation.quote
+                    for at, piece in seen.pieces.items()
+                )
+            )
 
     def documents(self) -> list[str]:
-        """List the texts retrieved so far."""
-        return sorted(self._texts)
+        """List the documents seen so far."""
+        return sorted(self._seen)
 
     def sync(self, folder: Path | str, **options: Any) -> SyncReport:
         """Do nothing: what it searches is the retriever's own affair."""
-        return SyncReport(passages=len(self._texts), revision=self.revision)
+        return SyncReport(passages=self._pieces, revision=self.revision)
 
     def warm(self) -> None:
         """Do nothing: a retriever has no first time that we know of."""
-
-
-def _read(document: Document) -> Passage:
-    text, said = document.page_content, document.metadata
-    own = text_hash(text)
-    source = str(said.get("source") or document.id or "retrieved")
-    page = said.get("page") if isinstance(said.get("page"), int) else None
-    key = sha256(f"{source}\x1f{own}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return Passage(key, f"{source}#{own[:8]}", 0, len(text), text, page=page)
