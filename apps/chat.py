@@ -11,6 +11,7 @@ from conversation import (
     open_chain,
     restore,
     save_uploads,
+    talk,
     turns,
     upload_index,
 )
@@ -131,7 +132,7 @@ def run(turn: Turn, version: dict[str, Any], chain: genai.Chain) -> None:
     version["state"] = "running"
     place, pending = st.empty(), st.empty()
     pending.html(PENDING)
-    pieces = chain.stream(turn["question"], feature="chat")
+    pieces = chain.stream(talk(turn), feature="chat")
     try:
         while (piece := pieces.poll(0.1)) is None or isinstance(piece, str):
             if piece is not None:

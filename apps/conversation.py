@@ -39,6 +39,20 @@ def new_version(turn: Turn) -> dict[str, Any]:
     return version
 
 
+def talk(turn: Turn) -> list[dict[str, str]]:
+    """Give the conversation up to a turn's question, as shown, for a follow-up is short."""
+    said: list[dict[str, str]] = []
+    for earlier in turns():
+        said.append({"role": "user", "content": earlier["question"]})
+        if earlier is turn:
+            break
+        version = earlier["versions"][earlier["shown"]]
+        text = version["text"] or getattr(version["outcome"], "text", "")
+        if text:
+            said.append({"role": "assistant", "content": text})
+    return said
+
+
 def clear() -> None:
     """Begin a new conversation; the old one can be restored once."""
     if turns():

@@ -4,6 +4,7 @@ import html
 import re
 
 import streamlit as st
+from evidence import draw_evidence
 
 import genai
 
@@ -70,6 +71,7 @@ def draw_outcome(outcome: genai.Answer | genai.Refusal) -> None:
             where = place(citation.document, passage.heading, citation.page)
             with st.expander(f"[{citation.number}] {where}"):
                 st.html(f'<div class="quote">{highlighted(passage.text, citation.quote)}</div>')
+    draw_evidence(outcome)
     draw_guards(outcome)
     draw_meter(outcome.call_id)
 

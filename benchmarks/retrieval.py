@@ -1,12 +1,12 @@
 """Reading benchmark: do we find the passage, the sentence, and the questions nobody can answer?
 
-    python benchmarks/retrieval.py --data ../shared/data
+    python benchmarks/retrieval.py --data ../shared/data [--minilm]
 
 Data: COVID-QA (deepset-ai, Apache-2.0), 98 articles and 1,380 questions with exact answer spans.
-Full text alone, embeddings alone and both fused run over one index; the peer is LangChain's stock
-in-memory vector store with its stock splitter, in its own environment (`.venv-peers/langchain`,
-made on the first run), on the same embedder. Prints Markdown and writes it to
-`benchmarks/results/retrieval.md`.
+Full text alone, embeddings alone and both fused run over one index; `--minilm` adds the fusion with
+all-MiniLM-L6-v2 (torch, in `.venv-peers/minilm`; half an hour the first time). Peers run on the
+same articles in their own environments, made on the first run. Prints Markdown and writes it to
+`benchmarks/results/retrieval.md`, and the refusals' risk-coverage curves beside it.
 """
 
 import argparse
@@ -18,62 +18,33 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from reading import HERE, PEERS, MiniLM, Question, build, peer_python, read
+from refusal import Refusals, refusals
+
 import genai
-from genai.models import make_embedder
+from genai.models import Embedder, make_embedder
 from genai.models.extractive import Extractive
 from genai.rag import Index
-from genai.rag.search import confidence
-from genai.stats import wilson
+from genai.stats import clustered, wilson
 from genai.types import Hit
 
-HERE = Path(__file__).parent
-PEER = HERE / "peers" / "langchain_memory.py"
+RESULTS = HERE / "results"
 # a weight of 0 leaves full text alone; a very large one leaves the embeddings alone
 WAYS = {"full text alone": 0.0, "embeddings alone": 1e6, "fused": 0.5}
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question, and where its answer stands."""
-
-    text: str
-    document: str
-    start: int
-    end: int
-
-
-def read(data: Path) -> tuple[dict[str, str], list[Question]]:
-    """Give the articles by file name, and the questions."""
-    articles, questions = {}, []
-    for number, article in enumerate(json.loads((data / "covid_qa.json").read_text())["data"]):
-        name = f"{number:03}.txt"
-        paragraph = article["paragraphs"][0]
-        articles[name] = paragraph["context"]
-        for asked in paragraph["qas"]:
-            answer = asked["answers"][0]
-            start = answer["answer_start"]
-            end = start + len(answer["text"])
-            questions.append(Question(asked["question"], name, start, end))
-    return articles, questions
-
-
-def build(folder: Path, articles: dict[str, str]) -> tuple[Index, float]:
-    """Index articles as files; give the index and its passages a second."""
-    documents = folder / "documents"
-    documents.mkdir(parents=True)
-    for name, text in articles.items():
-        (documents / name).write_text(text, encoding="utf-8", newline="")
-    embedder = make_embedder("static")
-    embedder.encode(["warm"])
-    index = Index(folder / "index", embedder)
-    start = time.perf_counter()
-    report = index.sync(documents)
-    return index, report.passages / (time.perf_counter() - start)
+MINILM_WEIGHT = 1.0  # the stronger list counts as much as full text
+# label: program in peers/, its environment, what to install into it where we make it
+PEER_ROWS = {
+    "LangChain in-memory store": (
+        "langchain_memory.py", "langchain",
+        ["langchain-core", "langchain-text-splitters", "model2vec", "numpy"],
+    ),
+    "LlamaIndex": ("llama_index.py", "llama_index", []),
+    "Haystack": ("haystack.py", "haystack", []),
+}  # fmt: skip
 
 
 def overlaps(question: Question, document: str, start: int, end: int) -> bool:
@@ -117,50 +88,22 @@ def sentence_hit(asked: list[Question], found: list[list[Hit]]) -> float:
     return good / len(asked)
 
 
-def refusal(articles: dict[str, str], asked: list[Question], weight: float) -> float:
-    """Half the articles are left out. The threshold comes from other articles' questions."""
-    kept = {name: text for number, (name, text) in enumerate(articles.items()) if number % 2 == 0}
-    with tempfile.TemporaryDirectory() as folder:
-        index, _ = build(Path(folder), kept)
-        index.dense_weight = weight
-        rows = []
-        for question in asked:
-            hits = index.search(question.text, 6)
-            score = confidence(question.text, hits, index.idf)
-            if weight > 1:  # embeddings alone: the words of the question do not count
-                score = max(hit.dense or 0.0 for hit in hits)
-            number = int(question.document.partition(".")[0])
-            rows.append((score, question.document in kept, number // 2 % 2 == 0))
-        index.close()
-    calibration = [(score, held) for score, held, first in rows if first]
-    scored = [(score, held) for score, held, first in rows if not first]
-    threshold = max((s for s, _ in calibration), key=lambda t: balanced(calibration, t))
-    return balanced(scored, threshold)
-
-
-def balanced(rows: list[tuple[float, bool]], threshold: float) -> float:
-    held = [score >= threshold for score, answerable in rows if answerable]
-    absent = [score < threshold for score, answerable in rows if not answerable]
-    return (statistics.fmean(held) + statistics.fmean(absent)) / 2
-
-
-def peer(articles: dict[str, str], asked: list[Question]) -> dict[str, list[int] | float]:
-    """Run LangChain's stock store in its own environment."""
-    python = HERE.parent / ".venv-peers" / "langchain" / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", python.parent.parent], check=True)
-        packages = ["langchain-core", "langchain-text-splitters", "model2vec", "numpy"]
-        constraints = str(HERE.parent / "constraints.txt")
-        line = [python, "-m", "pip", "install", "-q", "-c", constraints, *packages]
-        subprocess.run(line, check=True)
+def peer(
+    label: str, articles: dict[str, str], asked: list[Question]
+) -> dict[str, list[int] | float] | None:
+    """Run a peer in its own environment; None where it is not installed and we do not make it."""
+    program, name, packages = PEER_ROWS[label]
+    path = HERE / "peers" / program
+    if not path.is_file() or not (packages or (PEERS / name / "bin" / "python").exists()):
+        return None
     material = {
         "articles": articles,
         "questions": [question.text for question in asked],
         "model": str(Path(genai.__file__).parent / "models" / "static"),
     }
-    done = subprocess.run(
-        [python, PEER], input=json.dumps(material), capture_output=True, text=True, check=True
-    )
+    line = [peer_python(name, packages), path]
+    done = subprocess.run(line, input=json.dumps(material), capture_output=True, text=True,
+                          check=True)  # fmt: skip
     answer: dict[str, list[int] | float] = json.loads(done.stdout)
     return answer
 
@@ -178,41 +121,79 @@ def quality(ranked: list[int]) -> list[str]:
     return [f"{first / n:.3f} ({low:.3f} to {high:.3f})", f"{five:.3f}", f"{mrr:.3f}"]
 
 
-def table(articles: dict[str, str], asked: list[Question]) -> list[str]:
+class Ours:
+    """Our rows of the table, and what they are compared by."""
+
+    def __init__(self, articles: dict[str, str], asked: list[Question]) -> None:
+        self.articles, self.asked = articles, asked
+        self.first: dict[str, list[float]] = {}
+        self.refusals: dict[str, Refusals] = {}
+
+    def row(self, name: str, index: Index, rate: float, embedder: Embedder, weight: float) -> str:
+        """Measure one way of searching."""
+        index.dense_weight = weight
+        index.search("warm")
+        found, milliseconds = search_all(index, self.asked)
+        spans = [[(h.passage.document, h.passage.start, h.passage.end) for h in hits]
+                 for hits in found]  # fmt: skip
+        ranked = ranks(spans, self.asked)
+        self.first[name] = [float(rank == 1) for rank in ranked]
+        refused = "-"
+        if weight < 1e3:  # embeddings alone have no words to refuse by
+            self.refusals[name] = refusals(self.articles, self.asked, embedder, weight)
+            refused = self.refusals[name].cell()
+        cells = [f"{sentence_hit(self.asked, found):.3f}", refused]
+        return line(name, [*quality(ranked), *cells, f"{rate:.0f}", f"{milliseconds:.1f}"])
+
+    def compared(self, name: str, other: str) -> str:
+        """Say in points how much oftener one finds the passage first, article by article."""
+        differences = [a - b for a, b in zip(self.first[name], self.first[other], strict=True)]
+        articles = [question.document for question in self.asked]
+        found = clustered(differences, articles, confidence=0.975)
+        return (
+            f"- {name} against {other}: recall@1 {100 * found.mean:+.1f} points"
+            f" ({100 * found.low:+.1f} to {100 * found.high:+.1f}, 95 %, paired, by article)"
+        )
+
+
+def table(
+    articles: dict[str, str], asked: list[Question], *, minilm: bool, write: bool
+) -> list[str]:
     lines = [
         "| way | recall@1 (95 %) | recall@5 | MRR@10 | answer sentence | refusal balanced accuracy"
-        " | passages/s | query ms |",
+        " (95 %) | passages/s | query ms |",
         "|---|---|---|---|---|---|---|---|",
     ]
+    ours = Ours(articles, asked)
     with tempfile.TemporaryDirectory() as folder:
-        index, rate = build(Path(folder), articles)
-        for name, weight in WAYS.items():
-            index.dense_weight = weight
-            index.search("warm")
-            found, milliseconds = search_all(index, asked)
-            spans = [[(h.passage.document, h.passage.start, h.passage.end) for h in hits]
-                     for hits in found]  # fmt: skip
-            lines.append(
-                line(
-                    name,
-                    [
-                        *quality(ranks(spans, asked)),
-                        f"{sentence_hit(asked, found):.3f}",
-                        f"{refusal(articles, asked, weight):.3f}",
-                        f"{rate:.0f}",
-                        f"{milliseconds:.1f}",
-                    ],
-                )
-            )
+        embedder = make_embedder("static")
+        index, rate = build(Path(folder), articles, embedder)
+        lines += [ours.row(name, index, rate, embedder, weight) for name, weight in WAYS.items()]
         index.close()
-    theirs = peer(articles, asked)
-    cells = [*quality(ranks(theirs["found"], asked)), "-", "-"]  # type: ignore[arg-type]
-    lines.append(
-        line(
-            "LangChain in-memory store",
-            [*cells, f"{theirs['passages_per_second']:.0f} (memory only)", f"{theirs['ms']:.1f}"],
-        )
-    )
+    if minilm:
+        model = MiniLM()
+        with tempfile.TemporaryDirectory() as folder:
+            index, rate = build(Path(folder), articles, model.embedder())
+            name = "fused, all-MiniLM-L6-v2"
+            row = ours.row(name, index, rate, model.embedder(), MINILM_WEIGHT)
+            cells = row.split(" | ")  # its vectors come from a cache, so its times say nothing
+            lines.append(" | ".join([*cells[:-2], "-", "- |"]))
+            index.close()
+        model.close()
+    for label in PEER_ROWS:
+        theirs = peer(label, articles, asked)
+        if theirs is not None:
+            cells = [*quality(ranks(theirs["found"], asked)), "-", "-"]  # type: ignore[arg-type]
+            rate = f"{theirs['passages_per_second']:.0f} (memory only)"
+            lines.append(line(label, [*cells, rate, f"{theirs['ms']:.1f}"]))
+    lines += ["", *(ours.compared(name, "full text alone") for name in ours.first if "," in name
+                    or name == "fused")]  # fmt: skip
+    lines.append(ours.compared("fused", "embeddings alone"))
+    for name, each in ours.refusals.items():
+        lines.append(f"- refusals, {name}, each run: "
+                     + ", ".join(f"{run:.3f}" for run in each.runs))  # fmt: skip
+        if name.startswith("fused") and write:
+            each.write(RESULTS / f"refusal-{'minilm' if ',' in name else 'static'}", name)
     return lines
 
 
@@ -220,25 +201,27 @@ def main(options: argparse.Namespace) -> int:
     articles, asked = read(options.data)
     asked = asked[: options.questions]
     versions = ", ".join(f"{name} {version(name)}" for name in ("chromadb", "model2vec", "numpy"))
+    command = f"python benchmarks/retrieval.py --data DATA{' --minilm' if options.minilm else ''}"
     lines = [
         "# Retrieval on a public reading set",
         "",
         f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {versions}. COVID-QA:"
-        f" {len(articles)} articles, {len(asked)} questions. Command:"
-        " `python benchmarks/retrieval.py --data DATA`.",
+        f" {len(articles)} articles, {len(asked)} questions. Command: `{command}`.",
         "",
-        *table(articles, asked),
+        *table(articles, asked, minilm=options.minilm, write=options.questions is None),
         "",
         "A hit is a passage that overlaps the answer's span. The answer sentence is the first one"
-        " that the embedded default model quotes. For refusals every second article is left out;"
-        " the threshold is chosen on the questions of one half of the articles and scored on the"
-        " other half. The peer keeps everything in memory and finds no sentence and refuses"
-        " nothing.",
+        " that the embedded default model quotes. For refusals half of the articles are left out,"
+        " the even ones or the odd ones; weights and threshold are fitted to the questions of one"
+        " half of all articles and scored on the other half, both ways, so four runs, and the"
+        " figure is that of all of them together, its interval drawn by article. The curves stand"
+        " in `refusal-*.svg` and `.json`. The peers keep everything in memory, find no sentence and"
+        " refuse nothing.",
     ]
     text = "\n".join(lines)
     print(text)
     if options.questions is None:
-        (HERE / "results" / "retrieval.md").write_text(text + "\n", encoding="utf-8")
+        (RESULTS / "retrieval.md").write_text(text + "\n", encoding="utf-8")
     return 0
 
 
@@ -246,4 +229,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--data", type=Path, required=True, help="folder with covid_qa.json")
     parser.add_argument("--questions", type=int, help="the first N questions only, for a try")
+    parser.add_argument("--minilm", action="store_true", help="also with all-MiniLM-L6-v2")
     sys.exit(main(parser.parse_args()))
