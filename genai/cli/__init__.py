@@ -15,6 +15,7 @@ VERBS = {
     "prompt": "list the prompts, and which of them were evaluated",
     "eval": "run a suite and judge it against its baseline",
     "finetune": "train a model by a recipe, and keep it where the evals say it is better",
+    "guard": "try the guards on a text, compare two policies, check the log of verdicts",
     "calls": "show the ledger's newest calls, or a summary",
     "alerts": "judge the alert rules on the ledger and tell who should hear of it",
     "report": "monitoring and the business case as pages",
@@ -36,6 +37,11 @@ ACTIONS = {
         "compare": "have the evals judge a run, and serve it where it is no worse",
         "verify": "train the first steps again and compare the weights",
         "export": "write a model with its papers, merged and tested",
+    },
+    "guard": {
+        "check": "what each guard of a place says of a text, and what would leave",
+        "policy": "which cases of a suite flip between two policy files (policy diff OLD NEW)",
+        "audit": "whether the log of verdicts is as it was written (audit verify)",
     },
     "index": {
         "sync": "make the index hold exactly a folder's documents",
@@ -69,6 +75,7 @@ ACTIONS = {
         "vary": "make and freeze variants of cases, or review them",
         "grid": "compare models, prompts and retrievers on the same cases",
         "behaviour": "say how often variants break their relation, by group too",
+        "redteam": "attack the guards: attack success and over-refusal, before and after a change",
     },
 }
 

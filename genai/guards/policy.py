@@ -15,7 +15,7 @@ from genai.guards.judge import Ask, JudgeGuard
 from genai.guards.language import LanguageGuard
 from genai.guards.lists import Lists
 from genai.guards.pii import PiiGuard
-from genai.guards.pseudonyms import Pseudonyms
+from genai.guards.pseudonyms import Pseudonyms, StandInGuard
 from genai.guards.schema import JsonGuard
 from genai.guards.secrets import SecretsGuard
 from genai.guards.settings import PLACES, GuardSettings, PolicySettings, check_settings
@@ -71,6 +71,8 @@ class Policy:
             audit, policy = self._audit, self.hash
             done = lambda verdicts: audit.write(verdicts, place, policy)  # noqa: E731
         changes = any(entry.action is Action.PSEUDONYMISE for entry in entries)
+        if changes and place in ("question", "passage"):  # an answer's own are to be turned back
+            entries = [*entries, Entry(StandInGuard(), Action.PSEUDONYMISE, "closed")]
         return StreamGate(
             entries, place, replacement=self._pseudonym() if changes else None, done=done
         )

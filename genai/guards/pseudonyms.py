@@ -15,8 +15,12 @@ import secrets
 import sqlite3
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from genai.guards.base import Scope
+from genai.types import Place, Span
 
 _FORM = re.compile(r"\[[A-Z]{2,12}_[A-Z2-7]{10}\]")
 LONGEST = 26  # characters of the longest stand-in
@@ -185,6 +189,20 @@ class Restoring:
         return rest
 
 
-def stand_ins(text: str) -> list[tuple[int, int]]:
-    """Give where a text holds what looks like a stand-in."""
-    return [match.span() for match in _FORM.finditer(text)]
+class StandInGuard:
+    """Finds what looks like a stand-in in a text from outside: it is hidden as any value is.
+
+    So nobody gets another's value back by writing down its stand-in.
+    """
+
+    name = "stand_in"
+    scope: Scope = "span"
+    quick = True
+
+    def look(self, text: str, place: Place) -> Sequence[Span]:
+        """Give where a text holds what looks like a stand-in."""
+        return [Span(match.start(), match.end(), "literal") for match in _FORM.finditer(text)]
+
+    def explain(self, spans: Sequence[Span]) -> str:
+        """Say what it is."""
+        return "It holds what looks like a stand-in of ours."

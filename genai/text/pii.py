@@ -5,12 +5,14 @@ and places are not found by rules, and this file does not pretend to: they need 
 spaCy model, where those are installed. Linear in the text.
 """
 
+import importlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
 from genai import extras
+from genai.errors import MissingExtra
 from genai.types import Span
 
 # what a policy looks for unless it says otherwise: what belongs to one person and no other
@@ -182,7 +184,14 @@ def _dates(text: str, region: str) -> Iterator[Span]:
 
 @lru_cache(maxsize=1)
 def _analyzer() -> Any:
-    return extras.load("presidio_analyzer", "names").AnalyzerEngine()
+    try:
+        presidio = importlib.import_module("presidio_analyzer")
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            "`presidio_analyzer` is not installed, and names and places need it; run:"
+            " pip install presidio-analyzer && python -m spacy download en_core_web_lg"
+        ) from error
+    return presidio.AnalyzerEngine()
 
 
 def _named(text: str) -> Iterator[Span]:

@@ -121,6 +121,11 @@ _ROT13_SIGNS = tuple(codecs.encode(word, "rot13") for word in _SIGNS)
 _REVERSED_SIGNS = tuple(word[::-1] for word in _SIGNS if len(word) > 6)
 
 
+def says_something(run: str) -> bool:
+    """Say whether a run of base64 is a text that somebody can read."""
+    return _readable(_from_base64(run))
+
+
 def _from_base64(run: str) -> str:
     plain = run.rstrip("=").replace("-", "+").replace("_", "/")
     try:

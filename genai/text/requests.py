@@ -71,6 +71,11 @@ _THING = (
     r"|money|documents?)|stolen\s+\w+|child\s+porn\w*|illegal\s+\w+|silencer|poison|weapons?"
     r"|molotov\w*)"
 )
+# a bath bomb is no bomb
+_PLAIN = (
+    r"(?:(?!(?:bath|water|toy|nerf|glue|heat|nail|paint|cherry|stink|glitter|staple|squirt|root|ginger)\b)"
+    r"\w+\s+){0,2}"
+)
 _CRIME = (
     r"(?:murder|suicide|massacre|genocide|treason|terror(?:ism|ist\s+attack)?|fraud|theft"
     r"|robbery|arson"
@@ -104,7 +109,7 @@ _SIGNS: tuple[tuple[float, str], ...] = (
           rf"\s+(?:an?\s+|the\s+|my\s+|some\s+|another\s+)?(?:\w+\s+)?{_CRIME}\b"),
     (2.0, r"\b(?:buy|get|sell|make|cook|synthesi[sz]e|grow|smuggle|build|obtain|produce|write"
           r"|find|order|acquire"
-          rf"|manufacture)(?:t?ing)?\s+(?:\w+\s+){{0,2}}{_THING}\b"),
+          rf"|manufacture)(?:t?ing)?\s+{_PLAIN}{_THING}\b"),
     (1.8, r"\b(?:steal|snatch|rob|launder|forge|shoplift|break\s+into|hack|counterfeit|bribe"
           r"|scam|evade|smuggle"
           r"|embezzle)(?:ing)?\b(?!\s+(?:the\s+show|the\s+spotlight|a\s+kiss|hearts?))"),

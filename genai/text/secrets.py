@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from genai import extras
+from genai.text.plain import says_something
 from genai.types import Span
 
 _PLUGINS = {
@@ -36,6 +37,7 @@ _PLUGINS = {
 # a line without a long word that holds a digit, a login in an address or a key's head is not given
 # to the plugins
 _LONG = re.compile(r"\S{16,}")
+_WORD = re.compile(r"[A-Za-z0-9_+/=-]*")
 _DIGIT = re.compile(r"\d")
 _BLOCK = re.compile(
     r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:[^-]{0,3900}-----END [A-Z ]{0,30}PRIVATE KEY-----)?"
@@ -46,7 +48,9 @@ _ASSIGNED = re.compile(
     r"(?i)\b(?:api[_-]?key|secret(?:[_-]?key)?|access[_-]?token|auth[_-]?token|password|passwd)"
     r"[\"']?\s{0,3}[:=]\s{0,3}[\"']?([^\s\"'`,;]{8,200})"
 )
-_PROVIDER = re.compile(r"\b(?:sk-[A-Za-z0-9_-]{20,200}|hf_[A-Za-z0-9]{30,60}|AIza[\w-]{35})")
+_PROVIDER = re.compile(
+    r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_\w{22,255}|sk-[A-Za-z0-9_-]{20,200}|hf_[A-Za-z0-9]{30,60}|AIza[\w-]{35})"
+)
 _LINE = 5_000  # a longer line is looked at in pieces, so no rule meets megabytes at once
 _OVERLAP = 300
 
@@ -95,7 +99,9 @@ def _everywhere(line: str, value: str, start: int) -> Iterator[Span]:
     position = line.find(value) if value else -1
     while position >= 0:
         begin = start + position
-        yield _secret(begin, begin + len(value))
+        # a plugin may name the head of a secret alone; the word it stands in goes with it
+        word = _WORD.match(line, begin + len(value))
+        yield _secret(begin, word.end() if word else begin + len(value))
         position = line.find(value, position + len(value))
 
 
@@ -123,4 +129,4 @@ def _drawn(word: str) -> bool:
     counts = Counter(word).values()
     bits = -sum(n / len(word) * math.log2(n / len(word)) for n in counts)
     # chance alone gives about log2(length) less a third of a bit to words of this length
-    return bits >= min(5.0, math.log2(len(word)) - 0.85)
+    return bits >= min(5.0, math.log2(len(word)) - 0.85) and not says_something(word)

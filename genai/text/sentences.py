@@ -10,7 +10,7 @@ _STARTS_UNIT = re.compile(r"[ \t]*(?:[-*+] |\d{1,3}[.)] |#{1,6} |\||>|```|~~~)")
 # Arabic, Urdu and Indic marks end a sentence as a full stop does; in Chinese and Japanese no space
 # has to follow, only no sign that is drawn on the mark
 _END = re.compile(
-    r"[.!?\u2026\u061f\u06d4\u0964\u0965]+[\"'\u201d\u2019)\]*_`]*(?=\s|$)"
+    r"(?<![.!?\u2026\u061f\u06d4\u0964\u0965])[.!?\u2026\u061f\u06d4\u0964\u0965]+[\"'\u201d\u2019)\]*_`]*(?=\s|$)"
     r"|[\u3002\uff01\uff1f\uff61]+[\u300d\u300f\u201d\uff09]*(?![\u0300-\u036f\u200d\ufe00-\ufe0f])"
 )
 _SHORT = re.compile(

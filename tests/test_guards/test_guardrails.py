@@ -1,0 +1,129 @@
+"""guardrails-ai both ways, proven with its own Guard, in a process without a network."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genai.guards import Policy, PolicySettings, apply, load_policy
+from genai.guards.guardrails_ai import GuardrailsGuard, as_validator, silent
+from genai.guards.pii import PiiGuard
+from genai.guards.secrets import SecretsGuard
+from genai.types import Action
+
+pytest.importorskip("guardrails")
+pytestmark = pytest.mark.filterwarnings("ignore")  # its own deprecations, and its dependencies'
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    asked: list[Any] = []
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        asked.append(args)
+        raise OSError("no network here")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    yield asked
+    assert not asked
+
+
+def test_its_guard_runs_our_validators() -> None:
+    guard = silent().Guard().use(as_validator(PiiGuard()), as_validator(SecretsGuard()))
+    text = "Mail ann@firm.com, the key is AKIAIOSFODNN7EXAMPLE."
+    outcome = guard.validate(text)
+    assert outcome.validated_output == "Mail [email], the key is [secret]."
+    assert guard.validate("Nothing to see here.").validation_passed is True
+    assert guard.validate("Nothing to see here.").validated_output == "Nothing to see here."
+    noted = silent().Guard().use(as_validator(PiiGuard(), on_fail="noop")).validate(text)
+    assert noted.validation_passed is False
+    summary = noted.validation_summaries[0]
+    assert [text[s.start : s.end] for s in summary.error_spans] == ["ann@firm.com"]
+    assert "ann@firm.com" not in summary.failure_reason
+
+
+def its_validator() -> Any:
+    package = silent()
+    from guardrails.validator_base import ErrorSpan, FailResult, PassResult
+
+    @package.register_validator(name="test/no-cats", data_type="string")
+    class NoCats(package.Validator):  # type: ignore[misc, name-defined]
+        def _validate(self, value: str, metadata: dict[str, Any]) -> Any:
+            at = value.find("cat")
+            if at < 0:
+                return PassResult()
+            spans = [ErrorSpan(start=at, end=at + 3, reason="a cat")]
+            return FailResult(error_message=f"cat in {value}", error_spans=spans)
+
+    return NoCats(on_fail="noop")
+
+
+def test_our_policy_runs_its_validators() -> None:
+    guard = GuardrailsGuard(its_validator())
+    policy = Policy(PolicySettings(), extra=[("answer", guard)])
+    verdict = policy.check("A cat sat.", "answer")[0]
+    assert verdict.decision is Action.BLOCK
+    assert [(s.start, s.end) for s in verdict.spans] == [(2, 5)]
+    assert "cat sat" not in verdict.reason
+    assert policy.check("A dog sat.", "answer")[0].decision is Action.ALLOW
+
+
+def test_a_policy_file_names_its_validator(tmp_path: Path) -> None:
+    path = tmp_path / "guards.yaml"
+    path.write_text(
+        "answer:\n  - {guard: guardrails, validator: 'guards_fixture:Loud', action: redact,"
+        " on_error: closed, timeout: 60, params: {most: 2}}\n"
+    )
+    module = tmp_path / "guards_fixture.py"
+    module.write_text(
+        "from guardrails import Validator, register_validator\n"
+        "from guardrails.validator_base import FailResult, PassResult\n"
+        "@register_validator(name='test/loud', data_type='string')\n"
+        "class Loud(Validator):\n"
+        "    def __init__(self, most=0, on_fail=None):\n"
+        "        super().__init__(on_fail=on_fail, most=most)\n"
+        "        self.most = most\n"
+        "    def _validate(self, value, metadata):\n"
+        "        if value.count('!') <= self.most:\n"
+        "            return PassResult()\n"
+        "        return FailResult(error_message='loud', fix_value=value.replace('!', '.'))\n"
+    )
+    sys.path.insert(0, str(tmp_path))
+    try:
+        policy = load_policy(path)
+        verdicts = policy.check("No! No! No!", "answer")
+        assert apply("No! No! No!", verdicts) == "No. No. No."
+        gate = policy.gate("answer")
+        assert "".join(map(gate.feed, "No! No! No!")) + gate.finish() == "No. No. No."
+    finally:
+        sys.path.remove(str(tmp_path))
+
+
+def test_a_validator_that_is_not_there_is_a_verdict() -> None:
+    guard = GuardrailsGuard("guards_nowhere:Nothing")
+    policy = Policy(PolicySettings(), extra=[("answer", guard)])
+    assert policy.check("text", "answer")[0].reason.endswith("failed (ConfigError).")
+
+
+def test_telemetry_stays_off_for_guards_made_later() -> None:
+    from guardrails.settings import settings
+
+    package = silent()
+    for _ in range(3):
+        package.Guard().use(as_validator(PiiGuard()))
+        assert settings.rc.enable_metrics is False
+
+
+def test_nothing_of_it_is_loaded_before_it_is_used() -> None:
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom genai.guards import load_policy\n"
+        "policy = load_policy(Path('configs/guards.yaml'))\n"
+        "policy.check('a text', 'log')\n"
+        "assert not {'guardrails', 'litellm', 'torch'} & set(sys.modules)\n"
+    )
+    root = Path(__file__).parent.parent.parent
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=root, timeout=60)
