@@ -326,7 +326,7 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         ConfigError: one line with file, key and cure; names that trainers had once are told.
     """
-    name = f"{path.parent.name}/{path.name}"
+    name = f"{path.parent.name}/{path.name}".lstrip("/")
     try:
         data = parse_yaml(path.read_text(encoding="utf-8"), name)
     except (OSError, UnicodeDecodeError) as error:

@@ -209,6 +209,13 @@ def test_evals_that_cannot_be_read_fail_closed(project: Project) -> None:
         broken.unlink()
     assert found.state == "fail"
     assert "not compared: evals/broken.yaml" in found.examples[0]
+    dev = project.state / "finetune" / "demo" / "quick" / "dev.yaml"
+    dev.rename(dev.with_suffix(".away"))
+    try:
+        report = checked(project, clean())
+    finally:
+        dev.with_suffix(".away").rename(dev)
+    assert failed(report) == ["leaks", "dev and suite"]
     gone = checked(project, clean(), check={"leak_files": [".genai/gone.jsonl"]})
     assert "not compared: gone.jsonl" in gone.finding("leaks").examples[0]
 

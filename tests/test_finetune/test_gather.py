@@ -160,7 +160,9 @@ cases:
 """
 
 
-def test_failed_cases_of_a_suite_that_only_shows_become_rows(tmp_path: Path) -> None:
+def test_failed_cases_of_a_suite_that_only_shows_become_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     path = tmp_path / "evals" / "practice.yaml"
     path.parent.mkdir()
     path.write_text(PRACTICE.format(how="show"))
@@ -172,7 +174,15 @@ def test_failed_cases_of_a_suite_that_only_shows_become_rows(tmp_path: Path) -> 
     assert row.provenance.events == ("b", report.run)
     with pytest.raises(InputError, match="has no metric `nothing`"):
         from_failures(report, suite, "dpo", "nothing")
+    monkeypatch.setenv("GENAI_PROJECT", str(tmp_path))
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "genai.yaml").write_text("version: 1\n")
+    evaluate(suite, lambda asked_: "one", tmp_path / ".genai" / "runs", Tools(), Options())
+    words = ["--suite", "practice", "--metric", "exact", "--name", "practice"]
+    assert main(["finetune", "data", "failures", *words]) == 0
+    assert "1 new drafts" in capsys.readouterr().out
     path.write_text(PRACTICE.format(how="gate"))
+    assert main(["finetune", "data", "failures", *words]) == 64
     with pytest.raises(InputError, match="`?exact`? gates, so its cases never enter training"):
         from_failures(report, load_suite(path), "dpo", "exact")
 

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     wrong = words.add_parser("failures", help="draft rows from a run's failed cases")
     wrong.add_argument("--suite", required=True, help="a suite that only shows, never gates")
     wrong.add_argument("--metric", required=True)
-    wrong.add_argument("--run", default="", help="which run (default: the newest)")
+    wrong.add_argument("--run", dest="of", default="", help="which run (default: the newest)")
     read = words.add_parser("accept", help="show the drafts, or accept or drop those that are read")
     read.add_argument("ids", nargs="*", metavar="ID")
     read.add_argument("--reviewer", default="", help="who read them")
@@ -74,7 +74,7 @@ def _thumbs(options: argparse.Namespace) -> gather.Gathered:
 
 def _failures(options: argparse.Namespace, project: Project) -> gather.Gathered:
     suite = load_suite(project.root / "evals" / f"{options.suite}.yaml")
-    report = find_run(project.state / "runs", options.suite, options.run)
+    report = find_run(project.state / "runs", options.suite, options.of)
     return gather.from_failures(report, suite, options.method, options.metric)
 
 

@@ -59,12 +59,12 @@ def held_out(recipe: Recipe, project: Project) -> Sets:
             continue
         cases = suite.cases
         name = f"{path.parent.name}/{path.name}"
-        sets.held[name] = [
+        sets.held.setdefault(name, []).extend(
             Text(f"{name} {case.id}", text) for case in cases for text in _asked(case)
-        ]
-        sets.runs[name] = [
+        )
+        sets.runs.setdefault(name, []).extend(
             Text(f"{name} {case.id}", str(each)) for case in cases for each in case.expectations
-        ]
+        )
     prompts = project.root / "prompts"
     for name in prompt_names(prompts):
         try:
@@ -90,7 +90,7 @@ def _hold(sets: Sets, path: Path, method: str) -> None:
         except GenaiError as error:
             problem = str(error)
             continue
-        sets.held[path.name] = [each for row in rows for each in asked(row)]
+        sets.held.setdefault(path.name, []).extend(each for row in rows for each in asked(row))
         for row in rows:
             for group in _groups(row):
                 sets.groups.setdefault(group, f"{row.file}:{row.line}")
@@ -216,13 +216,14 @@ def leaks(rows: Sequence[Row], index: Index, sets: Sets, recipe: Recipe) -> list
     lines += _runs(rows, sought)
     compared = sum(len(texts) for texts in sets.held.values())
     found = _leak_finding("leaks", lines, compared, f"{len(sets.held)} suites, prompts and files")
-    return [found, _between(sets)]
+    return [found, _between(sets, recipe)]
 
 
-def _between(sets: Sets) -> Finding:
-    """Find questions that stand in two of the suites that choose and gate."""
-    names = [name for name in sets.held if name in sets.runs][:2]
-    if len(names) < 2:
+def _between(sets: Sets, recipe: Recipe) -> Finding:
+    """Find questions that stand both in the set that chooses and in the suite that gates."""
+    paths = (Path(recipe.evals.suite), Path(recipe.evals.dev))
+    names = [f"{path.parent.name}/{path.name}" for path in paths]
+    if not all(name in sets.held for name in names):
         return Finding("dev and suite", "fail", "one of them could not be read; see `leaks`", 0, 0)
     seen = {normalised(each.text): each.where for each in sets.held[names[0]]}
     lines = [
