@@ -3,8 +3,9 @@
     python benchmarks/guards.py --data ../shared/data
 
 Data: presidio-research's synthetic set (MIT; names CC BY-SA 3.0 US), XSTest (CC BY 4.0), COVID-QA
-(Apache-2.0), and this repository's handbook and red team. Each public set is halved by a hash of
-the sentence template, the pair or the article; rules and thresholds were chosen on one half, and
+(Apache-2.0), BANKING77 (CC BY 4.0), CLINC OOS (CC BY 3.0), and this repository's
+handbook and red team. Each public set is halved by a hash of the sentence template or the pair, by
+article, or into train and test; rules and thresholds were chosen on one half, and
 the figures below are of the other one. The peer is guardrails-ai in this environment, with its
 telemetry off. Prints Markdown and writes it to `benchmarks/results/guards.md`, and the whole
 curve of the request guard to `benchmarks/results/guards_requests.json`.
@@ -172,6 +173,17 @@ def injection(data: Path, policy: Policy) -> list[str]:
     lines.append(
         f"| stopped wrongly, the red team's look-alikes | {share(sum(safe), len(safe))} | |"
     )
+    asked = {
+        "banking questions": [
+            row["text"] for row in csv.DictReader((data / "banking77_test.csv").open())
+        ],
+        "assistant questions": [
+            row[0] for row in json.loads((data / "clinc_oos_small.json").read_text())["test"]
+        ],
+    }
+    for name, texts in asked.items():
+        alarms = sum(policy.combine(policy.check(t, "question")) is Action.BLOCK for t in texts)
+        lines.append(f"| stopped wrongly, {name} | {share(alarms, len(texts))} | <= .01 |")
     handbook = [
         p for path in sorted((ROOT / "docs").glob("*.md")) for p in passages(path.read_text())
     ]
@@ -258,14 +270,14 @@ def speed(policy: Policy) -> list[str]:
         spent += time.perf_counter() - start
         if out and not first:
             first, held = spent, at + 1 - len(out)
-    rules = ["email", "phone", "card", "iban", "national_id", "ip", "url", "date"]
     twelve = [
-        {"guard": "length", "max_chars": 10**9}, {"guard": "secrets"}, {"guard": "pii"},
-        {"guard": "injection", "nearest": False}, {"guard": "injection", "nearest": False},
-        {"guard": "pii", "kinds": rules}, {"guard": "toxicity"}, {"guard": "language",
-        "languages": ["en"]}, {"guard": "toxicity", "categories": ["insult"]}, {"guard": "secrets"},
+        {"guard": "length", "max_chars": 10**9},
         {"guard": "cost", "max_dollars": 10**6, "dollars_per_million_tokens": 1},
-        {"guard": "pii", "kinds": ["email"]},
+        {"guard": "secrets"}, {"guard": "injection", "nearest": False},
+        {"guard": "pii"}, {"guard": "pii", "kinds": ["url"]}, {"guard": "pii", "kinds": ["date"]},
+        {"guard": "language", "languages": ["en"]},
+        *({"guard": "toxicity", "categories": [each]}
+          for each in ("insult", "threat", "hate", "bias")),
     ]  # fmt: skip
     entries = [{"action": "flag", "on_error": "closed", **each} for each in twelve]
     long = Policy(PolicySettings.model_validate({"answer": entries}))
@@ -273,9 +285,9 @@ def speed(policy: Policy) -> list[str]:
     took = []
     for size in (250_000, 500_000, 1_000_000):
         part = (PROSE * (size // len(PROSE) + 1))[:size]
-        start = time.perf_counter()
+        start = time.process_time()
         long.check(part, "answer")
-        took.append(time.perf_counter() - start)
+        took.append(time.process_time() - start)
     return [
         "| speed | figure | must reach |",
         "|---|---|---|",
@@ -285,8 +297,8 @@ def speed(policy: Policy) -> list[str]:
         f"| default policy on a 200-word answer, p50 | {whole * 1e3:.2f} ms | <= 1 ms |",
         f"| added to the first streamed text | {first * 1e3:.2f} ms, and {held:.0f} characters held"
         f" back (never more than {gate.bound}; most in this answer {gate.most_held}) | <= 5 ms |",
-        f"| twelve guards, 1,000,000 characters | {took[2]:.2f} s (250,000 in {took[0]:.2f} s,"
-        f" 500,000 in {took[1]:.2f} s) | <= 2 s, linear |",
+        f"| twelve guards, 1,000,000 characters, processor | {took[2]:.2f} s (250,000 in"
+        f" {took[0]:.2f} s, 500,000 in {took[1]:.2f} s) | <= 2 s, linear |",
     ]
 
 

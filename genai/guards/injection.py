@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from genai.guards.base import Scope
 from genai.text.injection import find_injection
 from genai.text.nearest import Boundary
+from genai.text.plain import views
 from genai.text.sentences import sentences
 from genai.types import Place, Span
 
@@ -32,7 +34,20 @@ _WISH = re.compile(
     r"|without|write|translate|summari\w+|execute|act|imagine|no\s+rules)\b",
     re.IGNORECASE,
 )
-_STRICTER = 0.13  # documents are many and say many things
+# and a question's only where it speaks of what holds a model back, or of what it was told
+_CONTROL = re.compile(
+    r"\b(?:rul(?:e|es|ez)|guidelines?|guidance|polic(?:y|ies)|restrict\w*|filter\w*|limit(?:s|ations?|less)?"
+    r"|boundaries|safeguards?|safety|guardrails?|censor\w*|ethic\w*|moral\w*|instruct\w*|directives?"
+    r"|prompts?|moderation|disclaimers?|warnings?|refus\w*|decline|apologi[sz]e|forbid\w*|forbidden"
+    r"|allowed|permission\w*|authori[sz]e\w*|briefing|configur\w*|setup|operators?|developers?|protections?"
+    r"|enforcement|unfiltered|uncensored|unrestricted|unlimited|jail\w*|bypass|ignor\w*|disregard"
+    r"|obey\w*|overrid\w*|hidden|confidential|initial|told\s+(?:me|you|before|not)|persona|character"
+    r"|pretend|(?:true|real|other)\s+(?:self|name)|free\s+mind|no\s+(?:limits|filters|rules)|mode"
+    r"|comply|compliance|oblige\w*|freely|verbatim|word\s+for\s+word|first\s+(?:sentence|message|letters?)"
+    r"|precedes|concatenat\w*|execute|cannot|swap\s+roles)\b",
+    re.IGNORECASE,
+)
+_STRICTER = 0.25  # documents are many and say many things
 
 
 class InjectionGuard:
@@ -45,7 +60,7 @@ class InjectionGuard:
     name = "injection"
     scope: Scope = "span"
     quick = True
-    threshold = 0.69
+    threshold = 0.6
 
     def __init__(self, boundary: Boundary | None = None) -> None:
         self._boundary = boundary
@@ -55,6 +70,11 @@ class InjectionGuard:
         found = find_injection(text, quoted_counts=place in ("question", "tool_call"))
         if self._boundary is not None and not found:
             found += self._kin(text, place, self._boundary)
+            if place == "question":  # what it says behind a disguise is compared too
+                for view in views(text):
+                    for span in self._kin(view.text, place, self._boundary):
+                        start, end = view.span(span.start, span.end)
+                        found.append(replace(span, start=start, end=end))
         return found
 
     def _kin(self, text: str, place: Place, boundary: Boundary) -> list[Span]:
@@ -63,8 +83,9 @@ class InjectionGuard:
             for start, end in sentences(text)
             if _SHORT <= end - start <= _LONG
             and (
-                place == "question"
-                or (_ADDRESS.search(text, start, end) and _WISH.search(text, start, end))
+                _CONTROL.search(text, start, end)
+                if place == "question"
+                else (_ADDRESS.search(text, start, end) and _WISH.search(text, start, end))
             )
         ]
         if not places:

@@ -7,7 +7,7 @@ backticks is talked about, not said, and does not count.
 
 import re
 
-from genai.text.plain import bare, decoded
+from genai.text.plain import lowered, views
 from genai.types import Span
 
 _VERB = (
@@ -273,18 +273,16 @@ def find_injection(text: str, *, quoted_counts: bool = False) -> list[Span]:
     In a question a quoted phrase counts too (`quoted_counts`); in a document it does not.
     """
     found = _scan(text, quoted_counts)
-    plain = bare(text)
-    if plain is not None:
-        for mark in _scan(plain.text, quoted_counts):
-            found.add(_mark(plain.span(mark.start, mark.end), mark.kind))
-    for view in decoded(text if plain is None else plain.text):
-        if view.kind == "spaced":
-            places = [match.span() for match in _SQUEEZED.finditer(_lower(view.text))]
-        else:
-            places = [(mark.start, mark.end) for mark in _scan(view.text, True)]
+    for view in views(text):
+        lower = lowered(view.text)
+        places = [match.span() for match in _SQUEEZED.finditer(lower)] * (view.kind == "spaced")
+        disguised = view.kind == "disguised"  # still a text that may quote
+        marks = _scan(view.text, quoted_counts or not disguised)
         for place in places:
-            where = view.span(*place)
-            found.add(_mark(plain.span(*where) if plain is not None else where, "hidden"))
+            found.add(_mark(view.span(*place), "hidden"))
+        for mark in marks:
+            kind = mark.kind if disguised else "hidden"
+            found.add(_mark(view.span(mark.start, mark.end), kind))
     return sorted(found, key=lambda span: (span.start, span.end))
 
 
@@ -293,7 +291,7 @@ def _mark(where: tuple[int, int], kind: str) -> Span:
 
 
 def _scan(text: str, quoted_counts: bool) -> set[Span]:
-    lower = _lower(text)
+    lower = lowered(text)
     found = set()
     held = {word for word in _WORDS if word in lower}
     if not text.isascii():
@@ -308,14 +306,6 @@ def _scan(text: str, quoted_counts: bool) -> set[Span]:
             if quoted_counts or kind == "hidden" or not _is_quoted(text, start, end):
                 found.add(_mark((start, end), kind))
     return found
-
-
-def _lower(text: str) -> str:
-    """Give a text in lower case, each character where it was."""
-    lower = text.lower()
-    if len(lower) == len(text):
-        return lower
-    return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
 
 
 def _is_quoted(text: str, start: int, end: int) -> bool:

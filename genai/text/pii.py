@@ -44,6 +44,16 @@ _CALLED = re.compile(
     r"|hotline|landline|number|line|registered|message|voicemail|extension)\b[^\n\d(+]{0,40})"
     r"(\(?\+?\d{1,4}\)?(?:[ ./-]{1,2}\(?\d{1,8}\)?){1,6})(?![\w/-])"
 )
+# three groups or more, or a sign in front that a number does not have
+_GROUPS = re.compile(
+    r"(?<![\w.,/$\u20ac\u00a3%#+(-])(?=[+(]|0\d|\d{1,4}[ .-]\(?\d{2,4}\)?[ .-]\d{2}|\d{3}-\d{4}\b"
+    r"|\d{3} \d{4}\b(?![ ,]*[A-Z\d]))"
+    r"(?:\+?\d{1,4}|\(\+?\d{1,4}\))(?:[ .-]{1,2}\(?\d{1,8}\)?){1,5}(?![\w%)/-]|[.,]\d)"
+)
+_SSN_FORM = re.compile(r"\d{3}-\d{2}-\d{4}\Z")  # a number that nobody has is no phone either
+_THOUSANDS = re.compile(
+    r"[1-9]\d{0,2}(?:\.\d{3})+\Z|[1-9]\d{0,2}(?: \d{3}){0,4} 000(?: \d{3}){0,4}\Z"
+)
 _MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
     r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
@@ -153,12 +163,21 @@ def _phones(text: str, region: str) -> Iterator[Span]:
         return
     for match in _CALLED.finditer(text):
         digits = sum(char.isdigit() for char in match[1])
-        if 7 <= digits <= 15 and not _DATE.match(match[1]) and not _SSN.match(match[1]):
+        if 7 <= digits <= 15 and not _not_a_phone(match[1]):
             yield Span(match.start(1), match.end(1), "phone", 1.0, "[phone]")
+    for match in _GROUPS.finditer(text):
+        whole = match[0]
+        digits = sum(char.isdigit() for char in whole)
+        if 7 <= digits <= 13 and not (_not_a_phone(whole) or _THOUSANDS.match(whole)):
+            yield _span(match, "phone")
     phonenumbers = extras.load("phonenumbers", "guards")
     for found in phonenumbers.PhoneNumberMatcher(text, region, max_tries=10_000):
         if re.search(r"[ ()+./-]", found.raw_string):  # ten bare digits are rarely a phone
             yield Span(found.start, found.end, "phone", 1.0, "[phone]")
+
+
+def _not_a_phone(digits: str) -> bool:
+    return any(pattern.match(digits) for pattern in (_DATE, _SSN_FORM, _IPV4))
 
 
 def _ips(text: str, region: str) -> Iterator[Span]:

@@ -42,7 +42,7 @@ _LEET_WORD = re.compile(
     r"(?<![\w@$!|])(?=[\w@$!|]*[a-zA-Z])(?=[\w@$!|]*[013457@$!|])[\w@$!|]{3,40}"
 )
 _LEET_SIGN = re.compile(r"[a-zA-Z][013457@$!|][a-zA-Z]")
-_SPACED = re.compile(r"(?<![^\W_])(?:[^\W_][ .\-_*\u00b7]{1,3}){7,400}[^\W_](?![^\W_])")
+_SPACED = re.compile(r"(?<![^\W_])(?:[^\W_][ .\-_*\u00b7]{1,5}){7,400}[^\W_](?![^\W_])")
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,4000}={0,2}")
 _HEX = re.compile(r"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{2}[ :]?){14,2000}(?![0-9A-Za-z])")
 _PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2}[\w.-]{0,20}){6,400}")
@@ -91,6 +91,18 @@ def bare(text: str) -> View | None:
     return View("disguised", made, 0, len(text), at) if made != text else None
 
 
+def views(text: str) -> Iterator[View]:
+    """Give all that a text says behind its disguises, each with its places in the text itself."""
+    plain = bare(text)
+    if plain is None:
+        yield from decoded(text)
+        return
+    yield plain
+    for view in decoded(plain.text):
+        at = None if view.at is None else [plain.at[n] for n in view.at]  # type: ignore[index]
+        yield View(view.kind, view.text, *plain.span(view.start, view.end), at)
+
+
 def decoded(text: str) -> Iterator[View]:
     """Give what a text says in a code: base64, hex, percent signs, bits, escapes, rot13, reversed.
 
@@ -102,14 +114,15 @@ def decoded(text: str) -> Iterator[View]:
             if said and _readable(said):
                 yield View("encoded", said, match.start(), match.end())
     for match in _SPACED.finditer(text):
-        squeezed = [(c, match.start() + n) for n, c in enumerate(match[0]) if c.isalnum()]
-        letters = "".join(c for c, _ in squeezed)
-        yield View("spaced", letters, match.start(), match.end(), [n for _, n in squeezed])
+        for gap in ("", " "):  # with its words run together, and where the gaps are wider apart
+            kept = _together(match[0], match.start(), gap)
+            letters = "".join(c for c, _ in kept)
+            yield View("spaced", letters, match.start(), match.end(), [n for _, n in kept])
     if _LEET_SIGN.search(text) and _LEET_WORD.search(text):
         yield View("leet", _LEET_WORD.sub(lambda m: m[0].translate(_LEET), text), 0, len(text),
                    range(len(text)))  # fmt: skip
     lower = text.lower()
-    if any(word in lower for word in _ROT13_SIGNS):
+    if any(word in lower for word in _ROT13_SIGNS) or _turned(lower):
         yield View("encoded", codecs.encode(text, "rot13"), 0, len(text), range(len(text)))
     if any(word in lower for word in _REVERSED_SIGNS):
         yield View("encoded", text[::-1], 0, len(text))
@@ -117,8 +130,30 @@ def decoded(text: str) -> Iterator[View]:
 
 _SIGNS = ("ignore", "disregard", "forget", "instructions", "system prompt", "override", "bypass",
           "previous", "reveal", "password")  # fmt: skip
+_WORD = re.compile(r"[a-z]+")
+_ENGLISH = frozenset("the and of to in is that you your all for with this not what how".split())
+_TURNED = frozenset(codecs.encode(word, "rot13") for word in _ENGLISH)
 _ROT13_SIGNS = tuple(codecs.encode(word, "rot13") for word in _SIGNS)
 _REVERSED_SIGNS = tuple(word[::-1] for word in _SIGNS if len(word) > 6)
+
+
+def _together(run: str, start: int, gap: str) -> list[tuple[str, int]]:
+    """Give the letters of a spaced run with their places, `gap` where two are wider apart."""
+    kept: list[tuple[str, int]] = []
+    last = 0
+    for n, char in enumerate(run):
+        if char.isalnum():
+            if gap and kept and n - last > 2:
+                kept.append((gap, start + n - 1))
+            kept.append((char, start + n))
+            last = n
+    return kept
+
+
+def _turned(lower: str) -> bool:
+    """Say whether a text reads as English once each letter is turned by thirteen, and only then."""
+    words = set(_WORD.findall(lower))
+    return len(words & _TURNED) >= 2 and not words & _ENGLISH
 
 
 def says_something(run: str) -> bool:
@@ -157,3 +192,11 @@ def _readable(text: str) -> bool:
     """Say whether bytes were text: letters and spaces, hardly anything else."""
     good = sum(c.isascii() and (c.isalnum() or c in " .,:;!?'\"()-\n/") for c in text)
     return len(text) >= 10 and good >= 0.9 * len(text) and (" " in text or "_" in text)
+
+
+def lowered(text: str) -> str:
+    """Give a text in lower case, each character where it was."""
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    return "".join(c.lower() if len(c.lower()) == 1 else c for c in text)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+from genai.text.plain import lowered
 from genai.types import Span
 
 _AIM = r"(?:you(?:'re| are)?(?: all)?|he(?:'s| is)|she(?:'s| is)|they(?:'re| are)|your|these|those)"
@@ -16,23 +17,22 @@ _REPORTED = re.compile(
     r"(?:\b(?:the\s+(?:word|term|phrase|insult)|called|calls|calling|says?|said|means?|mean|meaning"
     r"|define|definition|translate|why\s+is|is\s+it|report(?:ed|s)?|example\s+of"
     r"|slur)\b[^.!?\n]{0,40}"
-    r"|[\"'`\u201c\u2018])$",
-    re.IGNORECASE,
+    r"|[\"'`\u201c\u2018])$"
 )
 
 
 @lru_cache(maxsize=32)
-def _patterns(category: str, alone: str, aimed: str, people: str) -> list[re.Pattern[str]]:
+def _patterns(alone: str, aimed: str, people: str) -> list[re.Pattern[str]]:
+    """Give patterns for text in lower case that begin with their words: so the engine may skip."""
     made = []
     if alone:
-        made.append(rf"\b(?:{alone})\b")
+        made.append(rf"(?:{alone})\b")
     if aimed:
-        made.append(rf"\b{_AIM}{_BETWEEN}\s+(?:{aimed})\b")
-        made.append(rf"\b(?:{aimed})\s+(?:like\s+)?you\b")
+        made.append(rf"{_AIM}{_BETWEEN}\s+(?:{aimed})\b")
+        made.append(rf"(?:{aimed})\s+(?:like\s+)?you\b")
     if people and aimed:
-        made.append(rf"\b(?:all\s+|most\s+|every\s+|the\s+|those\s+)?(?:{people})\s+(?:are|is|were)"
-                    rf"{_BETWEEN}\s+(?:{aimed})\b")  # fmt: skip
-    return [re.compile(pattern, re.IGNORECASE) for pattern in made]
+        made.append(rf"(?:{people})\s+(?:are|is|were){_BETWEEN}\s+(?:{aimed})\b")
+    return [re.compile(pattern) for pattern in made]
 
 
 def find_wording(text: str, categories: Mapping[str, Mapping[str, Sequence[str]]]) -> list[Span]:
@@ -42,11 +42,14 @@ def find_wording(text: str, categories: Mapping[str, Mapping[str, Sequence[str]]
     `people` of whom nobody may say the aimed words. A word only talked about does not count.
     """
     found = []
+    lower = lowered(text)
     for category, lists in categories.items():
         joined = ("|".join(lists.get(name, ())) for name in ("alone", "aimed", "people"))
-        for pattern in _patterns(category, *joined):
-            for match in pattern.finditer(text):
-                if not _REPORTED.search(text[max(0, match.start() - 60) : match.start()]):
-                    span = Span(match.start(), match.end(), category, 1.0, "[removed]")
-                    found.append(span)
+        for pattern in _patterns(*joined):
+            for match in pattern.finditer(lower):
+                start, end = match.span()
+                if start and (lower[start - 1].isalnum() or lower[start - 1] == "_"):
+                    continue
+                if not _REPORTED.search(lower[max(0, start - 60) : start]):
+                    found.append(Span(start, end, category, 1.0, "[removed]"))
     return sorted(set(found), key=lambda span: (span.start, span.end))
