@@ -22,7 +22,7 @@ def tiny_tokenizer(template: str = TEMPLATE):
     special = ["<pad>", "<bos>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>"]
     trainer = trainers.BpeTrainer(
         vocab_size=320, special_tokens=special, show_progress=False,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
     )  # fmt: skip
     made.train_from_iterator(TEXTS, trainer)
     tokenizer = PreTrainedTokenizerFast(

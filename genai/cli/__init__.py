@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if verb == chosen:
             module = importlib.import_module(f"genai.cli.{verb}")
             module.add_arguments(sub)
-            sub.set_defaults(run=module.run)
+            sub.set_defaults(handle=module.run)
     options = parser.parse_args(given)
     if options.version:
         from genai import __version__
@@ -122,13 +122,13 @@ def _action(given: Sequence[str]) -> argparse.Namespace:
     parser = _Parser(prog=f"genai {verb} {word}", description=ACTIONS[verb][word])
     module = importlib.import_module(f"genai.cli.{verb}.{word}")
     module.add_arguments(parser)
-    parser.set_defaults(run=module.run)
+    parser.set_defaults(handle=module.run)
     return parser.parse_args(given[2:])
 
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        code: int = options.run(options)
+        code: int = options.handle(options)
     except GenaiError as error:
         print(f"genai: {error}", file=sys.stderr)
         return error.code

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from genai import extras
 from genai.errors import InputError
+from genai.finetune.job import Job, adapter_config, arguments, rendered
 from genai.finetune.recipe import Recipe
 
 if TYPE_CHECKING:
-    from genai.finetune.train import Job
     from genai.finetune.watch import Watch
 _GUARDED = 64  # pairs on which the reference is checked
 _ZERO = 1e-3
 
 
-def preference_trainer(job: "Job", watch: "Watch") -> Any:
+def preference_trainer(job: Job, watch: "Watch") -> Any:
     """Make TRL's trainer for the recipe's method.
 
     Raises:
@@ -37,14 +37,12 @@ def preference_trainer(job: "Job", watch: "Watch") -> Any:
     return follow(_kto(job) if job.recipe.method == "kto" else _orpo(job), watch)
 
 
-def preference_arguments(job: "Job") -> dict[str, Any]:
+def preference_arguments(job: Job) -> dict[str, Any]:
     """Give what TRL's config of the method is told."""
-    from genai.finetune.train import arguments
-
     given, wanted = arguments(job), job.recipe.preference
     if job.recipe.method == "orpo":
         # an older class: the common names, and beta for the weight of the odds ratio
-        return {**given, "beta": wanted.beta}
+        return {**given, "beta": wanted.beta, "remove_unused_columns": False}
     given["beta"] = wanted.beta
     if job.recipe.method == "kto":
         return {**given, "desirable_weight": wanted.desirable_weight,
@@ -59,8 +57,7 @@ def preference_arguments(job: "Job") -> dict[str, Any]:
     }
 
 
-def _dpo(job: "Job") -> Any:
-    from genai.finetune.train import adapter_config, rendered
+def _dpo(job: Job) -> Any:
 
     trl = extras.load("trl", "finetune")
     rows = [
@@ -114,8 +111,7 @@ def check_reference(trainer: Any, recipe: Recipe) -> None:
         )
 
 
-def _kto(job: "Job") -> Any:
-    from genai.finetune.train import adapter_config, rendered
+def _kto(job: Job) -> Any:
 
     trl = extras.load("trl", "finetune")
     order = kto_order(job.rows, job.recipe.training.batch, job.recipe.training.data_seed)
@@ -166,9 +162,8 @@ def kto_order(rows: Sequence[Any], batch: int, seed: int) -> list[int]:
     return found
 
 
-def _orpo(job: "Job") -> Any:
+def _orpo(job: Job) -> Any:
     from genai.finetune.data import prompt_of
-    from genai.finetune.train import adapter_config
 
     orpo = extras.load("trl.experimental.orpo", "finetune")
     rows = [

@@ -22,7 +22,7 @@ from genai.finetune.gate import GATE, copy_model, read_gate, refusal
 from genai.finetune.launch import write_serving
 from genai.finetune.lock import LOCK, read_lock
 from genai.finetune.recipe import Recipe, located
-from genai.models.engine import Engine, Job
+from genai.models.engine import Engine, Job, on_base
 from genai.models.local import encode, find_folder, load_model
 from genai.models.weights import is_adapter, read_manifest, text_digest, weights_digest
 from genai.project import Project
@@ -91,10 +91,9 @@ def export_run(
 
 
 def _merge(adapter: Path, target: Path) -> None:
-    peft = extras.load("peft", "finetune")
     base = find_folder(read_manifest(adapter)["base"])
     model, tokenizer = load_model(base, dtype="float32")
-    merged = peft.PeftModel.from_pretrained(model, str(adapter)).merge_and_unload(safe_merge=True)
+    merged = on_base(model, adapter).merge_and_unload(safe_merge=True)
     merged.save_pretrained(target)
     tokenizer.save_pretrained(target)
 
@@ -109,10 +108,9 @@ def check_merge(
     Raises:
         InputError: something differs; names it.
     """
-    peft = extras.load("peft", "finetune")
     base = find_folder(read_manifest(adapter)["base"])
     model, tokenizer = load_model(base, dtype="float32")
-    before = peft.PeftModel.from_pretrained(model, str(adapter)).eval()
+    before = on_base(model, adapter)
     after, own = load_model(merged)
     _check_tokenizers(merged, tokenizer, own, after, prompts)
     tokens = [encode(own, [{"role": "user", "content": each}]) for each in prompts[:_TEXTS]]

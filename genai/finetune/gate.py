@@ -16,6 +16,7 @@ from genai.config import ModelSettings, digest, validate
 from genai.errors import InputError
 from genai.evals import Options, Report, Tools, decide, evaluate, load_suite
 from genai.evals.gate import Word
+from genai.finetune.job import build, prepare
 from genai.finetune.lock import LOCK, read_lock
 from genai.finetune.recipe import Recipe, base_of, located
 from genai.models import Hooks, Model, open_model
@@ -225,8 +226,6 @@ def _task(path: str, recipe: Recipe, judge: Judge, engine: Engine | None = None)
 
 def _untrained(recipe: Recipe, project: Project, judge: Judge) -> Model:
     """Give the weights a run from nothing began with."""
-    from genai.finetune.train import build, prepare
-
     job = prepare(recipe, project, project.state)
     model, _ = build(job)
     return _task(f"{recipe.name}#0", recipe, judge, Engine(model.eval(), job.tokenizer))

@@ -23,12 +23,13 @@ from genai import extras
 from genai.config import validate
 from genai.errors import ConfigError, InputError
 from genai.finetune.data import rows_hash
+from genai.finetune.job import Job, prepare
 from genai.finetune.recipe import Recipe, located
 from genai.models.weights import text_digest, weights_digest
 from genai.project import Project
 
 if TYPE_CHECKING:
-    from genai.finetune.train import Job, Outcome
+    from genai.finetune.train import Outcome
 LOCK = "run.lock.json"
 _PACKAGES = (
     "torch", "transformers", "trl", "peft", "accelerate", "datasets", "tokenizers", "safetensors",
@@ -38,7 +39,7 @@ _INPUTS = ("recipe", "data", "rows", "template", "tokenizer", "base")
 _CLOSE = 1e-3  # relative difference of two losses on different machines
 
 
-def inputs(job: "Job", project: Project) -> dict[str, Any]:
+def inputs(job: Job, project: Project) -> dict[str, Any]:
     """Give what a run is made from, before its first step."""
     recipe = job.recipe
     return {
@@ -84,7 +85,7 @@ def differences(held: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def write(
-    job: "Job", given: Mapping[str, Any], outcome: "Outcome", weights_at: Mapping[str, str],
+    job: Job, given: Mapping[str, Any], outcome: "Outcome", weights_at: Mapping[str, str],
     plan: Mapping[str, Any] | None, started: float,
 ) -> None:  # fmt: skip
     """Write the lock of a finished run, whole or not at all."""
@@ -137,7 +138,7 @@ def verify(folder: Path, project: Project, steps: int | None = None) -> Verdict:
     Raises:
         InputError: the lock is missing, or an input has changed since; names it.
     """
-    from genai.finetune.train import Options, prepare, run
+    from genai.finetune.train import Options, run
 
     held = read_lock(folder)
     recipe = validate(Recipe, held["recipe"], f"{folder.name}/{LOCK}")
@@ -201,7 +202,7 @@ def _file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _base_weights(job: "Job") -> str:
+def _base_weights(job: Job) -> str:
     """Give the digest of the base; random weights follow from their config and the seed."""
     from genai.models.local import find_folder
 
@@ -217,7 +218,7 @@ def _version(name: str) -> str:
         return ""
 
 
-def _machine(job: "Job") -> dict[str, Any]:
+def _machine(job: Job) -> dict[str, Any]:
     torch = extras.load("torch", "finetune")
     return {
         "kind": job.hardware.kind,

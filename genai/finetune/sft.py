@@ -3,15 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 from genai import extras
+from genai.finetune.job import Job, adapter_config, arguments, rendered
 
 if TYPE_CHECKING:
-    from genai.finetune.train import Job
     from genai.finetune.watch import Watch
 
 
-def sft_trainer(job: "Job", watch: "Watch") -> Any:
+def sft_trainer(job: Job, watch: "Watch") -> Any:
     """Make TRL's trainer. The rows go in as tokens and labels, so nothing is masked by guess."""
-    from genai.finetune.train import adapter_config, rendered
     from genai.finetune.watch import follow
 
     trl = extras.load("trl", "finetune")
@@ -30,8 +29,6 @@ def sft_trainer(job: "Job", watch: "Watch") -> Any:
     return follow(trainer, watch)
 
 
-def sft_arguments(job: "Job") -> dict[str, Any]:
+def sft_arguments(job: Job) -> dict[str, Any]:
     """Give what TRL's SFTConfig is told."""
-    from genai.finetune.train import arguments
-
     return {**arguments(job), "packing": bool(job.recipe.training.packing)}

@@ -11,6 +11,7 @@ from genai import extras
 from genai.errors import InputError
 from genai.evals import Options as EvalOptions
 from genai.evals import Tools, evaluate, load_suite
+from genai.finetune.job import Job, rank
 from genai.finetune.recipe import located
 from genai.models import Model, open_model
 from genai.models.engine import Engine
@@ -20,14 +21,14 @@ from genai.project import Project
 
 if TYPE_CHECKING:
     from genai.config import ModelSettings
-    from genai.finetune.train import Job, Options
+    from genai.finetune.train import Options
 _FALL = 0.5  # nats that the chosen answers may lose before an alarm, twice in a row
 
 
 class Watch:
     """Follows one run and keeps what it sees."""
 
-    def __init__(self, job: "Job", project: Project, options: "Options") -> None:
+    def __init__(self, job: Job, project: Project, options: "Options") -> None:
         self.curves: list[dict[str, float]] = []
         self.notes: list[str] = []
         self.weights_at: dict[str, str] = {}
@@ -108,8 +109,6 @@ class Watch:
 
     def stepped(self, step: int, model: Any) -> bool:
         """Score the weights where the recipe asks for it; True ends the run."""
-        from genai.finetune.train import rank
-
         self.step = step
         evals = self._job.recipe.evals
         last = step >= self._job.steps

@@ -89,18 +89,13 @@ class Engine:
 
     def add_adapter(self, name: str, folder: Path) -> None:
         """Load an adapter beside the others; requests may name it from now on."""
-        peft = extras.load("peft", "finetune")
-        # peft asks transformers by a name that goes in its next major version
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
         with self._lock:
             if name in self.adapters:
                 return
             if self.adapters:
                 self.model.load_adapter(str(folder), adapter_name=name)
             else:
-                self.model = peft.PeftModel.from_pretrained(
-                    self.model, str(folder), adapter_name=name
-                )
+                self.model = on_base(self.model, folder, name)
             self.model.eval()
             self.adapters.add(name)
 
@@ -275,6 +270,14 @@ class Engine:
             job.finish("length")
             return False
         return True
+
+
+def on_base(model: Any, folder: Path, name: str = "default") -> Any:
+    """Put an adapter on its base, whose weights it shares from then on."""
+    peft = extras.load("peft", "finetune")
+    # peft asks transformers by a name that goes in its next major version
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+    return peft.PeftModel.from_pretrained(model, str(folder), adapter_name=name).eval()
 
 
 def _nucleus(shares: Any, top_p: float) -> Any:

@@ -4,7 +4,8 @@ import asyncio
 import hmac
 import inspect
 import json
-from collections.abc import AsyncIterator, Mapping
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -15,6 +16,7 @@ from genai.server.protocol import Asked, Refused, Reply, fault, last_question, r
 from genai.types import Answer, Refusal, Usage
 from genai.types import Reply as Said
 
+_log = logging.getLogger("genai.server")
 _MOST = 4 << 20  # bytes of a request
 _FINISH = {"stop", "length", "tool_calls", "content_filter"}
 
@@ -103,11 +105,11 @@ class _Server:
             task = self._tasks[asked.model]
             if not asked.stream:
                 return _json(await _whole(task, asked))
-            pieces = _pieces(task, asked)
+            pieces = _pumped(_pieces(task, asked))
             # the first piece decides the status, so that a refusal is no 200
             first = await anext(pieces)
         except Exception as error:  # each is told to the client in the protocol's form
-            return _error(fault(error))
+            return _error(_said(error))
         responses = extras.load("starlette.responses", "server")
         return responses.StreamingResponse(_events(first, pieces), media_type="text/event-stream")
 
@@ -153,7 +155,7 @@ def _outcome(outcome: Any) -> tuple[str, str, Usage]:
     return outcome, "stop", Usage()
 
 
-async def _pieces(task: Any, asked: Asked) -> AsyncIterator[dict[str, Any]]:
+async def _pieces(task: Any, asked: Asked) -> AsyncGenerator[dict[str, Any], None]:
     """Give the reply in the protocol's pieces; the first one comes with the first text."""
     reply, begun = Reply(asked.model), False
     finish, usage = "stop", Usage()
@@ -171,6 +173,34 @@ async def _pieces(task: Any, asked: Asked) -> AsyncIterator[dict[str, Any]]:
     yield reply.piece({}, finish)
     if asked.usage:
         yield reply.counted(usage)
+
+
+async def _pumped(source: AsyncGenerator[dict[str, Any], None]) -> AsyncGenerator[Any, None]:
+    """Run a generator in one task from its beginning to its end.
+
+    What a call is part of lies in context variables, which no generator can carry from the task
+    that begins a response to the one that sends it. Closing this ends the work behind it.
+    """
+    queue: asyncio.Queue[Any] = asyncio.Queue(maxsize=64)
+
+    async def pump() -> None:
+        try:
+            async with aclosing(source):
+                async for piece in source:
+                    await queue.put(piece)
+            await queue.put(None)
+        except Exception as error:  # raised again where the pieces are read
+            await queue.put(error)
+
+    task = asyncio.create_task(pump())
+    try:
+        while (piece := await queue.get()) is not None:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 async def _texts(task: Any, asked: Asked) -> Any:
@@ -192,9 +222,17 @@ async def _events(first: dict[str, Any], pieces: Any) -> AsyncIterator[bytes]:
             async for piece in pieces:
                 yield _event(piece)
     except Exception as error:
-        yield _event(fault(error).body())
+        yield _event(_said(error).body())
         return
     yield b"data: [DONE]\n\n"
+
+
+def _said(error: Exception) -> Refused:
+    """Give what the client reads; of a fault of ours the log holds the rest."""
+    refused = fault(error)
+    if refused.status == 500:
+        _log.error("a request failed", exc_info=error)
+    return refused
 
 
 def _event(content: Mapping[str, Any]) -> bytes:

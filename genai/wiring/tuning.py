@@ -31,7 +31,8 @@ def train(
         InputError: the check fails, or base, rows or disk do not allow it.
         BudgetExceeded: the plan is above a limit of the recipe.
     """
-    from genai.finetune.train import Options, rank, run
+    from genai.finetune.job import rank
+    from genai.finetune.train import Options, run
 
     project = projects.find_project()
     loaded = _recipe(recipe, project)

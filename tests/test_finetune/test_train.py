@@ -1,0 +1,299 @@
+"""Runs: the same weights again, on after any stop, the reference, and what a trainer must know."""
+
+import copy
+import inspect
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tuning
+from tuning import make_project, preference, recipe
+
+from genai.errors import ConfigError, InputError
+from genai.finetune import Recipe
+from genai.finetune import dpo as preferences
+from genai.finetune.job import prepare, rendered
+from genai.finetune.train import Options, Outcome, newest, run, run_folder
+from genai.models.weights import read_manifest
+from genai.project import Project
+
+TESTS = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return make_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="module")
+def trained(project: Project) -> Outcome:
+    return run(recipe(training__steps=40), project, Options())
+
+
+def short(project: Project, given: Recipe, **options: object) -> Outcome:
+    return run(given, project, Options(**{"score": False, **options}))  # type: ignore[arg-type]
+
+
+def test_a_run_learns_and_keeps_what_it_saw(trained: Outcome) -> None:
+    losses = [each["loss"] for each in trained.curves if "loss" in each]
+    assert losses[-1] < losses[0] / 5
+    assert trained.score is not None
+    assert trained.score > 0.2
+    assert trained.tokens > 5000
+    lines = (trained.folder / "curves.jsonl").read_text().splitlines()
+    assert [json.loads(line)["loss"] for line in lines if '"loss"' in line] == losses
+    names = {each.name for each in trained.model.iterdir()}
+    assert {"model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"} <= names
+    assert not {"training_args.bin", "README.md"} & names
+
+
+@pytest.mark.parametrize("steps", [6, 8])
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(project: Project, steps: int) -> None:
+    # 24 rows by 8: an epoch is 3 steps, so the stop lies on its edge, or within it
+    whole = short(project, recipe(name=f"whole{steps}", evals__every=2))
+    given = recipe(name=f"parts{steps}", evals__every=2)
+    first = short(project, given, stop_at=steps)
+    second = short(project, given)
+    assert (first.steps, second.steps) == (steps, 12)
+    assert first.weights != second.weights == whole.weights
+    assert [c["step"] for c in second.curves if "loss" in c] == [1, 2, 4, 6, 8, 10, 12]
+
+
+def test_scoring_on_the_way_does_not_change_the_weights(project: Project) -> None:
+    plain = short(project, recipe(name="plain"))
+    scored = run(recipe(name="scored", evals__every=3, evals__limit=6), project, Options())
+    last = scored.folder / "checkpoints" / "checkpoint-12" / "model.safetensors"
+    assert last.read_bytes() == (plain.model / "model.safetensors").read_bytes()
+    assert len([each for each in scored.curves if "dev/exact" in each]) == 4
+
+
+def test_the_weights_that_the_dev_set_likes_best_are_kept(project: Project) -> None:
+    # trained far, then destroyed by a rate that grows: the best lies before the end
+    given = recipe(
+        name="best", training={"learning_rate": 0.01, "steps": 40, "batch": 8, "threads": 1},
+        evals__every=10, evals__patience=2, evals__metric="json_valid",
+    )  # fmt: skip
+    found = run(given, project, Options())
+    scores = {c["step"]: c["dev/json_valid"] for c in found.curves if "dev/json_valid" in c}
+    assert found.score == max(scores.values())
+    assert found.best_step == min(n for n, score in scores.items() if score == found.score)
+    kept = (found.folder / "best" / "model.safetensors").read_bytes()
+    assert (found.model / "model.safetensors").read_bytes() == kept
+
+
+def test_patience_ends_a_run_that_gains_nothing(project: Project) -> None:
+    given = recipe(name="idle", evals__every=2, evals__patience=2, training__learning_rate=1e-6)
+    found = run(given, project, Options())
+    assert found.steps == 6  # scored at 2, no gain at 4 and 6
+    assert found.best_step == 2
+
+
+def test_a_checkpoint_that_was_killed_in_the_middle_is_not_used(project: Project) -> None:
+    given = recipe(name="killed", evals__every=4)
+    short(project, given, stop_at=8)
+    folder = run_folder(given, project)
+    (folder / "checkpoints" / "checkpoint-8" / "whole").unlink()
+    found = newest(folder)
+    assert found is not None
+    assert found.name == "checkpoint-4"
+    assert not (folder / "checkpoints" / "checkpoint-8").exists()
+    assert short(project, given).weights == short(project, recipe(name="unkilled")).weights
+
+
+def test_a_full_disk_is_one_sentence_and_the_run_goes_on_later(project: Project) -> None:
+    # files may grow to 50 kB, which no checkpoint keeps to
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import resource, signal, pathlib\n"
+        "from tuning import recipe\n"
+        "from genai.project import Project\n"
+        "from genai.finetune.train import Options, run\n"
+        "from genai.errors import InputError\n"
+        "root = pathlib.Path(sys.argv[2])\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))\n"
+        "try: run(recipe(name='full'), Project(root, root / '.genai'), Options(score=False))\n"
+        "except InputError as error: print('said:', error)\n"
+    )
+    command = [sys.executable, "-c", program, str(TESTS), str(project.root)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert "said: full: a checkpoint could not be written" in done.stdout, done.stderr[-2000:]
+    assert "goes on from the start" in done.stdout
+    assert short(project, recipe(name="full")).weights == short(project, recipe(name="p")).weights
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_the_cure(
+    project: Project, trained: Outcome
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    broken = shutil.copytree(trained.model, project.root / "broken")
+    tensors = load_file(broken / "model.safetensors")
+    tensors["model.norm.weight"][0] = float("inf")
+    save_file(tensors, broken / "model.safetensors", {"format": "pt"})
+    given = recipe(name="nan", base="broken", weights="pretrained")
+    with pytest.raises(InputError, match=r"nan: loss is nan at step 1; lower `training.learning_"):
+        short(project, given)
+
+
+def test_another_recipe_of_the_same_name_is_refused_until_told(project: Project) -> None:
+    short(project, recipe(name="twice"))
+    other = recipe(name="twice", training__steps=13)
+    with pytest.raises(InputError, match="other recipe; give --fresh"):
+        short(project, other)
+    assert short(project, other, fresh=True).steps == 13
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto", "orpo"])
+def test_preferences_train_an_adapter_bound_to_its_base(
+    project: Project, trained: Outcome, method: str
+) -> None:
+    found = run(preference(method), project, Options())
+    assert read_manifest(found.model)["base_weights"] == trained.weights
+    config = json.loads((found.model / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == ""
+    assert found.score is not None
+    if method == "orpo":
+        return  # its margin is of the policy alone and need not grow within six steps
+    first, last = (
+        [c for c in found.curves if "rewards/margins" in c][place] for place in (0, -1)
+    )  # fmt: skip
+    assert last["rewards/margins"] > first["rewards/margins"]
+
+
+@pytest.mark.parametrize("precomputed", [False, True])
+def test_a_full_model_is_measured_against_itself_before_training(
+    project: Project, trained: Outcome, precomputed: bool
+) -> None:
+    given = preference(
+        name=f"full-{precomputed}", tuning={"kind": "full"},
+        preference__precompute_reference=precomputed,
+    )  # fmt: skip
+    found = short(project, given)
+    assert next(c for c in found.curves if "rewards/chosen" in c)["rewards/chosen"] == 0
+
+
+def test_another_reference_than_the_model_stops_the_run(
+    project: Project, trained: Outcome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # what the trainer itself does with a changed model in memory: the reference comes from disk
+    def from_disk(model: object, given: Recipe) -> object:
+        changed = copy.deepcopy(model)
+        for each in changed.parameters():  # type: ignore[attr-defined]
+            each.data.mul_(1.2)
+        return changed
+
+    monkeypatch.setattr(preferences, "reference", from_disk)
+    with pytest.raises(InputError, match=r"eval_rewards/chosen is -?\d+\.\d+ before the"):
+        short(project, preference(name="strange", tuning={"kind": "full"}))
+
+
+def test_kto_keeps_two_answers_to_one_prompt_apart(project: Project) -> None:
+    rows = prepare(preference("kto"), project, project.state).rows
+    order = preferences.kto_order(rows, 8, 0)
+    assert sorted(order) == list(range(len(rows)))
+    assert order != list(range(len(rows)))
+    batches = [order[n : n + 8] for n in range(0, len(order), 8)]
+    for batch in batches[:-1]:
+        assert len({rows[n].prompt for n in batch}) == len(batch)
+    assert preferences.kto_order(rows, 8, 0) == order != preferences.kto_order(rows, 8, 1)
+
+
+def test_an_adapter_as_a_base_is_refused_with_the_way_out(
+    project: Project, trained: Outcome
+) -> None:
+    short(project, preference(name="first"))
+    with pytest.raises(ConfigError, match="is an adapter; merge it first"):
+        short(project, preference(name="second", base=".genai/finetune/runs/first/model"))
+
+
+def test_another_number_of_processes_fails_in_the_first_second(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="2 processes run where `scale` asks for 1"):
+        short(project, recipe(name="two"))
+
+
+def test_two_processes_train_as_one_does(project: Project) -> None:
+    one = short(project, recipe(name="one", training__log_every=1))
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import pathlib\n"
+        "from tuning import recipe\n"
+        "from genai.project import Project\n"
+        "from genai.finetune.train import Options, run\n"
+        "root = pathlib.Path(sys.argv[2])\n"
+        "given = recipe(name='both', training__batch=4, training__log_every=1,"
+        " scale__strategy='ddp', scale__processes=2)\n"
+        "run(given, Project(root, root / '.genai'), Options(stop_at=6))\n"
+        "run(given, Project(root, root / '.genai'), Options())\n"
+    )
+    path = project.root / "both.py"
+    path.write_text(program)
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
+        str(path), str(TESTS), str(project.root),
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=280, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    held = json.loads((project.state / "finetune/runs/both/run.lock.json").read_text())
+    assert held["machine"]["world_size"] == 2
+    mine = {str(c["step"]): c["loss"] for c in one.curves if "loss" in c}
+    assert list(held["losses"]) == list(mine)
+    for place, (step, loss) in enumerate(mine.items()):  # sums are rounded in another order
+        assert held["losses"][step] == pytest.approx(loss, rel=1e-5 if place < 5 else 1e-3)
+
+
+# -- what the pinned trainers must know ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["sft", "dpo", "kto", "orpo"])
+def test_every_name_that_we_give_a_trainer_is_one_it_knows(
+    project: Project, trained: Outcome, method: str, tmp_path: Path
+) -> None:
+    from dataclasses import fields
+
+    import trl
+    from trl.experimental.orpo import ORPOConfig
+
+    from genai.finetune.sft import sft_arguments
+
+    given = recipe() if method == "sft" else preference(method)
+    job = prepare(given, project, tmp_path)
+    kinds = {"sft": trl.SFTConfig, "dpo": trl.DPOConfig, "kto": trl.KTOConfig, "orpo": ORPOConfig}
+    make = sft_arguments if method == "sft" else preferences.preference_arguments
+    assert set(make(job)) <= {each.name for each in fields(kinds[method])}
+
+
+@pytest.mark.parametrize("name", ["SFTTrainer", "DPOTrainer", "KTOTrainer"])
+def test_the_trainers_take_what_we_hand_them(name: str) -> None:
+    import trl
+
+    trainer = getattr(trl, name)
+    known = set(inspect.signature(trainer.__init__).parameters)
+    wanted = {"model", "args", "train_dataset", "processing_class", "callbacks", "peft_config"}
+    assert wanted | ({"ref_model", "eval_dataset"} if name != "SFTTrainer" else set()) <= known
+    # ours hands it rows as tokens in place of this method
+    assert list(inspect.signature(trainer._prepare_dataset).parameters)[1] == "dataset"
+
+
+def test_the_tokens_that_are_trained_are_those_that_serving_sees(project: Project) -> None:
+    from genai.models.local import encode
+
+    job = prepare(recipe(), project, project.state)
+    for row, given in zip(rendered(job), tuning.QUESTIONS, strict=True):
+        prompt = encode(job.tokenizer, [{"role": "user", "content": given}])
+        assert row["input_ids"][: len(prompt)] == prompt == row["prompt_ids"]
+        assert row["labels"][: len(prompt)] == [-100] * len(prompt)
+        assert row["labels"][len(prompt) :] == row["input_ids"][len(prompt) :]
+        assert row["input_ids"][-1] == job.tokenizer.eos_token_id
