@@ -77,7 +77,6 @@ class MiniLM:
     def __init__(self) -> None:
         self._rows: dict[str, np.ndarray] = {}
         self._process: subprocess.Popen[bytes] | None = None
-        self._new = 0
         if CACHE.is_file():
             with np.load(CACHE) as held:
                 self._rows = dict(zip(held["keys"].tolist(), held["rows"], strict=True))
@@ -96,7 +95,7 @@ class MiniLM:
             part = parts[first : first + BATCH]
             for (key, _), row in zip(part, self._ask([text for _, text in part]), strict=True):
                 self._rows[key] = row.astype("float16")
-            self._new += len(part)
+            self._keep()
         return np.array([self._rows[key] for key in keys], "float32").reshape(len(texts), WIDTH)
 
     def _ask(self, texts: list[str]) -> np.ndarray:
@@ -114,12 +113,16 @@ class MiniLM:
             raise SystemExit("MiniLM ended early; its message is above")
         return np.frombuffer(raw, "float32").reshape(len(texts), WIDTH)
 
+    def _keep(self) -> None:
+        """Write at once: half an hour of work should survive an end by force."""
+        CACHE.parent.mkdir(exist_ok=True)
+        beside = CACHE.with_suffix(".new.npz")
+        np.savez(beside, keys=np.array([*self._rows]), rows=np.array([*self._rows.values()]))
+        beside.replace(CACHE)
+
     def close(self) -> None:
-        """End the process and keep what is new."""
+        """End the process."""
         if self._process is not None:
             if self._process.stdin:
                 self._process.stdin.close()
             self._process.wait(30)
-        if self._new:
-            CACHE.parent.mkdir(exist_ok=True)
-            np.savez(CACHE, keys=np.array([*self._rows]), rows=np.array([*self._rows.values()]))
