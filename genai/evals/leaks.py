@@ -169,7 +169,8 @@ def _strings(value: Any) -> Iterator[str]:
 
 def _turns(path: Path, text: str, shown: str) -> Iterator[Source]:
     """Give every paragraph of a prompt's turns, so that each example stands alone."""
-    prompt = load_prompt(path.stem, path.parent)
+    root = next((each for each in path.parents if each.name == "prompts"), path.parent)
+    prompt = load_prompt(path.relative_to(root).with_suffix("").as_posix(), root)
     text = text.replace("\r\n", "\n")
     position = 0
     for _, segments in prompt.turns:
