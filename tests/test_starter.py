@@ -48,8 +48,8 @@ def test_an_empty_environment_and_an_empty_folder_give_a_working_project(
     python = environment / "bin" / "python"
     constraints = ROOT / "constraints.txt"
     # what the evals need: documents, guards and pytest; no torch, no gateway
-    run(python, "-m", "pip", "install", "-q", "-c", constraints, f"{wheel}[rag]",
-        "pytest", "detect-secrets", "phonenumbers", "python-stdnum", cwd=tmp_path)  # fmt: skip
+    run(python, "-m", "pip", "install", "-q", "-c", constraints, f"{wheel}[rag,evals]",
+        "detect-secrets", "phonenumbers", "python-stdnum", cwd=tmp_path)  # fmt: skip
     installed = run(python, "-m", "pip", "list", cwd=tmp_path).lower()
     assert "torch" not in installed
     folder = tmp_path / "project"

@@ -181,12 +181,12 @@ def _collections() -> ModuleType:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                metrics = extras.load("ragas.metrics.collections", "evals")
+                metrics = extras.load("ragas.metrics.collections", "ragas")
             except MissingExtra as error:
                 if getattr(error.__cause__, "name", None) not in _GONE:
                     raise
                 _stand_in()
-                metrics = extras.load("ragas.metrics.collections", "evals")
+                metrics = extras.load("ragas.metrics.collections", "ragas")
     except (MissingExtra, ImportError) as error:
         raise CannotMeasure("missing_field", str(error)) from error
     found = importlib.metadata.version("ragas")
@@ -194,7 +194,7 @@ def _collections() -> ModuleType:
         raise CannotMeasure(
             "missing_field",
             f"ragas {found} is installed, but its metrics are known for {VERSION};"
-            " run: pip install 'genai-workbench[evals]'",
+            " run: pip install 'genai-workbench[ragas]'",
         )
     return metrics
 
@@ -211,8 +211,8 @@ def _stand_in() -> None:
 def _adapters() -> tuple[Any, Any]:
     """Give our judge and our embedder as the classes that ragas asks for."""
     _collections()
-    llms: Any = extras.load("ragas.llms.base", "evals")
-    embeddings: Any = extras.load("ragas.embeddings.base", "evals")
+    llms: Any = extras.load("ragas.llms.base", "ragas")
+    embeddings: Any = extras.load("ragas.embeddings.base", "ragas")
     door = type("Door", (_Door, llms.InstructorBaseRagasLLM), {})
     return door, type("Embedding", (_Embedding, embeddings.BaseRagasEmbedding), {})
 

@@ -219,7 +219,7 @@ def test_ragas_imports_where_langchain_community_has_lost_what_it_wants() -> Non
 def test_without_ragas_a_metric_is_unmeasured_and_names_the_pip_line() -> None:
     said = probe("ragas")
     assert said == (
-        "missing_field `ragas` is not installed; run: pip install 'genai-workbench[evals]'"
+        "missing_field `ragas` is not installed; run: pip install 'genai-workbench[ragas]'"
     )
 
 
