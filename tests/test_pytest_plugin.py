@@ -33,7 +33,7 @@ def test_a_suite_is_one_test_a_metric_with_a_table_and_junit(folder: Path, tmp_p
     assert "PASS against main (pull request)" in done.stdout
     endings = ("xml", "md", "html")
     assert {path.name for path in tmp_path.iterdir()} >= {f"handbook.{each}" for each in endings}
-    assert "16 passed" in done.stdout  # nine metrics of the handbook, one of the red team, six tests
+    assert "16 passed" in done.stdout  # nine metrics, one of the red team, six tests
 
 
 def test_xdist_gives_the_same_verdict(folder: Path) -> None:
