@@ -7,6 +7,7 @@ rewards must be 0: the policy has not moved away from its reference yet.
 
 import copy
 import math
+import os
 import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -165,6 +166,7 @@ def kto_order(rows: Sequence[Any], batch: int, seed: int) -> list[int]:
 def _orpo(job: Job) -> Any:
     from genai.finetune.data import prompt_of
 
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # the recipe says so already
     orpo = extras.load("trl.experimental.orpo", "finetune")
     rows = [
         {"prompt": prompt_of(row),
