@@ -45,11 +45,11 @@ def test_a_plan_times_real_steps_and_leaves_nothing_behind(project: Project) -> 
     budget = {"hourly_price": 2.0, "watts": 65.0}
     recipe = recipe_of("sft", budget=budget)
     found = plan_run(recipe, project)
-    assert (found.rows, found.steps, found.max_length) == (4000, 240, 40)
+    assert (found.rows, found.steps, found.max_length) == (4000, 200, 40)
     assert found.parameters == found.trainable == 506_368
-    assert found.tokens == pytest.approx(240 * 32 * 33.4, rel=0.02)
+    assert found.tokens == pytest.approx(200 * 32 * 33.4, rel=0.02)
     assert found.flops == 6 * 506_368 * found.tokens
-    seconds = found.startup_seconds + 240 * found.step_seconds + found.eval_seconds
+    seconds = found.startup_seconds + 200 * found.step_seconds + found.eval_seconds
     assert found.hours == pytest.approx(seconds / 3600)
     assert found.step_seconds > 0
     assert found.low_hours <= 0.8 * found.hours
