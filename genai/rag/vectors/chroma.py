@@ -1,100 +1,41 @@
-"""A graph in Chroma: in the generation's own folder, or on a Chroma server.
+"""A graph in Chroma, in the generation's own folder.
 
 Chroma would download a model when given no function and would build a stored one when its
-configuration is read, so this file passes vectors only and reads `configuration_json` alone. Of
-the two servers only the one written in Rust (`chroma run`) is spoken to: the Python one builds
-what a client's configuration names, code included, before anyone logs in (CVE-2026-45829).
+configuration is read, so this file passes vectors only and reads `configuration_json` alone.
 """
 
-import ipaddress
-import json
-import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from genai import extras
-from genai.errors import IndexUnusable, InputError
+from genai.errors import IndexUnusable
 
 if TYPE_CHECKING:
     from genai.models.embed import Vectors as Matrix
 
-# measured at 100,000 passages: recall@10 .995 and more; 16 neighbours and ef 100 give .90
-_HNSW = {"space": "cosine", "max_neighbors": 32, "ef_construction": 200, "ef_search": 800}
-_RUST = "1.0.0"  # the version the Rust server says of itself; the Python one says chromadb's
+# measured at 100,000 passages: recall@10 .99 and more; 16 neighbours and ef 100 give .90
+HNSW = {"space": "cosine", "max_neighbors": 32, "ef_construction": 200, "ef_search": 800}
 
 
 class Chroma:
-    """One Chroma collection."""
+    """One collection on disk; nobody else may write there."""
 
-    def __init__(self, place: str, name: str, connect: Callable[[Any], Any]) -> None:
-        self._place = place
-        self._name = name
+    def __init__(self, path: Path) -> None:
         chromadb = extras.load("chromadb", "rag")
+        settings = chromadb.config.Settings(anonymized_telemetry=False)
         try:
-            self._client = connect(chromadb)
+            self._client = chromadb.PersistentClient(str(path), settings=settings)
             self._collection: Any = self._client.get_or_create_collection(
-                name, configuration={"hnsw": _HNSW}, embedding_function=None
+                "passages", configuration={"hnsw": HNSW}, embedding_function=None
             )
-            stored = self._collection.configuration_json
-        except IndexUnusable:
-            raise
         except Exception as error:  # Chroma raises many kinds for a foreign or damaged folder
-            said = str(error).splitlines()[0] if str(error) else ""
+            said = (str(error).splitlines() or [""])[0]
             raise IndexUnusable(
-                f"{place}: Chroma cannot open it ({type(error).__name__}: {said}); nothing was"
+                f"{path}: Chroma cannot open it ({type(error).__name__}: {said}); nothing was"
                 " changed; run `genai index verify --repair`"
             ) from error
-        function = stored.get("embedding_function")
-        if function not in (None, {"type": "legacy"}):
-            raise IndexUnusable(
-                f"{place}: names an embedding function, which this project never stores;"
-                " do not use an index from an unknown source"
-            )
-        if stored.get("hnsw", {}).get("space") != "cosine":
-            raise IndexUnusable(
-                f"{place}: was not built by cosine; run `genai index verify --repair`"
-            )
-
-    @classmethod
-    def in_folder(cls, folder: Path) -> "Chroma":
-        """Open the graph kept in a generation's folder; nobody else may write there."""
-
-        def connect(chromadb: Any) -> Any:
-            settings = chromadb.config.Settings(anonymized_telemetry=False)
-            return chromadb.PersistentClient(str(folder), settings=settings)
-
-        return cls(str(folder), "passages", connect)
-
-    @classmethod
-    def on_server(cls, url: str, name: str) -> "Chroma":
-        """Open a collection on a Chroma server (`chroma run`).
-
-        Raises:
-            IndexUnusable: no server there, or it is the Python one.
-            InputError: not a plain address of this machine or of a proxy with TLS.
-        """
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-            raise InputError(
-                f"`index.server`: {url!r} is no address; use http://127.0.0.1:8000 or postgresql://"
-            )
-        if parts.scheme == "http" and not _loopback(parts.hostname):
-            raise InputError(
-                f"`index.server`: {parts.hostname} is another machine, and a Chroma server asks"
-                " for no password; put a proxy with TLS before it and use https://"
-            )
-        _refuse_python_server(f"{parts.scheme}://{parts.netloc}")
-
-        def connect(chromadb: Any) -> Any:
-            settings = chromadb.config.Settings(anonymized_telemetry=False)
-            return chromadb.HttpClient(
-                parts.hostname, parts.port or (443 if parts.scheme == "https" else 80),
-                ssl=parts.scheme == "https", settings=settings,
-            )  # fmt: skip
-
-        return cls(f"{parts.scheme}://{parts.netloc} {name}", name, connect)
+        refuse_foreign(self._collection.configuration_json, str(path))
 
     def upsert(self, ids: Sequence[str], vectors: "Matrix") -> None:
         """Add or replace vectors, in batches that Chroma takes."""
@@ -128,34 +69,23 @@ class Chroma:
 
     def drop(self) -> None:
         """Remove the collection."""
-        self._client.delete_collection(self._name)
+        self._client.delete_collection("passages")
 
     def close(self) -> None:
         """Let go of the files; without it a later client may write to a removed folder."""
         self._client.close()
 
 
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def refuse_foreign(stored: Mapping[str, Any], place: str) -> None:
+    """Look at a collection's configuration before it is used.
 
-
-def _refuse_python_server(base: str) -> None:
-    """Ask a server which it is before anything is sent to it."""
-    try:
-        with urllib.request.urlopen(f"{base}/api/v2/version", timeout=5) as reply:
-            version, software = json.loads(reply.read(1000)), reply.headers.get("server", "")
-        with urllib.request.urlopen(f"{base}/api/v2/heartbeat", timeout=5) as reply:
-            beats = "nanosecond heartbeat" in json.loads(reply.read(1000))
-    except (OSError, ValueError) as error:
+    Raises:
+        IndexUnusable: it names an embedding function, or does not measure by cosine.
+    """
+    if stored.get("embedding_function") not in (None, {"type": "legacy"}):
         raise IndexUnusable(
-            f"{base}: no Chroma server answers there ({error}); start one: chroma run --path"
-            " FOLDER --host 127.0.0.1"
-        ) from error
-    if version != _RUST or software.startswith("uvicorn") or not beats:
-        raise IndexUnusable(
-            f"{base}: is not Chroma's Rust server (it says version {version!r}); the Python server"
-            " runs code that a client names (CVE-2026-45829); start the other: chroma run"
+            f"{place}: names an embedding function, which this project never stores;"
+            " do not use an index from an unknown source"
         )
+    if (stored.get("hnsw") or {}).get("space") != "cosine":
+        raise IndexUnusable(f"{place}: was not built by cosine; run `genai index verify --repair`")
