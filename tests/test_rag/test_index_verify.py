@@ -65,6 +65,7 @@ def test_each_harm_is_found_and_mended(held: Index, harm: str, problem: str) -> 
         "UPDATE passage SET start = start + 1 WHERE document = ?",
         'UPDATE passage SET "end" = 100000 WHERE document = ?',
         "DELETE FROM passage WHERE document = ?",
+        "DELETE FROM document WHERE path = ?",
     ],
 )
 def test_a_damaged_document_is_forgotten_and_read_anew(

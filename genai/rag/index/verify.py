@@ -116,6 +116,8 @@ def _damaged(store: Store) -> Iterable[str]:
         same = all(piece is None or text[start:end] == piece for start, end, piece in rows)
         if found != stored or not rows or not inside or not same:
             yield path
+    lost = "SELECT DISTINCT document FROM passage WHERE document NOT IN (SELECT path FROM document)"
+    yield from (path for (path,) in store.rows(lost))
 
 
 def _no_text(store: Store) -> Iterable[str]:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from genai import extras
-from genai.rag.search.where import Where, condition
+from genai.rag.search.where import Where, conditions
 from genai.rag.store import Store
 from genai.text.terms import phrases, words
 
@@ -40,13 +40,16 @@ class View:
         self._lock = threading.RLock()
         with store.snapshot():
             found = store.rows(
-                "SELECT p.row, z.sz FROM passage p JOIN fulltext_docsize z ON z.id = p.row"
+                "SELECT p.row, z.sz, d.number, p.quarantined FROM passage p"
+                " JOIN fulltext_docsize z ON z.id = p.row JOIN document d ON d.path = p.document"
                 " ORDER BY p.row"
             )
             self.kinds = store.kinds()
-            self._quarantined = store.count(quarantined=True)
-        self.rows: Rows = np.fromiter((row for row, _ in found), np.int64, len(found))
-        lengths = np.fromiter((_tokens(size) for _, size in found), np.float64, len(found))
+        n = len(found)
+        self.rows: Rows = np.fromiter((each[0] for each in found), np.int64, n)
+        lengths = np.fromiter((_tokens(each[1]) for each in found), np.float64, n)
+        self._documents: Rows = np.fromiter((each[2] for each in found), np.int64, n)
+        self._free: Mask = np.fromiter((not each[3] for each in found), np.bool_, n)
         mean = lengths.mean() if len(lengths) else 1.0
         self._norm = _K1 * (1 - _B + _B * lengths / max(mean, 1e-9))
         self._postings: OrderedDict[str, tuple[Any, Any]] = OrderedDict()
@@ -72,27 +75,34 @@ class View:
 
     def allowed(self, where: Where | None, tenant: str | None) -> "Mask | None":
         """Say for each place whether the filter allows it; None if it allows all."""
-        if where is None and tenant is None and not self._quarantined:
+        if where is None and tenant is None and self._free.all():
             return None
-        np = extras.load("numpy", "rag")
         key = (where.key if where else "", tenant)
         with self._lock:
-            mask = self._masks.get(key)
+            mask: Mask | None = self._masks.get(key)
             if mask is None:
-                sql, values = condition(where, tenant, self.kinds)
-                rows = self._store.rows(
-                    "SELECT p.row FROM passage p JOIN document d ON d.path = p.document"
-                    f" WHERE {sql}",
-                    values,
-                )
-                mask = np.zeros(len(self), np.bool_)
-                mask[self.places([row for (row,) in rows])] = True
-                self._masks[key] = mask
+                mask = self._masks[key] = self._mask(where, tenant)
                 if len(self._masks) > _MOST_MASKS:
                     self._masks.popitem(last=False)
             self._masks.move_to_end(key)
-        found: Mask = mask
-        return found
+        return mask
+
+    def _mask(self, where: Where | None, tenant: str | None) -> "Mask":
+        np = extras.load("numpy", "rag")
+        asked = conditions(where, tenant, self.kinds)
+        mask = ~self._free if where and where.quarantined else self._free
+        if asked.document[0]:
+            sql = f"SELECT d.number FROM document d WHERE {asked.document[0]}"
+            numbers = [number for (number,) in self._store.rows(sql, asked.document[1])]
+            chosen = np.zeros(int(self._documents.max(initial=0)) + 1, np.bool_)
+            chosen[[number for number in numbers if number < len(chosen)]] = True
+            mask = mask & chosen[self._documents]
+        if asked.passage[0]:
+            sql = f"SELECT p.row FROM passage p WHERE {asked.passage[0]}"
+            inside = np.zeros(len(self), np.bool_)
+            inside[self.places([row for (row,) in self._store.rows(sql, asked.passage[1])])] = True
+            mask = mask & inside
+        return mask
 
     # -- words -----------------------------------------------------------------------------------
 

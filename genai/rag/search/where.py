@@ -26,6 +26,7 @@ class Where:
     `documents` are paths; `path` is how they begin, such as `guides/`; `heading` is one of the
     headings above the passage; `pages` the first and last page; `kinds` are such as `pdf`.
     `metadata` maps a key to a value, to several of which one must be held, or to a `Between`.
+    `quarantined` looks among the passages that the scan holds back, and among no others.
     """
 
     documents: Sequence[str] = ()
@@ -34,32 +35,47 @@ class Where:
     pages: tuple[int, int] | None = None
     kinds: Sequence[str] = ()
     metadata: Mapping[str, Value | Sequence[Value] | Between] = field(default_factory=dict)
+    quarantined: bool = False
 
     @property
     def key(self) -> str:
         """Name this filter, the same for equal ones."""
         return repr((
             *map(tuple, (self.documents, self.kinds)), self.path, self.heading, self.pages,
-            sorted((key, repr(value)) for key, value in self.metadata.items()),
+            sorted((key, repr(value)) for key, value in self.metadata.items()), self.quarantined,
         ))  # fmt: skip
 
 
-def condition(where: Where | None, tenant: str | None, kinds: Mapping[str, Set[str]]) -> Condition:
-    """Write a filter as SQL over `passage p JOIN document d`, values apart from the text.
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """A filter as SQL: what documents (`d`) must be, and what their passages (`p`) must be."""
+
+    document: Condition
+    passage: Condition
+
+
+def conditions(
+    where: Where | None, tenant: str | None, kinds: Mapping[str, Set[str]]
+) -> Conditions:
+    """Write a filter as SQL, values apart from the text; an empty text is no condition.
 
     Raises:
         InputError: a metadata key that no document has, or a value of another type than it has.
     """
-    parts: list[Condition] = [("NOT p.quarantined", [])]
-    if tenant is not None:
-        parts.append(("d.tenant = ?", [tenant]))
+    parts: list[Condition] = [] if tenant is None else [("d.tenant = ?", [tenant])]
+    inside: list[Condition] = []
     if where is not None:
-        parts += _own(where)
+        parts += _of_document(where)
         parts += [_metadata(key, value, kinds) for key, value in where.metadata.items()]
+        inside = _of_passage(where)
+    return Conditions(_all(parts), _all(inside))
+
+
+def _all(parts: Sequence[Condition]) -> Condition:
     return " AND ".join(sql for sql, _ in parts), [v for _, values in parts for v in values]
 
 
-def _own(where: Where) -> list[Condition]:
+def _of_document(where: Where) -> list[Condition]:
     parts: list[Condition] = []
     for name, values in (("d.path", where.documents), ("d.kind", where.kinds)):
         if isinstance(values, str):
@@ -68,6 +84,11 @@ def _own(where: Where) -> list[Condition]:
             parts.append((f"{name} IN ({','.join('?' * len(values))})", [*values]))
     if where.path:
         parts.append(("substr(d.path, 1, ?) = ?", [len(where.path), where.path]))
+    return parts
+
+
+def _of_passage(where: Where) -> list[Condition]:
+    parts: list[Condition] = []
     if where.heading:
         # whole headings of the trail `A > B > C`, without regard to case
         wanted = f"%> {_like(where.heading)} >%"

@@ -9,13 +9,14 @@ from pathlib import Path
 from genai.errors import IndexUnusable
 from genai.text.terms import TOKENIZER
 
-SCHEMA_VERSION = 2
-# rows are never used twice, so a row that a reader remembers is that passage or gone
+SCHEMA_VERSION = 3
+# rows and numbers are never used twice: what a reader remembers is still that, or gone
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS document (
-    path TEXT PRIMARY KEY, source_hash TEXT NOT NULL, stamp TEXT NOT NULL, hash TEXT NOT NULL,
-    kind TEXT NOT NULL, tenant TEXT NOT NULL, text TEXT NOT NULL);
+    number INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE,
+    source_hash TEXT NOT NULL, stamp TEXT NOT NULL, hash TEXT NOT NULL, kind TEXT NOT NULL,
+    tenant TEXT NOT NULL, text TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS metadata (
     document TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL, number REAL, text TEXT);
 CREATE INDEX IF NOT EXISTS metadata_document ON metadata (document);
@@ -35,6 +36,10 @@ CREATE VIRTUAL TABLE IF NOT EXISTS instances USING fts5vocab(fulltext, 'instance
 """
 
 
+class OldIndex(IndexUnusable):
+    """The file was written by an older genai; only a new one is of use."""
+
+
 class Connection:
     """One connection a thread to one file; every error names the file and the next step."""
 
@@ -49,6 +54,8 @@ class Connection:
             raise IndexUnusable(
                 f"{path}: written by a newer genai (index version {version}); upgrade genai"
             )
+        if version < SCHEMA_VERSION:
+            raise OldIndex(f"{path}: written by an older genai; run `genai index sync`")
 
     def _db(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)

@@ -265,7 +265,8 @@ def _marks(values: Sequence[Any]) -> str:
 def _insert(db: sqlite3.Connection, entry: Entry) -> None:
     document = entry.document
     db.execute(
-        "INSERT INTO document VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO document (path, source_hash, stamp, hash, kind, tenant, text)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             document.path, entry.source_hash, entry.stamp, document.hash, document.kind,
             entry.tenant, document.text,
