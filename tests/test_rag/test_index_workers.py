@@ -1,0 +1,112 @@
+"""Passages embedded by processes and by Ray: the same index, and nothing done twice."""
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from indexes import hashed, many
+
+from genai.errors import GenaiError, IndexUnusable, InputError
+from genai.models import Embedder, make_embedder
+from genai.rag import Index
+from genai.rag.index import Workers, embed
+
+
+def by_name(name: str) -> Embedder:
+    return Embedder(name, hashed)
+
+
+def another(name: str) -> Embedder:
+    return Embedder(name, hashed, identity=f"{name}-2")
+
+
+def noted(folder: Path, fail_after: int, name: str) -> Embedder:
+    """Give an embedder that writes down each part it does, and fails after some."""
+
+    def encode(texts: Any) -> Any:
+        done = len(list(folder.iterdir()))
+        if done >= fail_after:
+            raise InputError("the embedder's server went away")
+        (folder / f"{done}-{os.getpid()}-{len(texts)}").touch()
+        return hashed(texts)
+
+    return Embedder(name, encode)
+
+
+def state(index: Index) -> Any:
+    opened = index._current()
+    assert opened is not None
+    sql = "SELECT v.id, v.data, s.data FROM vector v JOIN sentence_vectors s USING (id) ORDER BY 1"
+    return index.passages(), index.revision, opened.store.rows(sql)
+
+
+@pytest.fixture
+def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(embed, "BATCH", 16)
+    return many(tmp_path / "documents", 40)
+
+
+def wanted(tmp_path: Path, documents: Path) -> Any:
+    alone = Index(tmp_path / "alone", Embedder("mine", hashed))
+    alone.sync(documents)
+    return state(alone)
+
+
+def test_processes_make_the_same_index(tmp_path: Path, documents: Path) -> None:
+    index = Index(tmp_path / "i", Embedder("mine", hashed), open_embedder=by_name)
+    report = index.sync(documents, workers=2)
+    assert report.embedded == report.passages > 32
+    assert state(index) == wanted(tmp_path, documents)
+    assert index.sync(documents, workers=2).embedded == 0
+    index.close()
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_ray_makes_the_same_index(tmp_path: Path, documents: Path, embedder: Embedder) -> None:
+    alone = Index(tmp_path / "alone", embedder)
+    alone.sync(documents)
+    index = Index(tmp_path / "i", embedder)
+    report = index.sync(documents, workers=Workers(2, ray=""))
+    assert report.embedded == report.passages
+    assert state(index) == state(alone)
+    index.close()
+    alone.close()
+
+
+def test_an_interrupted_sync_goes_on_where_it_stopped(tmp_path: Path, documents: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    opener = partial(noted, notes, 2)
+    index = Index(tmp_path / "i", Embedder("mine", hashed), open_embedder=opener)
+    with pytest.raises(GenaiError, match="went away"):
+        index.sync(documents, workers=1)
+    assert index.count() == 0  # nothing answers before it is whole
+    done = len(list(notes.iterdir()))
+    assert done == 2
+    index = Index(tmp_path / "i", Embedder("mine", hashed), open_embedder=by_name)
+    report = index.sync(documents, workers=1)
+    assert report.embedded == report.passages - done * 16
+    assert state(index) == wanted(tmp_path, documents)
+    index.close()
+
+
+def test_a_worker_with_another_embedder_is_refused(tmp_path: Path, documents: Path) -> None:
+    index = Index(tmp_path / "i", Embedder("mine", hashed), open_embedder=another)
+    with pytest.raises(IndexUnusable, match="a worker has mine-2, this process mine"):
+        index.sync(documents, workers=1)
+    index.close()
+
+
+def test_an_embedder_that_no_process_can_open_is_named(tmp_path: Path, documents: Path) -> None:
+    index = Index(tmp_path / "i", Embedder("mine", hashed), open_embedder=lambda _: by_name("mine"))
+    with pytest.raises(InputError, match="cannot be sent to a process"):
+        index.sync(documents, workers=1)
+    index.close()
+
+
+def test_the_shipped_embedder_opens_in_a_worker(tmp_path: Path, documents: Path) -> None:
+    index = Index(tmp_path / "i", make_embedder("static"))
+    assert index.sync(documents, workers=1).embedded == index.count()
+    index.close()
