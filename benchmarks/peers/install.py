@@ -1,6 +1,6 @@
-"""Install the peers of the evals benchmark, each into an environment of its own.
+"""Install the peers of the benchmarks, each into an environment of its own.
 
-    python benchmarks/peers/install.py [inspect_ai deepeval promptfoo ragas pydantic_evals lm_eval]
+    python benchmarks/peers/install.py [PEER ...]
 
 Versions are pinned below; environments go to `.venv-peers/NAME` and are left alone where the pins
 have not changed. `promptfoo` needs npm. Python ones are compiled at once, so no run pays for it.
@@ -24,6 +24,28 @@ PINS = {
     "ragas": ["ragas==0.4.3", "openai[aiohttp]==1.109.1", "langchain-community==0.4.1"],
     "pydantic_evals": ["pydantic-evals==2.62.0", "openai[aiohttp]==3.57.0"],
     "lm_eval": ["lm-eval[api]==0.4.13"],
+    # of the retrieval benchmark; each with Chroma on disk
+    "langchain_index": [
+        "langchain-core==1.7.2",
+        "langchain-classic==1.0.8",
+        "langchain-chroma==1.1.0",
+        "langchain-text-splitters==1.1.3",
+        "greenlet",  # its record manager imports it and does not ask for it
+        "chromadb==1.5.9",
+        "model2vec==0.10.0",
+    ],
+    "llama_index": [
+        "llama-index-core==0.14.25",
+        "llama-index-vector-stores-chroma==0.6.0",
+        "chromadb==1.5.9",
+        "model2vec==0.10.0",
+    ],
+    "haystack": [
+        "haystack-ai==3.4.1",
+        "chroma-haystack==5.0.0",
+        "chromadb==1.5.9",
+        "model2vec==0.10.0",
+    ],
 }
 
 

