@@ -49,9 +49,8 @@ class Audit:
         self._given = key
         self._lock = threading.Lock()
 
-    def write(self, verdicts: Sequence[Verdict], place: Place, policy: str) -> None:
+    def write(self, verdicts: Sequence[Verdict], place: Place, policy: str, call: str = "") -> None:
         """Append one line: who decided what about which place, and how many of which kind."""
-        context = merged(None)
         row: dict[str, Any] = {
             "at": round(time.time(), 3),
             "place": place,
@@ -66,8 +65,9 @@ class Audit:
                 for verdict in verdicts
             ],
         }
-        if context.parent_id:
-            row["call"] = context.parent_id
+        call = call or merged(None).parent_id
+        if call:
+            row["call"] = call
         with self._alone():
             count, before = self._read_head()
             row |= {"n": count + 1, "before": before}

@@ -1,5 +1,6 @@
 """The guard for answers that their passages do not support; the measure is that of citations."""
 
+import re
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
@@ -7,6 +8,8 @@ from genai.guards.base import Scope
 from genai.text.sentences import sentences
 from genai.text.support import support
 from genai.types import Place, Span
+
+_MARK = re.compile(r"\[\d{1,3}\]")  # says where it was read; it is no number of the claim
 
 
 @runtime_checkable
@@ -43,7 +46,7 @@ class GroundedGuard:
             raise ValueError("no evidence to judge by")
         found = []
         for start, end in sentences(text):
-            best = max(support(text[start:end], self._evidence), default=0.0)
+            best = max(support(_MARK.sub("", text[start:end]), self._evidence), default=0.0)
             found.append(Span(start, end, "unsupported", round(1 - best, 6), "[unsupported]"))
         return found
 

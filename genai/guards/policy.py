@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from genai import __version__
 from genai.config import digest, parse_yaml, validate
 from genai.errors import ConfigError
 from genai.guards.audit import Audit
@@ -48,7 +49,9 @@ class Policy:
         `embed` replaces the shipped embedder; `ask` is the model of judge guards; `pseudonyms`
         are kept in memory, under a key of this process, where none are given.
         """
-        self.hash = digest(settings.model_dump(mode="json"))
+        said = settings.model_dump(mode="json")
+        self.hash = digest(said)
+        self._places = {place: digest([__version__, said[place]]) for place in PLACES}
         self.pseudonyms = pseudonyms or Pseudonyms()
         self._audit = audit
         parts = Parts(lists or Lists(), embed, ask)
@@ -58,10 +61,23 @@ class Policy:
         for place, guard in extra:
             self._entries[place].append(Entry(guard, Action.BLOCK, "closed"))
 
-    def gate(self, place: Place, *, evidence: Sequence[str] = ()) -> StreamGate:
+    def place_hash(self, place: Place) -> str:
+        """Name what looks at a place: other settings, or other rules of ours, have another."""
+        return self._places[place]
+
+    def gate(
+        self,
+        place: Place,
+        *,
+        evidence: Sequence[str] = (),
+        call: str = "",
+        ours: bool = False,
+    ) -> StreamGate:
         """Make the gate for one text that comes in pieces.
 
         `evidence` are the passages that an answer must be grounded in, for the guard `grounded`.
+        `call` is the id of the ledger row that the log of verdicts shall name.
+        `ours` says that a model of ours wrote the text: the stand-ins in it are ours and stay.
         """
         entries = self._entries.get(place, [])
         if any(isinstance(entry.guard, NeedsEvidence) for entry in entries):
@@ -69,22 +85,30 @@ class Policy:
         done = None
         if self._audit is not None:
             audit, policy = self._audit, self.hash
-            done = lambda verdicts: audit.write(verdicts, place, policy)  # noqa: E731
+            done = lambda verdicts: audit.write(verdicts, place, policy, call)  # noqa: E731
         changes = any(entry.action is Action.PSEUDONYMISE for entry in entries)
-        if changes and place in ("question", "passage"):  # an answer's own are to be turned back
+        if (
+            changes and not ours and place in ("question", "passage")
+        ):  # an answer's own are to be turned back
             entries = [*entries, Entry(StandInGuard(), Action.PSEUDONYMISE, "closed")]
         return StreamGate(
             entries, place, replacement=self._pseudonym() if changes else None, done=done
         )
 
     def check(
-        self, text: str, place: Place, *, evidence: Sequence[str] = ()
+        self,
+        text: str,
+        place: Place,
+        *,
+        evidence: Sequence[str] = (),
+        call: str = "",
+        ours: bool = False,
     ) -> tuple[Verdict, ...]:
         """Run all guards of a place on a whole text; one verdict each, in the file's order.
 
         A finding that stops the text stops the search too: what comes after it is not looked at.
         """
-        gate = self.gate(place, evidence=evidence)
+        gate = self.gate(place, evidence=evidence, call=call, ours=ours)
         gate.feed(text)
         gate.finish()
         return gate.verdicts

@@ -22,7 +22,7 @@ from pathlib import Path
 from genai.guards.base import Scope
 from genai.types import Place, Span
 
-_FORM = re.compile(r"\[[A-Z]{2,12}_[A-Z2-7]{10}\]")
+FORM = re.compile(r"\[[A-Z]{2,12}_[A-Z2-7]{10}\]")
 LONGEST = 26  # characters of the longest stand-in
 _DAY = 86_400
 _TABLES = """
@@ -129,7 +129,7 @@ class Pseudonyms:
             restored, kept = restored + (value is not None), kept + (value is None)
             return match[0] if value is None else value
 
-        return Restored(_FORM.sub(put, text), restored, kept)
+        return Restored(FORM.sub(put, text), restored, kept)
 
     def restoring(self, reader: str, scope: str = "") -> "Restoring":
         """Restore a text that comes in pieces."""
@@ -201,7 +201,7 @@ class StandInGuard:
 
     def look(self, text: str, place: Place) -> Sequence[Span]:
         """Give where a text holds what looks like a stand-in."""
-        return [Span(match.start(), match.end(), "literal") for match in _FORM.finditer(text)]
+        return [Span(match.start(), match.end(), "literal") for match in FORM.finditer(text)]
 
     def explain(self, spans: Sequence[Span]) -> str:
         """Say what it is."""

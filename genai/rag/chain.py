@@ -7,10 +7,8 @@ whole can be refused only before the first sentence is out.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any
 
 from genai import bridge
 from genai.config import Config
@@ -20,44 +18,18 @@ from genai.ledger import merged
 from genai.models import Model
 from genai.prompts import Prompt
 from genai.rag.aide import Aide
-from genai.rag.cite import Citer, Judged, strip_marks, whole_sentences
-from genai.rag.confidence import Weights, look
-from genai.rag.confirm import confirmed
+from genai.rag.confidence import look
 from genai.rag.index import Index
-from genai.rag.rerank import CANDIDATES, Reranker, rerank
+from genai.rag.release import NO_ANSWER, Release
+from genai.rag.rerank import CANDIDATES, rerank
 from genai.rag.rewrite import Talk, Turns, read_talk, standalone, wordings
-from genai.rag.trace import Sentence
+from genai.rag.steps import Steps
 from genai.rag.turn import Tally, Turn
-from genai.types import Action, Answer, Citation, Context, Hit, Place, Refusal, Reply, Verdict
+from genai.types import Action, Answer, Context, Hit, Place, Refusal, Verdict
 
-NO_ANSWER = "NO_ANSWER"
 _STOPS = {Action.BLOCK, Action.REASK}
 _SAFE_PASSAGE = {Action.ALLOW, Action.FLAG}
 Outcome = Answer | Refusal
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """What a chain does beside search and answer; each step may be absent.
-
-    `rewrite` makes a follow-up stand alone, `queries` words a question anew, `judge` must confirm
-    each sentence; `embed` gives unit rows, for near misses in words.
-    """
-
-    weights: Weights
-    threshold: float
-    rewrite: Aide | None = None
-    queries: Aide | None = None
-    rerank: Reranker | Aide | None = None
-    judge: Aide | None = None
-    embed: Callable[[Sequence[str], Context], Any] | None = None
-
-    @property
-    def identity(self) -> str:
-        """What of the steps shapes the answers, as text; the settings are hashed elsewhere."""
-        aides = (self.rewrite, self.queries, self.rerank, self.judge)
-        named = [each.identity for each in aides if isinstance(each, Aide)]
-        return "\n".join([f"{self.weights} {self.threshold}", *named])
 
 
 class Chain:
@@ -132,12 +104,16 @@ class Chain:
                 feature=feature,
             )
         )
+        back = self.guards.pseudonyms.restoring(turn.context.user, turn.context.tenant)
         try:
             reason = await self._prepare(turn, earlier)
             if not reason:
                 async with aclosing(self._released(turn)) as pieces:
                     async for piece in pieces:
-                        yield piece
+                        if shown := back.feed(piece):
+                            yield shown
+                if shown := back.finish():
+                    yield shown
                 reason = "" if turn.text else self._why_empty(turn)
             outcome = self._refuse(turn, reason) if reason else self._answer(turn)
         except (GeneratorExit, asyncio.CancelledError):
@@ -161,14 +137,15 @@ class Chain:
         turn.queries = (turn.asked, *await self._wordings(turn))
         turn.found = await asyncio.to_thread(self._search, turn)
         safe = [hit for hit in turn.found if self._safe(turn, hit)]
+        turn.found += await asyncio.to_thread(self._held_back, turn)
         turn.hits = (await self._reranked(turn, safe))[: self.config.chain.top_k]
         turn.signals = await asyncio.to_thread(look, turn.asked, turn.hits, self.index.idf)
         turn.confidence = self.steps.weights.confidence(turn.signals)
         return "" if turn.hits and turn.confidence >= self.steps.threshold else "no_evidence"
 
-    def _guarded(self, turn: Turn, text: str) -> str:
+    def _guarded(self, turn: Turn, text: str, *, ours: bool = False) -> str:
         """Give a question as it may be used; a guard that stops it stops the turn."""
-        verdicts = self._check(turn, text, "question")
+        verdicts = self._check(turn, text, "question", ours=ours)
         turn.stopped = turn.stopped or combine(verdicts) in _STOPS
         return self.guards.apply(text, verdicts)
 
@@ -182,7 +159,7 @@ class Chain:
         if allowed:
             written = await standalone(aide, tuple(allowed), turn.asked, turn.context)
             if written != turn.asked:
-                turn.asked = self._guarded(turn, written)
+                turn.asked = self._guarded(turn, written, ours=True)
 
     async def _wordings(self, turn: Turn) -> list[str]:
         if self.steps.queries is None:
@@ -206,6 +183,16 @@ class Chain:
                     best[hit.passage.id] = hit
         return sorted(best.values(), key=lambda hit: (-hit.score, hit.passage.id))[:wanted]
 
+    def _held_back(self, turn: Turn) -> list[Hit]:
+        """Give what the index holds back and would else have been among the passages found."""
+        least = min((hit.bm25 or 0.0 for hit in turn.found), default=0.0)
+        held = self.index.held_back(turn.asked, self.config.chain.top_k, context=turn.context)
+        held = [hit for hit in held if (hit.bm25 or 0.0) >= least]
+        for hit in held:
+            if self._safe(turn, hit):
+                turn.quarantined[hit.passage.id] = "Held back when it was read."
+        return held
+
     async def _reranked(self, turn: Turn, hits: list[Hit]) -> list[Hit]:
         """Put the safe passages in the reranker's order, or leave them where it gives none."""
         if self.steps.rerank is None or not hits:
@@ -228,103 +215,42 @@ class Chain:
         turn.quarantined[hit.passage.id] = " ".join(dict.fromkeys(reasons))
         return False
 
-    def _check(self, turn: Turn, text: str, place: Place) -> tuple[Verdict, ...]:
+    def _check(
+        self, turn: Turn, text: str, place: Place, *, ours: bool = False
+    ) -> tuple[Verdict, ...]:
         started_at = time.time()
-        verdicts = tuple(self.guards.check(text, place))
+        verdicts = self.guards.check(text, place, call=turn.id, ours=ours)
+        self._note(turn, place, verdicts, started_at)
+        return verdicts
+
+    def _note(
+        self, turn: Turn, place: Place, verdicts: Sequence[Verdict], started_at: float
+    ) -> None:
         turn.verdicts += [v for v in verdicts if v.decision is not Action.ALLOW]
         self._tally.guarded(turn, place, verdicts, started_at)
-        return verdicts
 
     # -- the model, sentence by sentence ---------------------------------------------------------
 
     async def _released(self, turn: Turn) -> AsyncGenerator[str, None]:
-        """Give the sentences that passed judgement, each with the white space before it."""
+        """Give the sentences that may leave; a reply that guards want anew is asked for once."""
         messages = self.prompt.render(
             question=turn.asked, passages=[hit.passage for hit in turn.hits]
         )
-        citer = Citer(
-            [hit.passage for hit in turn.hits],
-            self._document_hash,
-            self.index.idf,
-            self.config.chain.min_support,
-            similar=self._similar(turn.context),
-            min_similarity=self.config.chain.min_similarity,
-        )
-        buffer = ""
-        source = self.model.astream(messages, context=turn.context, **self.prompt.params)
-        async with aclosing(source) as pieces:
-            async for piece in pieces:
-                ended = isinstance(piece, Reply)
-                if isinstance(piece, Reply):
-                    turn.reply = piece
-                else:
-                    buffer += piece
-                done = 0
-                for start, end in whole_sentences(buffer, ended):
-                    gap = buffer[done:start] if turn.text else ""
-                    done = end
-                    out = await self._judge(turn, citer, gap, buffer[start:end])
-                    if turn.stopped:
-                        return
-                    if out:
-                        yield out
-                buffer = buffer[done:]
-
-    async def _judge(self, turn: Turn, citer: Citer, gap: str, sentence: str) -> str:
-        """Judge one sentence; give what may leave, or ''."""
-        turn.raw += sentence
-        verdicts = self._check(turn, sentence, "answer")
-        if combine(verdicts) in _STOPS:
-            turn.stopped = True
-            turn.sentences.append(Sentence("stopped", 0.0))
-            return ""
-        judged = await asyncio.to_thread(citer.judge, sentence)
-        good = tuple(c for c in judged.citations if self.index.check(c))
-        said = await self._confirmed(turn, judged, good)
-        if said is False:
-            good = ()
-        turn.dropped += judged.dropped + len(judged.citations) - len(good)
-        if not good:
-            if strip_marks(sentence).rstrip().endswith(":"):
-                turn.lead = gap + sentence  # an introduction goes out with what it introduces
-            elif not sentence.strip().startswith(NO_ANSWER):
-                turn.withheld += 1
-                turn.sentences.append(Sentence("withheld", judged.support, (), said))
-            return ""
-        numbers = tuple(citation.number for citation in good)
-        turn.sentences.append(Sentence("released", judged.support, numbers, said))
-        turn.citations += [c for c in good if c not in turn.citations]
-        text = judged.text
-        if verdicts:
-            text = self.guards.apply(text, self.guards.check(text, "answer"))
-        out = f"{turn.lead}{gap if not turn.lead else ' '}{text}"
-        turn.lead = ""
-        turn.text += out
-        return out
-
-    async def _confirmed(self, turn: Turn, judged: Judged, good: Sequence[Citation]) -> bool | None:
-        """Ask the judge, where one is set and there is something to ask about."""
-        if self.steps.judge is None or not good:
-            return None
-        cited = {citation.passage_id for citation in good}
-        passages = [hit.passage for hit in turn.hits if hit.passage.id in cited]
-        claim = strip_marks(judged.text).strip()
-        return await confirmed(self.steps.judge, claim, passages, turn.context)
-
-    def _similar(self, context: Context) -> Callable[[str, Sequence[str]], list[float]] | None:
-        embed = self.steps.embed
-        if embed is None:
-            return None
-
-        def similar(text: str, others: Sequence[str]) -> list[float]:
-            vectors = embed([text, *others], context)
-            return [float(each) for each in vectors[1:] @ vectors[0]]
-
-        return similar
-
-    def _document_hash(self, path: str) -> str:
-        found = self.index.document(path)
-        return found[1] if found else ""
+        for last in (False, True):
+            turn.stopped, turn.sent = False, True
+            release = Release(turn, self.guards, self.index, self.steps, self.config.chain)
+            source = self.model.astream(messages, context=turn.context, **self.prompt.params)
+            try:
+                async with aclosing(source) as pieces, aclosing(release.sentences(pieces)) as out:
+                    async for sentence in out:
+                        yield sentence
+            finally:
+                self._note(turn, "answer", release.verdicts, release.started_at)
+            again = release.again()
+            if last or again is None:
+                return
+            messages = (*messages, again)
+            turn.notes.append("asked again: a guard did not let the first reply out")
 
     # -- the outcome -----------------------------------------------------------------------------
 
@@ -336,7 +262,7 @@ class Chain:
     def _answer(self, turn: Turn) -> Answer:
         call = self._tally.close(turn, self.model.name, "ok")
         return Answer(
-            text=turn.text,
+            text=self._restored(turn),
             citations=tuple(turn.citations),
             verdicts=tuple(turn.verdicts),
             usage=turn.usage,
@@ -350,6 +276,11 @@ class Chain:
             generation=self.index.generation,
             trace=turn.trace(self.steps.weights, self.steps.threshold),
         )
+
+    def _restored(self, turn: Turn) -> str:
+        """Give the answer with what was hidden, for the person who may see it."""
+        who = turn.context
+        return self.guards.pseudonyms.restore(turn.text, who.user, who.tenant).text
 
     def _refuse(self, turn: Turn, reason: str) -> Refusal:
         call = self._tally.close(turn, self.model.name, "refusal", reason)

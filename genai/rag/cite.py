@@ -10,7 +10,7 @@ where the passage holds every number and name of the sentence and says something
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from genai.text.sentences import sentences
@@ -55,8 +55,11 @@ class Citer:
         self._min_similarity = min_similarity
         self._numbers: dict[tuple[str, int, int], Citation] = {}
 
-    def judge(self, sentence: str) -> Judged:
-        """Check one sentence. Without a mark it may find its support in any passage."""
+    def judge(self, sentence: str, hidden: Set[str] = frozenset()) -> Judged:
+        """Check one sentence. Without a mark it may find its support in any passage.
+
+        `hidden` is what stands in the place of something taken out; it is no claim to be checked.
+        """
         given = [int(number) for number in _MARK.findall(sentence)]
         bare = _MARK.sub("", sentence)
         if not bare.strip():
@@ -64,13 +67,16 @@ class Citer:
         offered = {n: self._passages[n - 1] for n in given if 1 <= n <= len(self._passages)}
         dropped = len(set(given)) - len(offered)
         candidates = offered or dict(enumerate(self._passages, start=1))
-        scores = self._scores(bare, candidates)
+        claim = bare
+        for each in hidden:
+            claim = claim.replace(each, " ")
+        scores = self._scores(claim, candidates)
         best = max(scores.values(), default=0.0)
         good = [n for n in candidates if scores[n] >= self._min]
         if not offered:
             good = [n for n in good if scores[n] == best][:1]
         dropped += len(offered) - len([n for n in offered if n in good])
-        cited = tuple(self._cite(bare, candidates[n]) for n in good)
+        cited = tuple(self._cite(claim, candidates[n]) for n in good)
         marks = "".join(f" [{number}]" for number in dict.fromkeys(c.number for c in cited))
         head, tail = bare.rstrip(), bare[len(bare.rstrip()) :]
         return Judged(f"{head}{marks}{tail}", cited, best, dropped)

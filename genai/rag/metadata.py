@@ -6,6 +6,7 @@ says so, for an author could write anything here.
 """
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -14,29 +15,25 @@ from typing import Any
 
 from genai.config import parse_yaml
 from genai.errors import ConfigError, DocumentError
+from genai.rag.documents import read_source
 
 Value = str | bool | int | float | date
 Kept = tuple[str, float | None, str | None]  # kind, and the number or the text
 SIDECAR = ".meta.yaml"
 _FRONT = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _KEY = re.compile(r"[A-Za-z_][\w.-]{0,63}\Z")
+_LARGEST = 1_000_000  # bytes
 _MOST = 64  # keys a document, and values a key
 
 
-def sidecar(path: Path) -> bytes:
+def sidecar(path: Path, folder: Path) -> bytes:
     """Read the bytes of the file beside a document; none if there is no such file.
 
     Raises:
-        DocumentError: it is there and cannot be read.
+        DocumentError: it is there and cannot be read, is too large, or a link leaves the folder.
     """
-    try:
-        return path.with_name(path.name + SIDECAR).read_bytes()
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise DocumentError(
-            f"{path.name}{SIDECAR}: cannot be read ({error.strerror}); mend it"
-        ) from error
+    beside = path.with_name(path.name + SIDECAR)
+    return read_source(beside, folder, _LARGEST) if os.path.lexists(beside) else b""
 
 
 def metadata(name: str, kind: str, text: str, beside: bytes) -> dict[str, list[Kept]]:

@@ -52,7 +52,7 @@ class Turn:
     confidence: float = 0.0
     text: str = ""
     raw: str = ""
-    lead: str = ""
+    sent: bool = False
     stopped: bool = False
     dropped: int = 0
     withheld: int = 0
@@ -71,7 +71,7 @@ class Turn:
                     hit,
                     self.ratings.get(hit.passage.id),
                     self.quarantined.get(hit.passage.id, ""),
-                    hit.passage.id in used and bool(self.raw),
+                    hit.passage.id in used and self.sent,
                     tuple(cited.get(hit.passage.id, ())),
                 )
                 for hit in self.found

@@ -3,17 +3,9 @@
 Everything here reads `configs/` and passes settings down; no lower room reads them itself.
 """
 
-from genai.wiring.parts import (
-    Index,
-    batch,
-    load,
-    load_guards,
-    model,
-    open_ledger,
-    prices,
-    settings,
-    upload,
-)
+from genai.wiring.chain import Index, load
+from genai.wiring.guards import load_guards
+from genai.wiring.parts import batch, model, open_ledger, prices, settings, upload
 from genai.wiring.prompts import diff_prompts, known_prompts, prompt
 from genai.wiring.trials import evaluate, grid, open_task
 from genai.wiring.tuning import judge, promote, train

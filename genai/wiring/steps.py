@@ -8,9 +8,9 @@ from genai.models import Embedder, Model
 from genai.project import Project
 from genai.prompts import load_prompt
 from genai.rag.aide import Aide
-from genai.rag.chain import Steps
 from genai.rag.confidence import Weights
 from genai.rag.rerank import Reranker, open_reranker
+from genai.rag.steps import Steps
 
 
 def open_steps(

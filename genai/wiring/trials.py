@@ -18,7 +18,8 @@ from genai.evals import evaluate as run_suite
 from genai.models import Model
 from genai.project import Project
 from genai.prompts import load_prompt
-from genai.wiring.parts import embedder, load, model, open_ledger, settings
+from genai.wiring.chain import load
+from genai.wiring.parts import embedder, model, open_ledger, settings
 
 if TYPE_CHECKING:
     from genai.evals import Report

@@ -274,9 +274,10 @@ def test_a_refusal_before_the_model_has_its_trace_and_nothing_was_used(place: Pa
 
 def test_the_text_of_a_stopped_sentence_is_in_no_trace(scripted: Make) -> None:
     secret = "AKIAIOSFODNN7EXAMPLE"
-    answer = scripted(f"The notice period is 30 days [1]. The key is {secret} [1].")(QUESTION)
+    fine = "The notice period is 30 days [1]. It begins on the first of a month [1]."
+    answer = scripted(f"{fine} The key is {secret} [1].")(QUESTION)
     assert secret not in repr(answer.trace)
-    assert [each.state for each in answer.trace.sentences] == ["released", "stopped"]
+    assert [s.state for s in answer.trace.sentences] == ["released", "released", "stopped"]
 
 
 def test_the_row_bears_the_facts_that_monitoring_needs(scripted: Make) -> None:

@@ -1,6 +1,8 @@
 """Generations: other settings build beside, the switch is whole, one command goes back."""
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +190,22 @@ def test_a_reader_searches_all_through_a_switch(tmp_path: Path, documents: Path)
         thread.join()
     assert not failed, failed[:3]
     reader.close()
+
+
+def test_an_index_of_an_older_layout_says_so_and_is_built_anew(
+    tmp_path: Path, index: Index, folder: Path, embedder: Embedder
+) -> None:
+    home, made = tmp_path / "indexes" / "t", index.generation
+    index.close()
+    with closing(sqlite3.connect(home / f"{made}-1" / "index.db")) as db, db:
+        db.execute("UPDATE meta SET value = '2' WHERE key = 'version'")
+    (home / f"{made}-1").rename(home / "0ld-1")
+    (home / "CURRENT").write_text('{"folder": "0ld-1", "previous": "", "back_from": ""}')
+    later = Index(home, embedder)
+    with pytest.raises(IndexUnusable, match="written by an older genai; run `genai index sync`"):
+        later.search("storks")
+    assert later.sync(folder).embedded > 0
+    assert later.search("storks")
+    assert not (home / "0ld-1").exists()
+    with pytest.raises(InputError, match="no generation before this one is kept"):
+        later.rollback()

@@ -201,6 +201,17 @@ def test_metadata_changes_without_embedding_anything(shelf: Index) -> None:
     (folder / "d.txt.meta.yaml").write_text("year: {deep: 1}\n")
     report = shelf.sync(folder)
     assert "d.txt.meta.yaml: `year` must be text, a number" in report.failed[0][1]
+
+
+def test_a_file_beside_a_document_may_not_lead_out_of_the_folder(
+    index: Index, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "secret.yaml").write_text("owner: Eve\n")
+    (folder / "d.txt").write_text("Otters hold hands while they sleep.\n")
+    (folder / "d.txt.meta.yaml").symlink_to(tmp_path / "secret.yaml")
+    report = index.sync(folder)
+    assert "d.txt.meta.yaml: is a link to outside the folder" in report.failed[0][1]
+    assert index.metadata("d.txt") == {}
     assert found(shelf, "lamp", Where(metadata={"owner": "Bob"})) == {"d.txt"}
     shelf.close()
 

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     if before and before != report.generation:
         print(f"  generation {report.generation} answers; back: genai index rollback")
     if report.quarantined:
-        print(f"  {report.quarantined} passages held back by the guards: genai index show")
+        print(f"  held back by the guards: {report.quarantined} (see them: genai index show)")
     for name, note in report.notes:
         print(f"  note: {name}: {note}")
     for alarm in report.alarms:

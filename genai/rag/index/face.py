@@ -12,14 +12,14 @@ from genai.ledger import merged
 from genai.models import Embedder, make_embedder
 from genai.rag.documents import text_hash
 from genai.rag.index.embed import Open, Workers
-from genai.rag.index.find import find
+from genai.rag.index.find import HELD_BACK, find, owner
 from genai.rag.index.generations import Current, Generations
 from genai.rag.index.opened import Opened
 from genai.rag.index.sync import How, Scan, Sync, SyncReport, look
 from genai.rag.index.verify import Findings, mend, verify
 from genai.rag.search import Where
 from genai.rag.split import Splitting, splitter_id
-from genai.rag.store import SCHEMA_VERSION
+from genai.rag.store import SCHEMA_VERSION, OldIndex
 from genai.types import Citation, Context, Hit, Passage
 
 
@@ -155,8 +155,8 @@ class Index:
         if before.folder == folder:
             after = before if before.back_from == self.wanted() else replace(before, back_from="")
         else:
-            kept = before.folder if before.folder in self._home.folders() else ""
-            after = Current(folder, kept)
+            kept = before.folder in self._home.folders() and self._opens(before.folder)
+            after = Current(folder, before.folder if kept else "")
         if after != before:
             self._home.switch(after)
             self.close()
@@ -253,7 +253,7 @@ class Index:
             InputError: a tenant is missing, or a filter does not fit the metadata.
         """
         opened = self._answering()
-        owner = self._owner(opened, tenant, merged(context).tenant)
+        whose = self._owner(opened, tenant, context)
         vector = None
         if self.dense_weight:
             embedder = self._own_embedder(opened, self._reopen())
@@ -261,27 +261,22 @@ class Index:
             opened.check_width(len(vector), embedder)
         return find(
             opened, question, vector if vector is not None and vector.any() else None,
-            weight=self.dense_weight, top_k=top_k, where=where, tenant=owner,
+            weight=self.dense_weight, top_k=top_k, where=where, tenant=whose,
         )  # fmt: skip
 
-    def _owner(self, opened: Opened, tenant: str, around: str) -> str | None:
-        """Give whose documents are seen; None where they belong to nobody."""
-        if self.settings.tenants and not opened.tenants:
-            raise IndexUnusable(
-                f"index {self.name}: was built without tenants, `index.tenants` is true; run"
-                " `genai index sync`"
-            )
-        if tenant and not opened.tenants:
-            raise InputError(
-                f"index {self.name}: has no tenants, so it cannot keep to {tenant!r}; set"
-                " `index.tenants: true` and sync"
-            )
-        if opened.tenants and not (tenant or around):
-            raise InputError(
-                f"index {self.name}: has tenants, so a search must name one: give `tenant`, or"
-                " search inside `genai.scope(tenant=...)`"
-            )
-        return (tenant or around) if opened.tenants else None
+    def held_back(
+        self, question: str, top_k: int = 6, *, tenant: str = "", context: Context | None = None
+    ) -> list[Hit]:
+        """Give the quarantined passages that a question's words would find, for a person to see."""
+        opened = self._answering()
+        if not opened.store.count(quarantined=True):
+            return []
+        whose = self._owner(opened, tenant, context)
+        return find(opened, question, None, weight=0, top_k=top_k, where=HELD_BACK, tenant=whose)
+
+    def _owner(self, opened: Opened, tenant: str, context: Context | None) -> str | None:
+        around = merged(context).tenant
+        return owner(opened, self.name, self.settings.tenants, tenant, around)
 
     def idf(self, stem: str) -> float:
         """Give how telling a stem is in this corpus."""
@@ -351,7 +346,7 @@ class Index:
             embedder = self._own_embedder(opened, self._reopen())
             opened.view().warm(embedder.dimension)
             if opened.has_graph():
-                opened.graph()
+                opened.graph().nearest(embedder.encode(["warm"])[0], 1)
 
     # -- what is open ----------------------------------------------------------------------------
 
@@ -365,6 +360,13 @@ class Index:
     def _open(self, folder: str) -> Opened:
         return Opened(self._home.file(folder), self.settings.server)
 
+    def _opens(self, folder: str) -> bool:
+        try:
+            self._open(folder).close()
+        except OldIndex:
+            return False
+        return True
+
     def _current(self) -> Opened | None:
         """Open the folder that answers now; None before the first sync."""
         folder = self._home.current().folder
@@ -372,14 +374,15 @@ class Index:
             if self._held is not None and self._held.folder != folder:
                 self._held = None  # another thread may still read it, so it is not closed
             if self._held is None and folder and self._home.file(folder).is_file():
-                self._held = self._open(folder)
+                with suppress(OldIndex):  # as if there were none; `_answering` says what to do
+                    self._held = self._open(folder)
             return self._held
 
     def _answering(self) -> Opened:
         opened = self._current()
         if opened is not None and opened.store.get("revision"):
             return opened
-        old = self._home.of_first_layout()
+        old = self._home.of_first_layout() or (opened is None and self._home.current().folder)
         said = "was written by an older genai; run `genai index sync`" if old else (
             "is empty; run `genai index sync` first"
         )  # fmt: skip

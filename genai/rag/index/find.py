@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from genai import extras
+from genai.errors import IndexUnusable, InputError
 from genai.rag.index.opened import Opened
 from genai.rag.search import View, Where, fuse
 from genai.rag.vectors import EXACT_BELOW, best_matches
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from genai.rag.search.view import Mask
 
 CANDIDATES = 50
+HELD_BACK = Where(quarantined=True)
 _FAR = 10  # times the candidates; no graph is asked for more, every vector is looked at instead
 _TRIES = 3  # a writer may take a passage away between two looks
 
@@ -56,6 +58,31 @@ def find(
         if len(hits) == len(best):
             break
     return hits
+
+
+def owner(opened: Opened, name: str, wanted: bool, tenant: str, around: str) -> str | None:
+    """Give whose documents are seen; None where they belong to nobody.
+
+    Raises:
+        IndexUnusable: tenants are `wanted`, and it was built without.
+        InputError: a tenant is missing, or one is named where there are none.
+    """
+    if wanted and not opened.tenants:
+        raise IndexUnusable(
+            f"index {name}: was built without tenants, `index.tenants` is true; run"
+            " `genai index sync`"
+        )
+    if tenant and not opened.tenants:
+        raise InputError(
+            f"index {name}: has no tenants, so it cannot keep to {tenant!r}; set"
+            " `index.tenants: true` and sync"
+        )
+    if opened.tenants and not (tenant or around):
+        raise InputError(
+            f"index {name}: has tenants, so a search must name one: give `tenant`, or"
+            " search inside `genai.scope(tenant=...)`"
+        )
+    return (tenant or around) if opened.tenants else None
 
 
 def nearest(

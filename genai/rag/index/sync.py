@@ -91,6 +91,8 @@ class Sync:
     def run(self, root: Path, files: Sequence[Path], *, progress: bool = False) -> SyncReport:
         """Write what is new or changed, remove what is gone, mend what is missing."""
         run, store = self._run, self._store
+        if not run.before and store.get("scan") is None:  # nothing to look at again
+            store.put(scan=self._how.scan_id)
         self._write(root, _progress(files, progress))
         store.restamp(run.stamps)
         gone = run.before.keys() - {path.relative_to(root).as_posix() for path in files}
@@ -145,7 +147,7 @@ class Sync:
         seen, stamp = self._run.before.get(name), _stamp(path)
         if seen is not None and stamp and seen.stamp == stamp:
             return None
-        source, beside = read_source(path, root, self._how.max_bytes), sidecar(path)
+        source, beside = read_source(path, root, self._how.max_bytes), sidecar(path, root)
         found = sha256(source)
         if beside:
             found.update(b"\x1f" + beside)

@@ -131,6 +131,10 @@ class RetrieverIndex:
         best = list(passages)[:top_k]
         return [Hit(passage, 1 / rank) for rank, passage in enumerate(best, start=1)]
 
+    def held_back(self, question: str, top_k: int = 6, **options: Any) -> list[Hit]:
+        """Give nothing: what a retriever leaves out is not known."""
+        return []
+
     def _keep(self, document: Document) -> Passage:
         piece, said = document.page_content, document.metadata
         name, start = str(said.get("source") or document.id or "retrieved"), said.get("start_index")

@@ -11,13 +11,18 @@ from statistics import fmean, pstdev
 from genai.text.support import Weight, coverage
 from genai.types import Hit
 
+_FLAT = 1e-4  # scores of words are some 1 to 20, of vectors -1 to 1
+
 
 def standardise(scores: Mapping[str, float]) -> dict[str, float]:
-    """Give z-scores; a list without spread says nothing, so it counts 0 for everyone."""
+    """Give z-scores; a list without spread says nothing, so it counts 0 for everyone.
+
+    Nor does one whose words stand in nearly every passage: their weight is 1e-6, as FTS5 has it.
+    """
     if not scores:
         return {}
     mean, spread = fmean(scores.values()), pstdev(scores.values())
-    return {key: (s - mean) / spread if spread > 1e-12 else 0.0 for key, s in scores.items()}
+    return {key: (s - mean) / spread if spread > _FLAT else 0.0 for key, s in scores.items()}
 
 
 def fuse(
