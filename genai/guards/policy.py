@@ -60,6 +60,11 @@ class Policy:
         }
         for place, guard in extra:
             self._entries[place].append(Entry(guard, Action.BLOCK, "closed"))
+        self._grounded = {
+            place
+            for place, entries in self._entries.items()
+            if any(isinstance(entry.guard, NeedsEvidence) for entry in entries)
+        }
 
     def place_hash(self, place: Place) -> str:
         """Name what looks at a place: other settings, or other rules of ours, have another."""
@@ -80,7 +85,7 @@ class Policy:
         `ours` says that a model of ours wrote the text: the stand-ins in it are ours and stay.
         """
         entries = self._entries.get(place, [])
-        if any(isinstance(entry.guard, NeedsEvidence) for entry in entries):
+        if place in self._grounded:
             entries = [_given(entry, evidence) for entry in entries]
         done = None
         if self._audit is not None:

@@ -56,15 +56,23 @@ class Ledger:
 
     `url` is a PostgreSQL URL; without one the store is the SQLite file `path`. `content`: `none`,
     `feedback` (a thumb with the person's tick stores its turn) or `all`. `durability`: `default`
-    survives the death of the process, `full` the loss of power too.
+    survives the death of the process, `full` the loss of power too. `clean` is what every text
+    goes through before it is kept.
     """
 
     def __init__(
-        self, path: Path, *, url: str = "", content: str = "none", durability: str = "default"
+        self,
+        path: Path,
+        *,
+        url: str = "",
+        content: str = "none",
+        durability: str = "default",
+        clean: Callable[[str], str] = str,
     ) -> None:
         self.path = path
         self.database = Database(path, url)
         self._content = content
+        self._clean = clean
         self._spool = Spool(path.parent / "spool", durability)
         self._lost = 0
         self._forget()
@@ -108,7 +116,7 @@ class Ledger:
             self._wake()
 
     def _keep(self, call_id: str, question: str, answer: str) -> None:
-        texts = {"question": question, "answer": answer}
+        texts = {"question": self._clean(question), "answer": self._clean(answer)}
         self._spool.append({"t": "content", "call_id": call_id, "created_at": time.time(), **texts})
 
     def feedback(
@@ -126,7 +134,7 @@ class Ledger:
         `comment` and `turn` (question, answer) are kept only with `consent`, and the turn only
         where the settings say `content: feedback` or `all`.
         """
-        kept = comment if consent else ""
+        kept = self._clean(comment) if consent and comment else ""
         row = {"id": new_id(), "call_id": call_id, "created_at": time.time(), "value": value}
         self._spool.append({"t": "feedback", **row, "reason": reason, "comment": kept})
         if turn and consent and self._content in ("feedback", "all"):

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from genai.config import (
     load_config,
     parse_yaml,
 )
+from genai.guards.base import STOPS
 from genai.ledger import Budgets, Ledger, Limit, Prices
 from genai.ledger.prices import load_all
 from genai.models import Embedder, Hooks, Model, make_embedder, open_model, worst_case
@@ -37,15 +39,35 @@ def settings(project: Project | None = None, **overrides: Any) -> Config:
 
 
 @lru_cache(maxsize=8)
-def _ledger(path: Path, chosen: LedgerSettings) -> Ledger:
-    return Ledger(path, url=chosen.url, content=chosen.content, durability=chosen.durability)
+def _ledger(project: Project, chosen: LedgerSettings) -> Ledger:
+    return Ledger(
+        project.state / "ledger.db",
+        url=chosen.url,
+        content=chosen.content,
+        durability=chosen.durability,
+        clean=str if chosen.content == "none" else _cleaner(project),
+    )
+
+
+def _cleaner(project: Project) -> Callable[[str], str]:
+    """Give what every text goes through before it is kept: the guards of the place `log`."""
+    from genai.wiring.guards import load_guards
+
+    policy = load_guards(project)
+
+    def clean(text: str) -> str:
+        verdicts = policy.check(text, "log")
+        stopped = policy.combine(verdicts) in STOPS
+        return "[a guard stopped this text]" if stopped else policy.apply(text, verdicts)
+
+    return clean
 
 
 def open_ledger(project: Project | None = None) -> Ledger:
     """Open the project's ledger; one object a process. Raises `LedgerUnusable`."""
     found = project or projects.find_project()
     with _lock:
-        return _ledger(found.state / "ledger.db", settings(found).ledger)
+        return _ledger(found, settings(found).ledger)
 
 
 @lru_cache(maxsize=8)

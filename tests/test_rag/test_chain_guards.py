@@ -185,3 +185,24 @@ def test_other_guards_make_every_passage_looked_at_again(scripted: Make) -> None
     assert {hit.passage.document for hit in chain.index.search(QUESTION)} == {
         "poison.md", "terms.md",
     }  # fmt: skip
+
+
+def test_texts_are_kept_as_the_guards_of_the_log_let_them(scripted: Make) -> None:
+    Path("configs/genai.yaml").write_text("ledger: {content: all}\n", encoding="utf-8")
+    policy = (
+        "log: [{guard: pii, action: redact, on_error: closed},"
+        " {guard: secrets, action: block, on_error: closed}]"
+    )
+    chain = scripted(SAID, SAID, policy=policy)
+    first = chain(f"{QUESTION} I am ann@firm.com.")
+    chain(f"{QUESTION} My key is AKIAIOSFODNN7EXAMPLE.")
+    ledger = genai.open_ledger()
+    ledger.feedback(first.call_id, False, comment="tell ann@firm.com", consent=True)
+    ledger.flush()
+    kept = ledger.path.read_bytes() + b"".join(
+        each.read_bytes() for each in ledger.path.parent.rglob("*") if each.is_file()
+    )
+    assert b"ann@firm.com" not in kept
+    assert b"AKIA" not in kept
+    assert f"{QUESTION} I am [email].".encode() in kept
+    assert b"[a guard stopped this text]" in kept
