@@ -50,6 +50,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "docs" / "birds.md").write_text(f"# Stork\n\n{STORK}\n\n# Heron\n\n{HERON}\n")
     (tmp_path / "evals" / "birds.yaml").write_text(SUITE)
     (tmp_path / "prompts").symlink_to(ROOT / "prompts")
+    (tmp_path / "configs" / "guards.yaml").symlink_to(ROOT / "configs" / "guards.yaml")
     (tmp_path / "configs" / "genai.yaml").write_text("version: 1\nledger: {content: feedback}\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -75,6 +76,7 @@ def test_a_draft_from_a_document_counts_once_somebody_has_read_it(
     with openai_server(answer=asked) as (url, server):
         (project / "configs" / "genai.yaml").write_text(
             f'version: 1\nmodels:\n  openai/maker: {{base_url: "{url}", api_key_env: MAKER_KEY}}\n'
+            "index: {splitter: sentences, overlap: 20}\n"
         )
         command = ["eval", "make", "birds", "--from", "documents", "--model", "openai/maker"]
         assert main(command) == 0
@@ -95,6 +97,10 @@ def test_a_draft_from_a_document_counts_once_somebody_has_read_it(
     assert draft.provenance["model"] == "openai/maker"
     assert draft.provenance["prompt"] == genai.prompt("eval/question").id
     assert draft.provenance["reviewed"] == ""
+    index = genai.Index()
+    index.sync(project / "docs")
+    assert draft.provenance["passage"] in {passage.id for passage in index.passages()}
+    index.close()
 
     assert main(["eval", "make", "birds", "--accept", draft.id]) == 64
     assert "--reviewer NAME" in capsys.readouterr().err

@@ -51,7 +51,7 @@ def _made(suite: Suite, options: argparse.Namespace) -> maker.Drafted:
     model = genai.model(options.model)
     if model.name == "extractive":
         raise genai.InputError("`extractive` asks no questions; name an LLM: --model ollama/...")
-    passages = passages_of(suite.source, genai.settings().index.max_chars)
+    passages = passages_of(suite.source, genai.settings().index)
     return maker.from_documents(
         suite, passages, model.acall, genai.prompt("eval/question"), count=options.count,
         model=model.name, seed=options.seed,

@@ -61,9 +61,7 @@ class Index:
         self._embedder = embedder
         self._open_embedder = open_embedder
         self._scan, self._scan_id = scan, scan_id
-        self._splitting = Splitting(
-            **self.settings.model_dump(include=set(Splitting.__dataclass_fields__))
-        )
+        self._splitting = Splitting.from_settings(self.settings)
         self._held: Opened | None = None
         self._guard = threading.RLock()
 

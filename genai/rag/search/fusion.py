@@ -5,11 +5,8 @@ Rank fusion throws the scores away, and a weak dense list then drags a strong le
 each list's scores are standardised over its candidates and added with a weight.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from statistics import fmean, pstdev
-
-from genai.text.support import Weight, coverage
-from genai.types import Hit
 
 _FLAT = 1e-4  # scores of words are some 1 to 20, of vectors -1 to 1
 
@@ -39,18 +36,3 @@ def fuse(
         for key in left.keys() | right.keys()
     }
     return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
-
-
-def confidence(question: str, hits: Sequence[Hit], weight: Weight) -> float:
-    """Say (0..1) how likely the passages hold an answer, before any model is called.
-
-    Two signs count half each: the largest share of the question's idf-weighted words that one
-    passage holds, and the nearest embedding; without embeddings the first counts alone. It orders
-    questions; it is not a probability.
-    """
-    if not hits:
-        return 0.0
-    texts = [f"{hit.passage.heading}\n{hit.passage.text}" for hit in hits]
-    held = max(coverage(question, texts, weight))
-    near = [hit.dense for hit in hits if hit.dense is not None]
-    return 0.5 * held + 0.5 * min(max(*near, 0.0), 1.0) if near else held

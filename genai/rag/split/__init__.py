@@ -11,6 +11,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
+from genai.config import IndexSettings
 from genai.errors import ConfigError, DocumentError
 from genai.rag.documents import Document, find_documents, parse, read_source
 from genai.rag.split.base import Piece, Splitting, pack, trim
@@ -93,17 +94,15 @@ def splitter_id(settings: Splitting) -> str:
     return f"{SPLITTER}:{json.dumps(parts, sort_keys=True)}"
 
 
-def passages_of(
-    folder: Path, settings: Splitting | int, max_bytes: int = 50_000_000
-) -> list[Passage]:
-    """Give the passages of every document in a folder, as an index would hold them."""
-    settings = Splitting(settings) if isinstance(settings, int) else settings
-    make_id = IdMaker(splitter_id(settings))
+def passages_of(folder: Path, settings: IndexSettings) -> list[Passage]:
+    """Give the passages of every document in a folder, as an index of these settings holds them."""
+    splitting = Splitting.from_settings(settings)
+    make_id, limit = IdMaker(splitter_id(splitting)), settings.max_megabytes * 1_000_000
     found: list[Passage] = []
     for path in find_documents(folder):
         name = path.relative_to(folder).as_posix()
         with suppress(DocumentError):  # a sync of the index names those that cannot be read
-            found += split(parse(name, read_source(path, folder, max_bytes)), settings, make_id)
+            found += split(parse(name, read_source(path, folder, limit)), splitting, make_id)
     return found
 
 

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from genai.config import IndexSettings
 from genai.text.sentences import sentences
 
 _LOOK_BACK = 64  # a longer pile of combining marks is not writing, and may be cut
@@ -25,6 +26,11 @@ class Splitting:
     overlap: int = 0
     max_tokens: int = 250
     tokenizer: str = ""
+
+    @classmethod
+    def from_settings(cls, settings: IndexSettings) -> "Splitting":
+        """Cut as an index of these settings does."""
+        return cls(**settings.model_dump(include=set(cls.__dataclass_fields__)))
 
     def of(self, kind: str) -> str:
         """Name the splitter of a kind of document; code has its own unless another is asked for."""
