@@ -19,6 +19,7 @@ VERBS = {
     "calls": "show the ledger's newest calls, or a summary",
     "alerts": "judge the alert rules on the ledger and tell who should hear of it",
     "report": "monitoring and the business case as pages",
+    "usecase": "score ideas before they are built, and by the ledger after",
     "export": "write calls as Parquet or a month as a FOCUS cost file, or delete what is old",
     "models": "list the forms of model names, and prices",
     "compare": "compare models by your filters and measurements, and write the decision",
@@ -55,6 +56,9 @@ ACTIONS = {
         "lint": "find what is likely to go wrong with prompts",
         "lock": "write down that prompts passed an eval as they are",
         "label": "point a label at a locked version, or back at an older one",
+    },
+    "usecase": {
+        "score": "rank use cases by their chance of a gain, and name what stops them",
     },
     "report": {
         "business": "does it pay, with its range, from the ledger and stated assumptions",

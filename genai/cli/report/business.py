@@ -5,10 +5,12 @@ from pathlib import Path
 
 import genai
 from genai.reports.business import business_report, inputs_of, load_business, measured
+from genai.wiring.business import planned_business
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
+    parser.add_argument("--usecase", metavar="ID", help="inputs of configs/usecases/ID.yaml")
     parser.add_argument("--folder", type=Path, help="write the page, JSON, spreadsheet and plots")
     parser.add_argument("--draws", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=20_260)
@@ -18,6 +20,8 @@ def run(options: argparse.Namespace) -> int:
     """Print the case; 1 where a kill criterion is broken, 4 where no headline may be printed."""
     project = genai.find_project()
     settings = load_business(project.root / "configs" / "business.yaml")
+    if options.usecase:
+        settings = planned_business(settings, options.usecase, project)
     wanted = any(each.measured for each in settings.inputs.values())
     found, warnings = measured(genai.open_ledger()) if wanted else ({}, [])
     inputs = inputs_of(settings, found)

@@ -1,0 +1,64 @@
+"""Use cases and the business case on the project's own figures: plans before, the ledger after."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from genai.governance.usecase import UseCase, business_inputs, load_usecases, parts
+from genai.project import Project
+from genai.wiring.parts import open_ledger
+
+if TYPE_CHECKING:
+    from genai.reports.business import BusinessSettings
+_LEDGER = "USD"  # what prices are in
+
+
+def as_launched(case: UseCase, project: Project) -> tuple[UseCase, list[str]]:
+    """Put what the ledger says since the launch in the place of what was planned.
+
+    Gives the case, and a line for each planned value beside the measured one.
+    """
+    if case.launched is None or case.today is None or case.money is None:
+        return case, []
+    from genai.reports.business import measured
+
+    since = datetime(case.launched.year, case.launched.month, case.launched.day, tzinfo=UTC)
+    found, warnings = measured(open_ledger(project), since.timestamp())
+    if not found:
+        return case, [f"{case.id}: launched {case.launched}, but {warnings[0]}; planned values"]
+    now = {"volume_per_year": found["volume"].central * 12}
+    if case.money.currency == _LEDGER:
+        now["c_run"] = found["cost"].central
+    else:
+        unit = case.money.currency
+        warnings = [
+            *warnings,
+            f"the ledger counts in {_LEDGER}, `c_run` in {unit} stays as planned",
+        ]
+    plan = {"volume_per_year": case.today.volume_per_year, "c_run": case.money.c_run}
+    lines = [
+        f"{case.id}: {name} planned {parts(plan[name])[1]:g}, measured {value:.4g}"
+        f" (n {found['cost'].n})"
+        for name, value in now.items()
+    ]
+    return case.measured(now), lines + [f"{case.id}: {each}" for each in warnings]
+
+
+def planned_business(settings: "BusinessSettings", name: str, project: Project
+                     ) -> "BusinessSettings":  # fmt: skip
+    """Give a business case whose inputs come from a use case; those marked measured stay so.
+
+    What a use case does not say, such as `realisation`, stays as the business case states it.
+    """
+    from genai.config import validate
+    from genai.reports.business import BusinessSettings
+
+    [case] = load_usecases(project.root / "configs" / "usecases", [name])
+    given = business_inputs(case)
+    held = settings.model_dump(mode="json", exclude_none=True)
+    for key, each in given.items():
+        if not held["inputs"].get(key, {}).get("measured"):
+            held["inputs"][key] = each
+    held |= {"title": case.intended_purpose, "decision": case.decision}
+    if case.money is not None:
+        held |= {"currency": case.money.currency, "discount": case.money.discount_rate}
+    return validate(BusinessSettings, held, f"usecases/{name}.yaml")
