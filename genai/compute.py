@@ -79,7 +79,8 @@ def _on_ray(
             )  # fmt: skip
         except ConnectionError as error:
             raise InputError(
-                f"no Ray cluster at {address!r} ({error}); start one: ray start --head"
+                f"no Ray cluster at {address!r} ({error}); start one: ray start --head; where it"
+                " asks for a token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
             ) from error
     try:
         remote = package.remote(max_retries=_TRIES, num_cpus=1)(function)

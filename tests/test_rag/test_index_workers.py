@@ -1,6 +1,10 @@
 """Passages embedded by processes and by Ray: the same index, and nothing done twice."""
 
 import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,6 +12,9 @@ from typing import Any
 import pytest
 from indexes import hashed, many
 
+import genai
+from genai import project
+from genai.cli import main
 from genai.errors import GenaiError, IndexUnusable, InputError
 from genai.models import Embedder, make_embedder
 from genai.rag import Index
@@ -110,3 +117,57 @@ def test_the_shipped_embedder_opens_in_a_worker(tmp_path: Path, documents: Path)
     index = Index(tmp_path / "i", make_embedder("static"))
     assert index.sync(documents, workers=1).embedded == index.count()
     index.close()
+
+
+# -- the command line ------------------------------------------------------------------------------
+
+CLUSTER = """
+import ray
+ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+print(ray.get_runtime_context().gcs_address, flush=True)
+input()
+"""
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Give the address of a Ray cluster that another process holds; it asks for a token."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", CLUSTER], text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.communicate("\n", timeout=60)
+
+
+def test_the_command_line_embeds_in_processes_and_on_a_cluster(
+    tmp_path: Path, cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.init(tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    ways = {"alone": [], "processes": ["--workers", "2"], "cluster": ["--ray", cluster]}
+    found = {}
+    for name, words in ways.items():
+        line = [sys.executable, "-m", "genai", "index", "sync", "--name", name, *words]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        index = genai.Index(name)
+        assert f" {index.count()} passages embedded" in done.stdout
+        found[name] = state(index)
+        index.close()
+    assert found["processes"] == found["alone"]
+    assert found["cluster"] == found["alone"]
+
+
+def test_a_cluster_that_is_not_there_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.init(tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    assert main(["index", "sync", "--ray", "127.0.0.1:9"]) == 64
+    assert "no Ray cluster at '127.0.0.1:9'" in capsys.readouterr().err
+    assert genai.Index().count() == 0
