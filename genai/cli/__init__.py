@@ -63,6 +63,7 @@ ACTIONS = {
     "report": {
         "business": "does it pay, with its range, from the ledger and stated assumptions",
         "drift": "what has moved since a pinned reference period, and what changed with it",
+        "incidents": "what went wrong day by day, its cause and what it cost",
         "monitor": "volume, money, times and outcomes, by day, model, prompt, index and feature",
     },
     "eval": {

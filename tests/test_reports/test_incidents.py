@@ -1,0 +1,129 @@
+"""Incidents are found day by day, named by their cause and costed; quiet days stay quiet."""
+
+import random
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genai.cli import main
+from genai.errors import Unmeasured
+from genai.ledger import Ledger
+from genai.reports.incidents import Incident, incidents, text
+from genai.types import UNKNOWN_COST, Call, Context, Cost, CostStatus, Usage
+
+DAY = 86_400
+FIRST = 20_700
+
+
+def month(
+    seed: int = 1, *, bad_from: int = 99, bad: float = 0.3, dear_from: int = 99, days: int = 20,
+    priced: bool = True, release_from: int = 99,
+) -> Iterator[Call]:  # fmt: skip
+    """Two features and two models; a new prompt that refuses, or a dearer model, from some day."""
+    dice = random.Random(seed)
+    for day in range(days):
+        mood = dice.gauss(0, 0.1)
+        for n in range(150):
+            feature, model = dice.choice(["chat", "mail"]), dice.choice(["big", "small"])
+            new = feature == "mail" and day >= bad_from
+            refused = dice.random() < 0.06 * (1 + mood) + bad * new
+            tokens = int(dice.lognormvariate(6.5, 0.3))
+            price = {"big": 3e-6, "small": 4e-7}[model] * (
+                1.5 if model == "small" and day >= dear_from else 1
+            )
+            cost = Cost(Decimal(str(round(tokens * price, 9))), CostStatus.PRICED)
+            context = Context(
+                prompt_id=f"{feature}@{2 if new else 1}", feature=feature,
+                release="r2" if day >= release_from else "r1",
+            )  # fmt: skip
+            yield Call(
+                f"{day:010x}{n:018x}", "chain", (FIRST + day) * DAY + n * 300.0,
+                dice.lognormvariate(0.5, 0.4), "refusal" if refused else "ok", model, context,
+                Usage(tokens, 100, source="provider"), cost if priced else UNKNOWN_COST,
+            )  # fmt: skip
+
+
+def found(tmp_path: Path, **changes: Any) -> list[Incident]:
+    ledger = Ledger(tmp_path / "ledger.db")
+    for call in month(**changes):
+        ledger.record(call)
+    ledger.flush()
+    return incidents(ledger, FIRST, FIRST + 19)
+
+
+def test_a_worse_prompt_is_named_and_its_lost_answers_are_counted(tmp_path: Path) -> None:
+    (each,) = found(tmp_path, bad_from=13, release_from=12)
+    assert each.cause == ("prompt_id", "mail@2")
+    assert (each.first, each.last) == ("2026-09-17", "2026-09-23")
+    assert each.moved[0].figure == "refusal share"
+    assert each.lost == pytest.approx(0.3 * 7 * 75, rel=0.25)
+    assert each.money(7.0) == pytest.approx((each.dollars or 0) + each.lost * 7)
+    assert "prompt_id mail@2; $" in text([each], per_lost=7.0)
+
+
+def test_a_dearer_price_is_named_by_its_model(tmp_path: Path) -> None:
+    (each,) = found(tmp_path, dear_from=14)
+    assert each.cause == ("model", "small")
+    assert each.dollars == pytest.approx(0.5 * 4e-7 * 700 * 6 * 75, rel=0.2)
+    assert "price of a token" in text([each])
+
+
+def test_quiet_months_stay_quiet(tmp_path: Path) -> None:
+    alarms = [
+        each
+        for seed in range(8)
+        for each in found(tmp_path / str(seed), seed=seed + 50, release_from=13)
+    ]
+    assert len(alarms) <= 3
+    assert text([]).startswith("no incident")
+
+
+def test_unknown_money_is_said_to_be_unknown(tmp_path: Path) -> None:
+    (each,) = found(tmp_path, bad_from=13, priced=False)
+    assert each.dollars is None
+    assert each.money(7.0) is None
+    assert "cost unknown" in text([each])
+
+
+def test_too_short_a_reference_says_so(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    with pytest.raises(Unmeasured, match="has 0 days with questions; 5 are needed"):
+        incidents(ledger, FIRST, FIRST + 19)
+    ledger.record(next(month()))
+    ledger.flush()
+    with pytest.raises(Unmeasured, match="has 1 days"):
+        incidents(ledger, FIRST, FIRST + 19)
+
+
+def test_a_clock_that_jumps_moves_no_other_day(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    for call in month(bad_from=13):
+        ledger.record(call)
+    for n, at in enumerate((5.0, (FIRST + 5000) * DAY + 1.0)):  # 1970, and years ahead
+        ledger.record(Call(f"f{n:027x}", "chain", at, 1.0, "error", "big"))
+    ledger.flush()
+    assert [each.cause for each in incidents(ledger, FIRST, FIRST + 19)] == [
+        ("prompt_id", "mail@2")
+    ]
+
+
+def test_the_verb_prints_incidents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "genai.yaml").write_text("version: 1\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "incidents"]) == 4
+    assert "5 are needed" in capsys.readouterr().err
+    ledger = Ledger(tmp_path / ".genai" / "ledger.db")
+    for call in month(bad_from=13):
+        ledger.record(call)
+    ledger.flush()
+    wanted = ["report", "incidents", "--from", "2026-09-04", "--to", "2026-09-23"]
+    assert main([*wanted, "--per-lost", "7"]) == 1
+    assert "2026-09-17 to 2026-09-23: prompt_id mail@2" in capsys.readouterr().out
+    assert main([*wanted[:-1], "2026-09-16"]) == 0
+    assert "no incident" in capsys.readouterr().out
