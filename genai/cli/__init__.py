@@ -64,6 +64,7 @@ ACTIONS = {
         "business": "does it pay, with its range, from the ledger and stated assumptions",
         "drift": "what has moved since a pinned reference period, and what changed with it",
         "incidents": "what went wrong day by day, its cause and what it cost",
+        "invoices": "a provider's bill beside the ledger, and what explains the difference",
         "monitor": "volume, money, times and outcomes, by day, model, prompt, index and feature",
     },
     "eval": {

@@ -1,0 +1,9 @@
+"""What providers bill beside what the ledger booked: line by line, and how far off over time."""
+
+from genai.reports.invoices.compare import Reconciliation, reconcile, track
+from genai.reports.invoices.read import InvoiceSettings, Line, load_formats, read_invoice
+
+__all__ = [
+    "InvoiceSettings", "Line", "Reconciliation", "load_formats", "read_invoice", "reconcile",
+    "track",
+]  # fmt: skip
