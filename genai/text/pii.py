@@ -13,6 +13,7 @@ from typing import Any
 
 from genai import extras
 from genai.errors import MissingExtra
+from genai.text.phones import find_phones
 from genai.types import Span
 
 # what a policy looks for unless it says otherwise: what belongs to one person and no other
@@ -37,23 +38,6 @@ _URL = re.compile(
     r"|www\.[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}(?:/[^\s<>\"'`|\\^{}]{0,2000})?)",
     re.IGNORECASE,
 )
-_SEVEN_DIGITS = re.compile(r"\d(?:[ ()./-]{0,3}\d){6}")
-# digits in groups, after a word that says whose they are; national forms differ too much for more
-_CALLED = re.compile(
-    r"(?i:\b(?:call|phone|tel|telephone|mobile|cell|fax|ring|dial|whatsapp|sms|text|reach|contact"
-    r"|hotline|landline|number|line|registered|message|voicemail|extension)\b[^\n\d(+]{0,40})"
-    r"(\(?\+?\d{1,4}\)?(?:[ ./-]{1,2}\(?\d{1,8}\)?){1,6})(?![\w/-])"
-)
-# three groups or more, or a sign in front that a number does not have
-_GROUPS = re.compile(
-    r"(?<![\w.,/$\u20ac\u00a3%#+(-])(?=[+(]|0\d|\d{1,4}[ .-]\(?\d{2,4}\)?[ .-]\d{2}|\d{3}-\d{4}\b"
-    r"|\d{3} \d{4}\b(?![ ,]*[A-Z\d]))"
-    r"(?:\+?\d{1,4}|\(\+?\d{1,4}\))(?:[ .-]{1,2}\(?\d{1,8}\)?){1,5}(?![\w%)/-]|[.,]\d)"
-)
-_SSN_FORM = re.compile(r"\d{3}-\d{2}-\d{4}\Z")  # a number that nobody has is no phone either
-_THOUSANDS = re.compile(
-    r"[1-9]\d{0,2}(?:\.\d{3})+\Z|[1-9]\d{0,2}(?: \d{3}){0,4} 000(?: \d{3}){0,4}\Z"
-)
 _MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
     r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
@@ -70,10 +54,27 @@ _DATE = re.compile(
     r")(?![\w-]|[/.]\d)",
     re.IGNORECASE,
 )
-# four digits are a year only where a word before says so
+_WHEN = (
+    r"(?:in|since|of|during|until|till|by|from|after|before|year|around|early|late|between|and|to"
+    r"|founded|established|est\.|copyright|\u00a9|spring|summer|autumn|fall|winter)"
+)
+# Four digits are a year after a word that says so, after an article and in brackets; after any
+# other word where no name and no number follows. Before a name they are a house number.
 _YEAR = re.compile(
-    r"(?i:\b(?:in|since|of|during|until|till|by|from|after|before|year|around|early|late|between|and"
-    r"|to)[ \n])((?:1[89]|20)\d{2})(?![\w-]|[.,:/]\d| ?%| \d)"
+    rf"(?:\b(?:(?=[A-Z\u00a9])(?i:{_WHEN})|{_WHEN}(?= \d{{4}} ?(?! ?[A-Z]))|{_WHEN}(?=\n))[ \n]"
+    r"((?:1[89]|20)\d{2})(?![\w-]|[.,:/]\d| ?%| \d)"
+    r"|\b(?:the|an?|this|its|his|her|their) ((?:1[89]|20)\d{2})(?![\w-]|[.,:/]\d| ?%| \d)"
+    r"|\(((?:1[89]|20)\d{2})\)"
+    r"|(?<=[a-z,;] )((?:1[89]|20)\d{2})(?=[.,;:)!?]?(?:$|\n| [a-z(\"']))(?![.,:]\d))"
+)
+# what is counted, paid or numbered is no year
+_COUNTED = re.compile(
+    r"\b(?:rooms?|codes?|pins?|ports?|orders?|numbers?|no|nr|pages?|versions?|about|nearly|over|than"
+    r"|costs?|paid|pay|approximately|least|most|almost|only|for|at|total|is|are|was|were|has|have|with"
+    r"|every|all|these|those|some|last|first|next|another|or|up|line|id|flat|box|apartment|suite"
+    r"|unit|zip|postcode|street|road|avenue|lane)[,;]? \Z"
+    r"|(?-i:[A-Z][^\s,;]*) \Z",
+    re.IGNORECASE,
 )
 # addresses kept for examples (RFC 2606, RFC 5737) and loopback belong to nobody
 _NOBODY = re.compile(
@@ -159,25 +160,7 @@ def _national_ids(text: str, region: str) -> Iterator[Span]:
 
 
 def _phones(text: str, region: str) -> Iterator[Span]:
-    if not _SEVEN_DIGITS.search(text):
-        return
-    for match in _CALLED.finditer(text):
-        digits = sum(char.isdigit() for char in match[1])
-        if 7 <= digits <= 15 and not _not_a_phone(match[1]):
-            yield Span(match.start(1), match.end(1), "phone", 1.0, "[phone]")
-    for match in _GROUPS.finditer(text):
-        whole = match[0]
-        digits = sum(char.isdigit() for char in whole)
-        if 7 <= digits <= 13 and not (_not_a_phone(whole) or _THOUSANDS.match(whole)):
-            yield _span(match, "phone")
-    phonenumbers = extras.load("phonenumbers", "guards")
-    for found in phonenumbers.PhoneNumberMatcher(text, region, max_tries=10_000):
-        if re.search(r"[ ()+./-]", found.raw_string):  # ten bare digits are rarely a phone
-            yield Span(found.start, found.end, "phone", 1.0, "[phone]")
-
-
-def _not_a_phone(digits: str) -> bool:
-    return any(pattern.match(digits) for pattern in (_DATE, _SSN_FORM, _IPV4))
+    yield from (Span(*where, "phone", 1.0, "[phone]") for where in find_phones(text, region))
 
 
 def _ips(text: str, region: str) -> Iterator[Span]:
@@ -198,7 +181,10 @@ def _urls(text: str, region: str) -> Iterator[Span]:
 def _dates(text: str, region: str) -> Iterator[Span]:
     yield from (_span(match, "date") for match in _DATE.finditer(text))
     for match in _YEAR.finditer(text):
-        yield Span(match.start(1), match.end(1), "date", 1.0, "[date]")
+        start, end = match.span(match.lastindex or 0)
+        if match.lastindex == 4 and _COUNTED.search(text[max(0, start - 40) : start]):
+            continue
+        yield Span(start, end, "date", 1.0, "[date]")
 
 
 @lru_cache(maxsize=1)

@@ -58,6 +58,20 @@ def test_personal_data_is_found_exactly(kind: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "years"),
+    [
+        ("In 1990 Anna moved; since 2004 she stays.", ["1990", "2004"]),
+        ("the 1994 final (1994), founded 1887", ["1994", "1994", "1887"]),
+        ("It ended early, 1974; then peace.", ["1974"]),
+        ("He lives in 1903 Elm Street, moved to 1987 74 Oak Road.", []),
+        ("about 2000 people, room 1901, on Rua Diadema 1903.", []),
+    ],
+)
+def test_a_year_is_told_from_other_four_digits(text: str, years: list[str]) -> None:
+    assert [text[span.start : span.end] for span in find_pii(text, ["date"])] == years
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "card 4111 1111 1111 1112", "id S1234567A", "ssn 000-12-3456", "ssn 123-00-4567",
