@@ -65,6 +65,7 @@ ACTIONS = {
         "drift": "what has moved since a pinned reference period, and what changed with it",
         "incidents": "what went wrong day by day, its cause and what it cost",
         "invoices": "a provider's bill beside the ledger, and what explains the difference",
+        "whatif": "what recorded traffic would have cost another way, and with what quality",
         "monitor": "volume, money, times and outcomes, by day, model, prompt, index and feature",
     },
     "eval": {

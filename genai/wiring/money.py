@@ -1,16 +1,19 @@
 """Bills and what-ifs on the project's own ledger and prices."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genai.errors import InputError
 from genai.project import Project
 from genai.types import Call, Usage
 from genai.wiring.parts import open_ledger, prices
 
 if TYPE_CHECKING:
+    from genai.evals import Report
+    from genai.reports.counterfactual import Change, Counterfactual
     from genai.reports.invoices import Reconciliation
 
 
@@ -38,3 +41,45 @@ def held_against(
     bills = [read_invoice(path, settings, form) for path in files]
     found = reconcile(open_ledger(project), bills, settings, price)
     return found, track(project.state / "invoices.jsonl", found)
+
+
+def what_if(
+    project: Project, change: "Change", runs: Sequence[str] = (), month: str = "",
+    days: int | None = None,
+) -> "Counterfactual":  # fmt: skip
+    """Price a month of recorded calls another way; `runs` are two names, as now and then.
+
+    Raises:
+        InputError: no such run, no such month, or a model without a price.
+    """
+    from genai.reports.counterfactual import counterfactual
+
+    since, until = _period(month, days)
+    pair = (find_any(project, runs[0]), find_any(project, runs[1])) if runs else None
+    return counterfactual(
+        open_ledger(project), prices(), change, since.timestamp(), until.timestamp(), runs=pair
+    )
+
+
+def find_any(project: Project, name: str) -> "Report":
+    """Give a run of any suite by its name or a unique beginning. Raises `InputError`."""
+    from genai.evals import read_report
+
+    found = [path.parent for path in (project.state / "runs").glob(f"*/{name}*/report.json")]
+    if len(found) != 1:
+        what = "is more than one run" if found else "is no finished run"
+        raise InputError(f"{name!r} {what}; list them: genai eval runs SUITE")
+    return read_report(found[0])
+
+
+def _period(month: str, days: int | None) -> tuple[datetime, datetime]:
+    """Give the bounds of a month, or of the last days, in UTC."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if days is not None:
+        return today - timedelta(days=days - 1), today + timedelta(days=1)
+    try:
+        first = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC) if month else None
+    except ValueError as error:
+        raise InputError(f"--month {month!r}: is not a month such as 2026-10") from error
+    first = first or (today.replace(day=1) - timedelta(days=1)).replace(day=1)
+    return first, (first + timedelta(days=32)).replace(day=1)

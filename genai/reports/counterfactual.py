@@ -1,0 +1,341 @@
+"""What would recorded traffic have cost with another model, prompt, cache or number of passages?
+
+Tokens of the other way come from two eval runs on the same cases, and so does its quality; what
+no run has measured is an assumption and named as one. Prices are those of the day of each call.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from genai import extras
+from genai.errors import InputError
+from genai.evals import Decision, Report, decide
+from genai.evals.store import read_log
+from genai.evals.trial import Trial
+from genai.ledger import Ledger, Prices
+from genai.ledger.walk import walk
+from genai.types import BUCKETS, Call, CostStatus, Usage
+
+_DRAWS = 2000
+_SEED = 20_260
+_FEW = 30  # cases below which a ratio is no ground for a headline
+_COVERED = 0.95  # share of the calls that must be priced both ways
+_ZERO = Decimal(0)
+_INWARD = sum(name.startswith("in_") for name in BUCKETS)
+_TEXT, _READ = BUCKETS.index("in_text"), BUCKETS.index("in_cache_read")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is different. `model` is another one, `cached` the share of input read from a cache.
+
+    `cut` is how many input tokens fewer a call has. `only` keeps to calls of one model.
+    """
+
+    model: str = ""
+    cached: float | None = None
+    cut: int = 0
+    only: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be. Raises `InputError`."""
+        if self.cached is not None and not 0 <= self.cached <= 1:
+            raise InputError(f"what-if: `cached` is a share of the input, not {self.cached}")
+        if self.cut < 0:
+            raise InputError(f"what-if: `cut` is a number of tokens, not {self.cut}")
+
+
+@dataclass(frozen=True, slots=True)
+class Ratios:
+    """Tokens of the other way to those of now, on the same cases; a pair each of `draws`."""
+
+    inward: float
+    outward: float
+    n: int
+    suite: str
+    draws: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counterfactual:
+    """What the calls of a period cost, and would have cost. Dollars.
+
+    `booked` and `other` are over the same calls, the `priced` ones of `calls`; `low` and `high`
+    bound `other` at 95 % by the cases that the ratios were measured on. `assumed` names what no
+    run has measured, and `quality` is None where no runs were given.
+    """
+
+    change: Change
+    calls: int
+    priced: int
+    without_tokens: int
+    without_price: int
+    without_booking: int
+    booked: Decimal
+    other: Decimal
+    low: Decimal
+    high: Decimal
+    ratios: Ratios | None
+    quality: Decision | None
+    assumed: tuple[str, ...]
+
+    @property
+    def coverage(self) -> float | None:
+        """The share of the calls that are in both sums; None of nothing."""
+        return self.priced / self.calls if self.calls else None
+
+    @property
+    def exit_code(self) -> int:
+        """0, or 4 where quality is not measured or too few calls or cases carry the figure."""
+        return 4 if self.quality is None or self.weak else 0
+
+    @property
+    def weak(self) -> list[str]:
+        """Name what speaks against a headline."""
+        found = []
+        if not self.calls:
+            found.append("the ledger holds no such call in this period")
+        elif (self.coverage or 0) < _COVERED:
+            found.append(f"only {self.coverage:.1%} of the calls could be priced both ways")
+        if self.ratios is not None and self.ratios.n < _FEW:
+            found.append(f"token ratios rest on {self.ratios.n} cases; {_FEW} are needed")
+        return found
+
+    def text(self) -> str:
+        """Say it in a few lines."""
+        lines = []
+        if self.priced:
+            saved = (self.other - self.booked) / self.booked if self.booked else None
+            share = "" if saved is None else f", {saved:+.1%}"
+            lines.append(
+                f"{self.priced:,} of {self.calls:,} calls: booked {_money(self.booked)}, would have"
+                f" cost {_money(self.other)}{share}"
+                f" (95 % {_money(self.low)} to {_money(self.high)})"
+            )
+        for count, what in (
+            (self.without_tokens, "have no token counts"),
+            (self.without_price, "have no rate the other way"),
+            (self.without_booking, "have no booked price to compare with"),
+        ):
+            if count:
+                lines.append(f"left out: {count:,} calls {what}")
+        if self.ratios is not None:
+            lines.append(
+                f"tokens, {self.ratios.n} cases of suite {self.ratios.suite}: input"
+                f" x{self.ratios.inward:.3f}, output x{self.ratios.outward:.3f}"
+            )
+        lines += [f"assumed: {each}" for each in self.assumed]
+        if self.quality is None:
+            lines.append(
+                "quality: not measured; run both ways on one suite and give --runs NOW THEN"
+            )
+        else:
+            lines += _quality(self.quality)
+        return "\n".join([*lines, *(f"no headline: {each}" for each in self.weak)])
+
+
+def _money(amount: Decimal) -> str:
+    return f"${amount:,.4f}"
+
+
+def _quality(decision: Decision) -> list[str]:
+    lines = [f"quality: {decision.word}{f' ({decision.reason})' if decision.reason else ''}"]
+    for each in decision.comparisons:
+        if each.before is not None and each.after is not None and each.low is not None:
+            lines.append(
+                f"  {each.metric}: {each.before:.3f} now, {each.after:.3f} then, difference bounds"
+                f" {each.low:+.3f} to {each.high:+.3f}, n {each.n}"
+            )
+    return lines
+
+
+def ratios(now: Report, then: Report) -> tuple[Ratios, Decision]:
+    """Measure tokens and quality of two runs on the same cases.
+
+    Raises:
+        InputError: the runs are not of the same cases, or no case has token counts in both.
+    """
+    decision = decide(now.scorecard, then.scorecard, name=now.run)
+    if not decision.comparisons:
+        raise InputError(f"what-if: {then.run} cannot be compared: {decision.reason}")
+    before, after = _tokens(now), _tokens(then)
+    units = sorted(before.keys() & after.keys())
+    # what a case sent and got, all its repeats together: cases are what is drawn
+    cases: dict[str, list[int]] = {}
+    for unit in units:
+        held = cases.setdefault(before[unit][0], [0, 0, 0, 0])
+        for at, value in enumerate((*before[unit][1:], *after[unit][1:])):
+            held[at] += value
+    total = [sum(each[at] for each in cases.values()) for at in range(4)]
+    if not total[0] or not total[1]:
+        raise InputError(
+            f"what-if: {now.run} and {then.run} share no case with token counts; run a suite whose"
+            " task is a model or a chain with an LLM"
+        )
+    drawn = _drawn(list(cases.values()))
+    return Ratios(total[2] / total[0], total[3] / total[1], len(cases), now.suite, drawn), decision
+
+
+def _tokens(report: Report) -> dict[str, tuple[str, int, int]]:
+    found = {}
+    for path in sorted(report.folder.glob("log-*.jsonl")):
+        for line in read_log(path):
+            if isinstance(line, Trial) and line.usage.source != "none":
+                usage = line.usage
+                found[line.unit] = (line.case_id, usage.input_tokens, usage.output_tokens)
+    return found
+
+
+def _drawn(cases: Sequence[Sequence[int]]) -> tuple[tuple[float, float], ...]:
+    """Draw the cases again and again and give each time's two ratios."""
+    np: Any = extras.load("numpy", "reports")
+    values = np.array(cases, dtype=float)
+    random = np.random.default_rng(_SEED)
+    weights = random.multinomial(len(values), [1 / len(values)] * len(values), _DRAWS)
+    sums = weights @ values
+    sums = sums[(sums[:, 0] > 0) & (sums[:, 1] > 0)]
+    return tuple(zip(map(float, sums[:, 2] / sums[:, 0]), map(float, sums[:, 3] / sums[:, 1]),
+                     strict=True))  # fmt: skip
+
+
+def counterfactual(
+    ledger: Ledger, prices: Prices, change: Change, since: float, until: float, *,
+    runs: tuple[Report, Report] | None = None,
+) -> Counterfactual:  # fmt: skip
+    """Price the model calls of a period again, the other way.
+
+    Raises:
+        InputError: the other model has no price, or the runs cannot be compared.
+    """
+    measured, quality = ratios(*runs) if runs else (None, None)
+    free = _check(prices, change)
+    inward, outward = (measured.inward, measured.outward) if measured else (1.0, 1.0)
+    sums = _Sums(prices, change, (Decimal(str(inward)), Decimal(str(outward))), free)
+    ledger.drain()
+    for batch in walk(ledger.database, since, until, kinds=("model",)):
+        for call in batch:
+            if not call.cache_source and change.only in ("", call.model):
+                sums.add(call)
+    low, high = _bounds(sums, measured)
+    return Counterfactual(
+        change, sums.calls, sums.priced, sums.without_tokens, sums.without_price,
+        sums.without_booking, sums.booked, sums.total, low, high, measured, quality,
+        tuple(_assumed(change, measured, free)),
+    )  # fmt: skip
+
+
+def _check(prices: Prices, change: Change) -> bool:
+    """Say whether the other model is declared free. Raises `InputError` where it has no price."""
+    if not change.model:
+        return False
+    cost = prices.cost(change.model, Usage(1, 1, source="provider"))
+    if cost.amount is None:
+        raise InputError(
+            f"what-if: {change.model} has no price; add it to configs/prices.yaml, or list known"
+            " ones: genai models"
+        )
+    return cost.status is CostStatus.DECLARED_FREE
+
+
+def _assumed(change: Change, measured: Ratios | None, free: bool) -> Iterable[str]:
+    if measured is None and change.model:
+        yield f"{change.model} takes and gives as many tokens as now"
+    if change.cached is not None:
+        yield f"{change.cached:.0%} of the input is read from the provider's cache"
+    if change.cut:
+        yield f"each call has {change.cut} input tokens fewer"
+    if free:
+        yield f"{change.model} is declared free; what it takes to host it is not in the figure"
+
+
+def _bounds(sums: "_Sums", measured: Ratios | None) -> tuple[Decimal, Decimal]:
+    """Give the bounds of the total; it is linear in the two ratios."""
+    if measured is None or not measured.draws or not measured.inward or not measured.outward:
+        return sums.total, sums.total
+    np: Any = extras.load("numpy", "reports")
+    draws = np.array(measured.draws) / [measured.inward, measured.outward]
+    moved = draws @ [float(sums.inward), float(sums.outward)] + float(sums.fees)
+    low, high = np.quantile(moved, [0.025, 0.975])
+    return Decimal(str(float(low))), Decimal(str(float(high)))
+
+
+@dataclass(slots=True)
+class _Sums:
+    """The calls so far, both ways."""
+
+    prices: Prices
+    change: Change
+    scale: tuple[Decimal, Decimal]
+    free: bool
+    calls: int = 0
+    priced: int = 0
+    without_tokens: int = 0
+    without_price: int = 0
+    without_booking: int = 0
+    booked: Decimal = _ZERO
+    inward: Decimal = _ZERO
+    outward: Decimal = _ZERO
+    fees: Decimal = _ZERO
+
+    @property
+    def total(self) -> Decimal:
+        """The cost of the other way."""
+        return self.inward + self.outward + self.fees
+
+    def add(self, call: Call) -> None:
+        """Add one call, or note why it is left out."""
+        self.calls += 1
+        if call.usage.source == "none":
+            self.without_tokens += 1
+            return
+        found = self._priced(call)
+        if found is None:
+            self.without_price += 1
+        elif call.cost.amount is None:
+            self.without_booking += 1
+        else:
+            self.priced += 1
+            self.booked += call.cost.amount
+            self.inward += found[0]
+            self.outward += found[1]
+            self.fees += call.cost.fee or _ZERO
+
+    def _priced(self, call: Call) -> tuple[Decimal, Decimal] | None:
+        """Give the dollars in and out; None where a bucket has no rate."""
+        if self.free or (not self.change.model and call.cost.status is CostStatus.DECLARED_FREE):
+            return _ZERO, _ZERO
+        buckets = self._buckets(call.usage)
+        rates = self.prices.rates(self._as_asked(call, buckets))
+        if rates is None:
+            return None
+        sums = [_ZERO, _ZERO]
+        for at, (name, tokens) in enumerate(zip(BUCKETS, buckets, strict=True)):
+            if tokens:
+                if name not in rates:
+                    return None
+                sums[at >= _INWARD] += tokens * rates[name]
+        return sums[0], sums[1]
+
+    def _buckets(self, usage: Usage) -> list[Decimal]:
+        found = [tokens * self.scale[at >= _INWARD] for at, tokens in enumerate(usage.buckets)]
+        text, read = found[_TEXT], found[_READ]
+        cut = min(Decimal(self.change.cut), text + read)
+        text, read = text - min(cut, text), read - max(cut - text, _ZERO)
+        if self.change.cached is not None:
+            whole = text + read
+            read = whole * Decimal(str(self.change.cached))
+            text = whole - read
+        found[_TEXT], found[_READ] = text, read
+        return found
+
+    def _as_asked(self, call: Call, buckets: Sequence[Decimal]) -> Call:
+        """Give the call as the other way would have made it, as far as its rates depend on it."""
+        usage = Usage(int(sum(buckets[:_INWARD])), source="provider")
+        if not self.change.model:
+            return replace(call, usage=usage)
+        return replace(
+            call, usage=usage, model=self.change.model, response_model="", requested_tier="",
+            served_tier="", region="",
+        )  # fmt: skip

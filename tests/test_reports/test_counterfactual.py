@@ -1,0 +1,198 @@
+"""Recorded traffic priced another way: exact where rates say it, measured where runs do."""
+
+import random
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from suites import right, run, suite, wrong_below
+
+import genai
+from genai.cli import main
+from genai.errors import InputError
+from genai.evals import Report
+from genai.ledger import Ledger, Prices
+from genai.project import init
+from genai.reports.counterfactual import Change, Counterfactual, counterfactual, ratios
+from genai.types import UNKNOWN_COST, Call, Cost, CostStatus, Usage
+
+NOW = time.time()
+PRICES = Prices.read(
+    {"free": ["local/*"], "models": {
+        "now": {"input": "0.00001", "output": "0.00002", "cached_input": "0.000001"},
+        "then": {"input": "0.000001", "output": "0.000004", "cached_input": "0.0000001"}}},
+    "prices.yaml",
+)  # fmt: skip
+USAGE = Usage(1000, 100, source="provider")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    found = Ledger(tmp_path / "ledger.db")
+    for n in range(100):
+        book(found, n)
+    return found
+
+
+def book(ledger: Ledger, n: int, **changes: Any) -> None:
+    given: dict[str, Any] = {"usage": USAGE, "cost": PRICES.cost("now", USAGE), **changes}
+    ledger.record(Call(f"m{n:027x}", "model", NOW - 60, 0.1, "ok", given.pop("model", "now"),
+                       **given))  # fmt: skip
+
+
+def found(ledger: Ledger, *runs: Report, **change: Any) -> Counterfactual:
+    pair = (runs[0], runs[1]) if runs else None
+    return counterfactual(ledger, PRICES, Change(**change), NOW - 3600, NOW, runs=pair)
+
+
+def counted(inward: int, outward: int, task: Any = right, spread: int = 0) -> Any:
+    def asked(question: str) -> dict[str, Any]:
+        dice = random.Random(question)
+        more = dice.randint(-spread, spread) if spread else 0
+        return {"text": task(question), "input_tokens": inward + more, "output_tokens": outward}
+
+    return asked
+
+
+def test_another_model_at_its_rates(ledger: Ledger) -> None:
+    held = found(ledger, model="then")
+    assert held.booked == 100 * (1000 * Decimal("0.00001") + 100 * Decimal("0.00002"))
+    assert held.other == 100 * (1000 * Decimal("0.000001") + 100 * Decimal("0.000004"))
+    assert (held.coverage, held.low, held.high) == (1.0, held.other, held.other)
+    assert held.assumed == ("then takes and gives as many tokens as now",)
+    assert held.exit_code == 4
+    assert "quality: not measured" in held.text()
+
+
+def test_a_cache_and_a_shorter_prompt(ledger: Ledger) -> None:
+    cached = found(ledger, cached=0.6)
+    assert cached.other == 100 * (
+        400 * Decimal("0.00001") + 600 * Decimal("0.000001") + 100 * Decimal("0.00002")
+    )
+    cut = found(ledger, cut=300)
+    assert cut.booked - cut.other == 100 * 300 * Decimal("0.00001")
+    assert found(ledger, cut=5000).other == 100 * 100 * Decimal("0.00002")
+    both = found(ledger, cut=300, cached=0.5, model="then")
+    assert both.other == 100 * (
+        350 * Decimal("0.000001") + 350 * Decimal("0.0000001") + 100 * Decimal("0.000004")
+    )
+    assert len(both.assumed) == 3
+
+
+def test_tokens_and_quality_come_from_paired_runs(ledger: Ledger, tmp_path: Path) -> None:
+    path = suite(tmp_path)
+    now = run(path, counted(1000, 100))
+    then = run(path, counted(700, 120, wrong_below(20), spread=90))
+    held = found(ledger, now, then, model="then")
+    assert held.ratios is not None
+    assert held.ratios.inward == pytest.approx(0.7, abs=0.03)
+    assert held.ratios.outward == pytest.approx(1.2)
+    exact = Decimal(str(held.ratios.inward)) * 1000 * Decimal("0.000001")
+    assert held.other == pytest.approx(100 * (exact + 120 * Decimal("0.000004")))
+    assert held.low < held.other < held.high
+    assert (held.high - held.low) / held.other < Decimal("0.1")
+    assert held.quality is not None
+    assert str(held.quality.word) == "REGRESSION"
+    assert held.assumed == ()
+    assert held.exit_code == 0
+    assert "quality: REGRESSION" in held.text()
+    assert "exact: 1.000 now, 0.667 then" in held.text()
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says(tmp_path: Path) -> None:
+    from genai.reports.counterfactual import _drawn
+
+    dice, hits = random.Random(5), 0
+    for _ in range(200):
+        cases = []
+        for _ in range(60):
+            size = dice.randint(500, 1500)
+            cases.append([size, 100, int(size * dice.uniform(0.5, 0.9)), 100])
+        draws = sorted(each[0] for each in _drawn(cases))
+        hits += draws[int(0.025 * len(draws))] <= 0.7 <= draws[int(0.975 * len(draws))]
+    assert hits / 200 >= 0.90
+
+
+def test_runs_of_other_cases_or_without_tokens_are_refused(tmp_path: Path) -> None:
+    path = suite(tmp_path)
+    now = run(path, counted(1000, 100))
+    bare = run(path, right)
+    with pytest.raises(InputError, match="share no case with token counts"):
+        ratios(now, bare)
+    other = run(suite(tmp_path, count=10), counted(1000, 100))
+    with pytest.raises(InputError, match="the dataset changed"):
+        ratios(now, other)
+
+
+def test_few_cases_carry_no_headline(ledger: Ledger, tmp_path: Path) -> None:
+    path = suite(tmp_path, count=8)
+    held = found(ledger, run(path, counted(10, 10)), run(path, counted(5, 10)))
+    assert held.exit_code == 4
+    assert "no headline: token ratios rest on 8 cases; 30 are needed" in held.text()
+
+
+def test_what_cannot_be_priced_both_ways_is_counted_and_left_out(ledger: Ledger) -> None:
+    book(ledger, 101, cost=UNKNOWN_COST)
+    book(ledger, 102, usage=Usage(), cost=UNKNOWN_COST)
+    book(ledger, 103, usage=Usage(1000, 100, source="provider", audio_output_tokens=50))
+    book(ledger, 104, cache_source="replay")
+    for n in range(105, 112):
+        book(ledger, n, model="other", cost=Cost(Decimal(9), CostStatus.PRICED))
+    held = found(ledger)
+    assert (held.calls, held.priced) == (110, 101)
+    assert (held.without_tokens, held.without_booking, held.without_price) == (1, 1, 7)
+    assert "left out: 7 calls have no rate the other way" in held.text()
+    assert held.booked == held.other
+    assert "only 91.8% of the calls" in held.text()
+    assert found(ledger, only="other", model="then").priced == 7
+
+
+def test_a_model_that_is_declared_free_says_what_is_not_in_the_figure(ledger: Ledger) -> None:
+    held = found(ledger, model="local/adapters/x")
+    assert held.other == 0
+    assert any("what it takes to host it" in each for each in held.assumed)
+
+
+def test_fees_stay_as_booked(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.db")
+    cost = Cost(Decimal("0.512"), CostStatus.PRICED, fee=Decimal("0.5"))
+    book(ledger, 1, cost=cost)
+    assert found(ledger, model="then").other == Decimal("0.5") + Decimal("0.0014")
+
+
+def test_an_empty_ledger_and_bad_changes(tmp_path: Path) -> None:
+    held = found(Ledger(tmp_path / "l.db"), cut=1)
+    assert held.coverage is None
+    assert "the ledger holds no such call" in held.text()
+    assert held.exit_code == 4
+    with pytest.raises(InputError, match="has no price"):
+        found(Ledger(tmp_path / "l.db"), model="openai/unheard-of")
+    for change in ({"cached": 1.2}, {"cut": -1}):
+        with pytest.raises(InputError, match="what-if"):
+            Change(**change)  # type: ignore[arg-type]
+
+
+def test_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init(tmp_path / "p")
+    monkeypatch.chdir(tmp_path / "p")
+    project = genai.find_project()
+    ledger = Ledger(project.state / "ledger.db")
+    for n in range(30):
+        cost = Cost(Decimal("0.0035"), CostStatus.PRICED)
+        book(ledger, n, model="openai/gpt-4o", cost=cost)
+    ledger.flush()
+    path = suite(project.root)
+    now, then = run(path, counted(1000, 100)), run(path, counted(600, 100))
+    words = ["report", "whatif", "--days", "2", "--model", "openai/gpt-4o-mini"]
+    assert main(words) == 4
+    assert main([*words, "--runs", now.run, then.run]) == 0
+    out = capsys.readouterr().out
+    assert "booked $0.1050, would have cost $0.0045" in out
+    assert "input x0.600, output x1.000" in out
+    assert main([*words, "--runs", now.run, "20"]) == 64
+    assert main(["report", "whatif", "--month", "soon"]) == 64
+    assert main(["report", "whatif", "--month", "2020-02"]) == 4
