@@ -3,15 +3,16 @@
 On SQLite only rows that are new since the last time are added, in the order of their storing. On
 PostgreSQL, where storing has no order, the days that have new rows are summed anew. Times are
 counted in logarithmic buckets, each 2 % wide, which add up over days and give percentiles that are
-at most 1 % off.
+at most 1 % off. Money is dollars: a cost in another currency counts as not known, never as dollars.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genai.ledger.database import Database
 from genai.ledger.query import Money
@@ -20,22 +21,25 @@ from genai.ledger.row import from_pico
 if TYPE_CHECKING:
     import sqlalchemy as sa
 GROWTH = 1.02  # of a bucket
+_PER_LOG = 1 / math.log(GROWTH)
 DIMENSIONS = (
     "model", "prompt_id", "index_revision", "config_hash", "feature", "tenant", "release",
 )  # fmt: skip
+_CHUNK = 200_000  # rows of one transaction
 TIMES = ("seconds", "ttft", "itl_mean")
 _KEY = ("day", "kind", *DIMENSIONS, "outcome", "reason")
-_SURE = "('priced', 'provider_reported', 'declared_free')"
+_DOLLARS = "cost IS NOT NULL AND currency = 'USD'"
+_SURE = "currency = 'USD' AND cost_status IN ('priced', 'provider_reported', 'declared_free')"
 _TOKENS = "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)"
 _SUMS = {
     "calls": "count(*)",
-    "known": "sum(CASE WHEN cost IS NOT NULL THEN 1 ELSE 0 END)",
-    "sure": f"sum(CASE WHEN cost_status IN {_SURE} THEN 1 ELSE 0 END)",
-    "cost": "sum(coalesce(cost, 0))",
+    "known": f"sum(CASE WHEN {_DOLLARS} THEN 1 ELSE 0 END)",
+    "sure": f"sum(CASE WHEN {_SURE} THEN 1 ELSE 0 END)",
+    "cost": f"sum(CASE WHEN {_DOLLARS} THEN cost ELSE 0 END)",
     "input_tokens": "sum(coalesce(input_tokens, 0))",
     "output_tokens": "sum(coalesce(output_tokens, 0))",
-    "tokens_sure": f"sum(CASE WHEN cost_status IN {_SURE} THEN {_TOKENS} ELSE 0 END)",
-    "tokens_unpriced": f"sum(CASE WHEN cost IS NULL THEN {_TOKENS} ELSE 0 END)",
+    "tokens_sure": f"sum(CASE WHEN {_SURE} THEN {_TOKENS} ELSE 0 END)",
+    "tokens_unpriced": f"sum(CASE WHEN {_DOLLARS} THEN 0 ELSE {_TOKENS} END)",
     "cached": "sum(coalesce(in_cache_read, 0))",
     "replayed": "sum(CASE WHEN cache_source <> '' THEN 1 ELSE 0 END)",
     "retries": "sum(CASE WHEN retry_of <> '' THEN 1 ELSE 0 END)",
@@ -80,10 +84,20 @@ def percentile(buckets: Mapping[int, int], share: float) -> float | None:
 
 
 def roll_up(database: Database) -> int:
-    """Add what is new; give how many rows that were. Raises `LedgerUnusable`."""
-    with database.begin() as db:
-        _create(db)
-        return _new_rows(db) if database.is_sqlite else _new_days(db)
+    """Add what is new; give how many rows that were. Raises `LedgerUnusable`.
+
+    On SQLite many rows are added in several transactions, so that writers need not wait long.
+    """
+    total = 0
+    while True:
+        with database.begin() as db:
+            _create(db)
+            if not database.is_sqlite:
+                return _new_days(db)
+            new = _new_rows(db)
+        total += new
+        if new < _CHUNK:
+            return total
 
 
 def sums(
@@ -184,13 +198,64 @@ def _new_rows(db: "sa.Connection") -> int:
         last = 0
     if newest == last:
         return 0
-    _insert(db, f"rowid > {int(last)} AND rowid <= {int(newest)}")
+    newest = min(newest, last + _CHUNK)
+    _add_rows(db, last, newest)
     db.exec_driver_sql(
         "INSERT INTO rollup_state VALUES ('rowid', ?) ON CONFLICT (key) DO UPDATE"
         " SET value = excluded.value",
         (newest,),
     )
     return int(newest - last)
+
+
+class _Buckets:
+    """An aggregate for SQLite: counts the three times of each row in one pass."""
+
+    def __init__(self) -> None:
+        self._counts: tuple[dict[int, int], ...] = tuple({} for _ in TIMES)
+
+    def step(self, *times: float | None) -> None:
+        """Count one row."""
+        for counts, time in zip(self._counts, times, strict=True):
+            if time and time > 0:
+                bucket = math.floor(math.log(time) * _PER_LOG)
+                counts[bucket] = counts.get(bucket, 0) + 1
+
+    def finalize(self) -> str:
+        """Give the counts as JSON."""
+        return json.dumps([list(counts.items()) for counts in self._counts])
+
+
+def _add_rows(db: "sa.Connection", last: int, newest: int) -> None:
+    """Add some rows of SQLite's table. One pass sorts and counts them, with every time."""
+    raw: Any = db.connection.driver_connection
+    raw.create_aggregate("genai_buckets", len(TIMES), _Buckets)
+    key = ", ".join(f'"{name}"' for name in _KEY)
+    rows = raw.execute(
+        f"SELECT {key}, {', '.join(_SUMS.values())}, genai_buckets({', '.join(TIMES)})"
+        f' FROM "call" WHERE rowid > ? AND rowid <= ? GROUP BY {key}',
+        (last, newest),
+    ).fetchall()
+    counts: dict[tuple[object, ...], int] = {}
+    kept = len(_KEY) - 2
+    for row in rows:
+        for name, found in zip(TIMES, json.loads(row[-1]), strict=True):
+            for bucket, calls in found:
+                at = (*row[:kept], name, bucket)
+                counts[at] = counts.get(at, 0) + calls
+    more = ", ".join(f"{name} = rollup.{name} + excluded.{name}" for name in _SUMS)
+    marks = ", ".join("?" * (len(_KEY) + len(_SUMS)))
+    raw.executemany(
+        f"INSERT INTO rollup ({key}, {', '.join(_SUMS)}) VALUES ({marks})"
+        f" ON CONFLICT ({key}) DO UPDATE SET {more}",
+        [row[:-1] for row in rows],
+    )
+    marks = ", ".join("?" * (kept + 3))
+    raw.executemany(
+        f"INSERT INTO rollup_time ({_time_key()}, calls) VALUES ({marks})"
+        f" ON CONFLICT ({_time_key()}) DO UPDATE SET calls = rollup_time.calls + excluded.calls",
+        [(*at, calls) for at, calls in counts.items()],
+    )
 
 
 def _new_days(db: "sa.Connection") -> int:
