@@ -16,11 +16,11 @@ from typing import Any
 from genai.config import parse_yaml
 from genai.errors import ConfigError, DocumentError
 from genai.rag.documents import read_source
+from genai.rag.documents.front import front_matter
 
 Value = str | bool | int | float | date
 Kept = tuple[str, float | None, str | None]  # kind, and the number or the text
 SIDECAR = ".meta.yaml"
-_FRONT = re.compile(r"\ufeff?---[ \t]*\r?\n(.*?)\r?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _KEY = re.compile(r"[A-Za-z_][\w.-]{0,63}\Z")
 _LARGEST = 1_000_000  # bytes
 _MOST = 64  # keys a document, and values a key
@@ -43,14 +43,8 @@ def metadata(name: str, kind: str, text: str, beside: bytes) -> dict[str, list[K
         DocumentError: the file beside it is no mapping of keys to values.
     """
     found: dict[str, list[Kept]] = {}
-    front = _FRONT.match(text) if kind == "markdown" else None
-    if front:
-        try:
-            said = parse_yaml(front[1], name)
-        except ConfigError:
-            said = None  # prose between two rules, or a template: it stays text
-        if isinstance(said, dict):
-            found.update(_kept(name, {k: v for k, v in said.items() if _fits(k, v)}))
+    front, _ = front_matter(name, kind, text)
+    found.update(_kept(name, {k: v for k, v in front.items() if _fits(k, v)}))
     if beside:
         try:
             said = parse_yaml(beside.decode("utf-8"), name + SIDECAR) or {}

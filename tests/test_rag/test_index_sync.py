@@ -298,6 +298,7 @@ def test_a_damaged_index_is_named_and_left_alone_until_a_rebuild(
     assert file.read_bytes() == before
     assert other.sync(folder, rebuild=True).added == 2
     assert other.search("storks")
+    assert [each.current for each in other.generations()] == [True]
     other.close()
 
 

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from makers import pdf_bytes
 from spans import check, document, texts
 
+from genai.config import IndexSettings
 from genai.errors import ConfigError, DocumentError
+from genai.models import make_embedder
+from genai.rag import Index
 from genai.rag.documents import Document, parse
-from genai.rag.split import Splitting, split, splitter_id
+from genai.rag.split import Splitting, passages_of, split, splitter_id
 from genai.rag.split.tokens import open_tokenizer
 
 RECURSIVE = "langchain_text_splitters:RecursiveCharacterTextSplitter"
@@ -308,3 +311,29 @@ def test_an_index_is_named_by_all_that_changes_its_passages() -> None:
         splitter_id(Splitting(splitter="sentence"))
     with pytest.raises(ConfigError, match=r"index\.overlap` works with the splitters sentences"):
         splitter_id(Splitting(overlap=100))
+
+
+@pytest.mark.parametrize("name", SPLITTERS)
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_front_matter_is_in_no_passage_and_moves_no_span(name: str, ending: str) -> None:
+    front = "---\ntitle: Lamps\nyear: 2024\n---\n".replace("\n", ending)
+    body = "# Lamps\n\nThe lamp is green.\n\n    code\n".replace("\n", ending)
+    with_front = split(document(front + body, "a.md"), SPLITTERS[name])
+    alone = split(document(body, "a.md"), SPLITTERS[name])
+    assert [(p.start - len(front), p.text, p.heading) for p in with_front] == [
+        (p.start, p.text, p.heading) for p in alone
+    ]
+    prose = split(document("---\njust words\n---\n" + body, "a.md"), SPLITTERS[name])
+    assert "just words" in " ".join(texts(prose))
+
+
+def test_passages_of_a_folder_are_those_that_an_index_holds(tmp_path: Path) -> None:
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents" / "a.md").write_text("---\nyear: 1\n---\n" + "One is here. " * 90)
+    (tmp_path / "documents" / "b.md").write_text("Big. " * 300_000)
+    chosen = IndexSettings(splitter="sentences", max_chars=300, overlap=40, max_megabytes=1)
+    index = Index(tmp_path / "i", make_embedder("static"), chosen)
+    index.sync(tmp_path / "documents")
+    assert passages_of(tmp_path / "documents", chosen) == index.passages()
+    assert {passage.document for passage in index.passages()} == {"a.md"}
+    index.close()

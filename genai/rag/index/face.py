@@ -361,7 +361,7 @@ class Index:
     def _opens(self, folder: str) -> bool:
         try:
             self._open(folder).close()
-        except OldIndex:
+        except IndexUnusable:  # damaged or of an older layout: nobody can go back to it
             return False
         return True
 

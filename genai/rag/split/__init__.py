@@ -1,19 +1,20 @@
 """Cut a document into passages with exact spans, by the splitter its kind is given.
 
 `document.text[passage.start:passage.end] == passage.text` holds for each, and what no passage holds
-is white space.
+is white space or front matter: that is metadata, which no model is shown.
 """
 
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 
 from genai.config import IndexSettings
 from genai.errors import ConfigError, DocumentError
 from genai.rag.documents import Document, find_documents, parse, read_source
+from genai.rag.documents.front import without_front_matter
 from genai.rag.split.base import Piece, Splitting, pack, trim
 from genai.rag.split.code import code_blocks
 from genai.rag.split.foreign import foreign_id, foreign_spans
@@ -22,7 +23,7 @@ from genai.rag.split.tokens import sentence_windows, token_windows, tokenizer_id
 from genai.types import Passage
 
 __all__ = ["SPLITTER", "IdMaker", "Splitting", "passages_of", "split", "splitter_id"]
-SPLITTER = "structure-2"  # part of an index's identity: change it when passages change
+SPLITTER = "structure-3"  # part of an index's identity: change it when passages change
 NAMES = ("structure", "sentences", "tokens", "code", "tables")
 _OVERLAPPING = {"sentences", "tokens"}
 
@@ -37,6 +38,7 @@ def split(
         DocumentError: a splitter of the user's own does not give the document's own texts.
     """
     make_id = make_id or IdMaker(splitter_id(settings))
+    body = without_front_matter(document.path, document.kind, document.text)
     return [
         Passage(
             id=make_id(document, start, end),
@@ -47,7 +49,7 @@ def split(
             heading=heading,
             page=page_of(document.pages, start),
         )
-        for start, end, heading in _pieces(document, settings)
+        for start, end, heading in _pieces(replace(document, text=body), settings)
     ]
 
 
