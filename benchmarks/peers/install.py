@@ -24,7 +24,13 @@ PINS = {
     "ragas": ["ragas==0.4.3", "openai[aiohttp]==1.109.1", "langchain-community==0.4.1"],
     "pydantic_evals": ["pydantic-evals==2.62.0", "openai[aiohttp]==3.57.0"],
     "lm_eval": ["lm-eval[api]==0.4.13"],
-    # of the retrieval benchmark; each with Chroma on disk
+    # of the benchmarks of the index and of reading; all but the first with Chroma on disk
+    "langchain_memory": [
+        "langchain-core==1.7.2",
+        "langchain-text-splitters==1.1.3",
+        "model2vec==0.10.0",
+        "numpy",
+    ],
     "langchain_index": [
         "langchain-core==1.7.2",
         "langchain-classic==1.0.8",
