@@ -46,7 +46,12 @@ browser: $(VENV)/.test
 bench: $(VENV)/.test
 	$(VENV)/bin/python benchmarks/calls.py
 	$(VENV)/bin/python benchmarks/ledger.py
+	$(VENV)/bin/python benchmarks/spans.py
+	$(VENV)/bin/python benchmarks/index.py --data $(DATA)
 	$(VENV)/bin/python benchmarks/retrieval.py --data $(DATA)
+	$(VENV)/bin/python benchmarks/guards.py --data $(DATA)
+	-$(VENV)/bin/python benchmarks/peers/install.py
+	$(VENV)/bin/python benchmarks/evals.py --write
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
