@@ -48,6 +48,7 @@ _ROOMS = {
     "load_recipe": "genai.finetune",
     "model": "genai.wiring",
     "open_ledger": "genai.wiring",
+    "open_loop": "genai.wiring.loop",
     "promote": "genai.wiring",
     "prompt": "genai.wiring",
     "runs_of": "genai.evals.baseline",
@@ -113,6 +114,7 @@ if TYPE_CHECKING:
     from genai.wiring import upload as upload
     from genai.wiring.langchain import from_langchain as from_langchain
     from genai.wiring.langchain import to_langchain as to_langchain
+    from genai.wiring.loop import open_loop as open_loop
 
 
 def __getattr__(name: str) -> Any:

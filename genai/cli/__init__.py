@@ -19,6 +19,7 @@ VERBS = {
     "calls": "show the ledger's newest calls, or a summary",
     "alerts": "judge the alert rules on the ledger and tell who should hear of it",
     "report": "monitoring and the business case as pages",
+    "loop": "what production shows: review it, make cases and pairs of it, see what became of it",
     "usecase": "score ideas before they are built, and by the ledger after",
     "export": "write calls as Parquet or a month as a FOCUS cost file, or delete what is old",
     "models": "list the forms of model names, and prices",
@@ -59,6 +60,13 @@ ACTIONS = {
     },
     "usecase": {
         "score": "rank use cases by their chance of a gain, and name what stops them",
+    },
+    "loop": {
+        "status": "how many items stand at each stage, for how long, and what fixed them",
+        "review": "show the queue, or decide on an item",
+        "promote": "make reviewed items cases of the suite, or training pairs",
+        "score": "judge a sample of what was answered, within the day's budget",
+        "canary": "ask known questions again, where they are due",
     },
     "report": {
         "business": "does it pay, with its range, from the ledger and stated assumptions",

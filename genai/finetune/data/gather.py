@@ -38,9 +38,9 @@ from genai.text.secrets import find_secrets
 if TYPE_CHECKING:
     from genai.ledger import Ledger
 Rebuild = Callable[[Heard], tuple[Turn, ...] | None]
-_HELD_OUT = 0.15  # share of people whose words become eval candidates and never training
+HELD_OUT = 0.15  # share of people whose words become eval candidates and never training
 _MOST = 5  # rows of one person, and rows of one prompt
-_EDIT = (0.05, 0.9)  # share of a text that an edit changes: less is a typo, more another answer
+EDIT_SHARE = (0.05, 0.9)  # share of a text an edit changes: less is a typo, more another answer
 
 
 @dataclass
@@ -120,9 +120,9 @@ def _edited(
     prompt: tuple[Turn, ...], call: Heard, made: Provenance, method: str, dropped: Counter[str]
 ) -> Iterator[Row]:
     changed = 1 - SequenceMatcher(None, call.answer, call.edit, autojunk=False).ratio()
-    if changed < _EDIT[0]:
+    if changed < EDIT_SHARE[0]:
         dropped["the edit changes next to nothing"] += 1
-    elif changed > _EDIT[1]:
+    elif changed > EDIT_SHARE[1]:
         dropped["the edit is another answer altogether"] += 1
     elif method == "sft":
         yield SftRow("", (*prompt, Turn("assistant", call.edit)), made)
@@ -214,7 +214,7 @@ def _keep(done: Gathered, row: Row, consent: str, *, hold: bool = True) -> None:
         return
     made = replace(row.provenance, consent=consent, detector=f"genai {__version__}")
     row = replace(row, id=row_hash(row)[:16], provenance=made)
-    out = hold and side(made.user_key or made.group, _HELD_OUT)
+    out = hold and side(made.user_key or made.group, HELD_OUT)
     (done.held_out if out else done.rows).append(row)
 
 

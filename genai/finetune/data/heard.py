@@ -69,16 +69,20 @@ def heard(ledger: "Ledger", since: float = 0.0) -> Iterator[Heard]:
             start = at
 
 
+def ticked(stored_at: float, thumbs_at: Sequence[float]) -> bool:
+    """Say whether a text was stored with a thumb, which takes the person's tick."""
+    return any(0 <= stored_at - at < _TOGETHER for at in thumbs_at)
+
+
 def _heard(rows: Sequence[Any]) -> Heard:
     first = rows[0]
     thumbs = [row for row in rows if row.thumb_id is not None]
-    ticked = any(0 <= first.created_at - row.thumb_at < _TOGETHER for row in thumbs)
     edits = [row.comment for row in thumbs if row.reason == EDIT and (row.comment or "").strip()]
     return Heard(
         call_id=first.id, at=first.started_at, question=first.question or "",
         answer=first.answer or "", model=first.model or "", prompt_id=first.prompt_id or "",
         session=first.session or "", user_key=first.user_key or "", judged=bool(thumbs),
         thumb=bool(thumbs and thumbs[-1].value), edit=edits[-1] if edits else "",
-        consent="tick" if ticked else "",
+        consent="tick" if ticked(first.created_at, [row.thumb_at for row in thumbs]) else "",
         events=tuple(row.thumb_id for row in thumbs) or (first.id,),
     )  # fmt: skip

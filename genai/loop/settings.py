@@ -1,0 +1,65 @@
+"""The settings of the loop: what is looked at, what it may cost, and where it goes."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from genai.config import Settings, parse_yaml, validate
+from genai.errors import ConfigError
+from genai.evals.suite import MetricSettings
+
+
+class OnlineSettings(Settings):
+    """Scorers and judges on a sample of live traffic, with their own budget."""
+
+    share: float = Field(default=0.1, gt=0, le=1, description="of the answered questions")
+    spend: str = Field(
+        default="1.00", pattern=r"^\d{1,9}(\.\d{1,9})?$", description="dollars a day, quoted"
+    )
+    judge: str = ""
+    metrics: dict[str, MetricSettings] = Field(default_factory=dict)
+
+    @field_validator("metrics")
+    @classmethod
+    def _bounded(cls, given: dict[str, MetricSettings]) -> dict[str, MetricSettings]:
+        for name, each in given.items():
+            if each.min is None and each.max is None:
+                raise ValueError(f"`{name}` needs `min` or `max`: what is a failure?")
+        return given
+
+
+class CanarySettings(Settings):
+    """Known questions that are asked on a schedule."""
+
+    suite: str = "handbook"
+    cases: int = Field(default=8, ge=1)
+    every_hours: float = Field(default=24.0, ge=0)
+
+
+class LoopSettings(Settings):
+    """The whole of `configs/loop.yaml`."""
+
+    version: Literal[1] = 1
+    days: float = Field(default=30.0, gt=0)
+    low_support: float = Field(default=0.6, ge=0, le=1)
+    cases: str = "handbook"
+    pairs: str = "feedback-dpo"
+    online: OnlineSettings = OnlineSettings()
+    canary: CanarySettings = CanarySettings()
+
+
+def load_loop(path: Path) -> LoopSettings:
+    """Read the settings of the loop; without the file every default holds.
+
+    Raises:
+        ConfigError: names file, key and cure.
+    """
+    shown = f"configs/{path.name}"
+    if not path.is_file():
+        return LoopSettings()
+    try:
+        data = parse_yaml(path.read_text(encoding="utf-8"), shown)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{shown}: cannot be read ({error}); mend or remove it") from error
+    return validate(LoopSettings, data or {}, shown)
