@@ -262,6 +262,14 @@ def test_a_table_of_a_hundred_thousand_lines_is_read_in_little_memory() -> None:
     assert peak < 10 * len(source)  # text, its pieces and its passages; no object a row
 
 
+def test_every_one_of_a_million_lines_is_in_a_passage() -> None:
+    source = b"id\n" + b"\n".join(b"%d" % number for number in range(1_000_000))
+    document = parse("a.csv", source)
+    passages = split(document, Splitting(8000))
+    assert sum(passage.text.count("id: ") for passage in passages) == 1_000_000
+    assert passages[-1].text.endswith("id: 999999")
+
+
 def test_a_table_that_grows_by_its_column_names_is_refused() -> None:
     names = b",".join(b"c" * 5000 + str(n).encode() for n in range(100))
     assert "each row repeats the column names" in refused(

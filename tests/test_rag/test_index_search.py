@@ -99,6 +99,33 @@ def test_the_order_of_files_and_batches_does_not_change_what_is_found(tmp_path: 
     second.close()
 
 
+def test_text_from_right_to_left_without_spaces_and_of_many_parts_is_found_and_cited(
+    tmp_path: Path, embedder: Embedder
+) -> None:
+    told = {
+        "hebrew.md": ("העובדים מקבלים חופשה של עשרים ושבעה ימים.", "כמה ימי חופשה?"),
+        "arabic.md": ("خزانة المفاتيح في الطابق الثالث.", "أين خزانة المفاتيح؟"),
+        "chinese.md": ("每年休假二十七天，请向经理申请。", "休假多少天？"),
+        "emoji.md": ("The family 👩‍👩‍👧‍👦 and 🇩🇪 share a cafe\u0301.", "Who shares a café?"),
+    }
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    for name, (text, _) in told.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    index = Index(tmp_path / "i", embedder)
+    assert index.sync(folder).failed == ()
+    for name, (text, question) in told.items():
+        best = index.search(question)[0].passage
+        held, stored = index.document(name) or ("", "")
+        assert (best.document, best.text) == (name, text)
+        quote = text[-9:]
+        at = len(held.rstrip()) - len(quote)
+        good = Citation(1, name, stored, best.id, at, at + len(quote), quote)
+        assert index.check(good)
+        assert not index.check(dataclasses.replace(good, start=at - 1, end=at - 1 + len(quote)))
+    index.close()
+
+
 @given(st.text(max_size=60))
 @settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
