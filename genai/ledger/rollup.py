@@ -3,12 +3,13 @@
 On SQLite only rows that are new since the last time are added, in the order of their storing. On
 PostgreSQL, where storing has no order, the days that have new rows are summed anew. Times are
 counted in logarithmic buckets, each 2 % wide, which add up over days and give percentiles that are
-at most 1 % off. Money is dollars: a cost in another currency counts as not known, never as dollars.
+at most 1 % off; they are kept for each dimension by itself, so that their number stays small.
+Money is dollars: a cost in another currency counts as not known, never as dollars.
 """
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -27,6 +28,8 @@ DIMENSIONS = (
 )  # fmt: skip
 _CHUNK = 200_000  # rows of one transaction
 TIMES = ("seconds", "ttft", "itl_mean")
+_VERSION = 2  # of the tables
+_TIME_KEY = "kind, dimension, day, value, name, bucket"
 _KEY = ("day", "kind", *DIMENSIONS, "outcome", "reason")
 _DOLLARS = "cost IS NOT NULL AND currency = 'USD'"
 _SURE = "currency = 'USD' AND cost_status IN ('priced', 'provider_reported', 'declared_free')"
@@ -106,6 +109,8 @@ def sums(
 ) -> dict[tuple[object, ...], Sums]:  # fmt: skip
     """Give the sums of one kind of call, grouped by dimensions and `day`, in UTC days.
 
+    `times` are empty where `by` and `where` name more than one dimension.
+
     Raises:
         ValueError: a name that is not a dimension.
     """
@@ -116,25 +121,27 @@ def sums(
     found: dict[tuple[object, ...], Sums] = {}
     import sqlalchemy as sa
 
-    filters = ["kind = :kind", "day >= :since", "day <= :until"]
-    filters += [f'"{name}" = :{name}' for name in where]
+    used = {*groups, *where} - {"day"}
+    within = ["kind = :kind", "day >= :since", "day <= :until"]
     last = 10**9 if math.isinf(until) else int(until // 86_400)
     values = {"kind": kind, "since": int(since // 86_400), "until": last, **where}
     columns = "".join(f'"{name}", ' for name in groups)
     totals = ", ".join(f"sum({name}) AS {name}" for name in _SUMS)
-    text = f"FROM rollup WHERE {' AND '.join(filters)} GROUP BY {columns}"
+    filters = " AND ".join([*within, *(f'"{name}" = :{name}' for name in where)])
     with database.begin() as db:
         _create(db)
-        rows = db.execute(
-            sa.text(f"SELECT {columns}outcome, reason, {totals} {text}outcome, reason"), values
-        )
-        for row in rows:
+        query = f"SELECT {columns}outcome, reason, {totals} FROM rollup WHERE {filters}"
+        for row in db.execute(sa.text(f"{query} GROUP BY {columns}outcome, reason"), values):
             _add(found.setdefault(tuple(row[: len(groups)]), Sums()), row)
-        text = text.replace("FROM rollup ", "FROM rollup_time ")
-        rows = db.execute(
-            sa.text(f"SELECT {columns}name, bucket, sum(calls) {text}name, bucket"), values
-        )
-        for row in rows:
+        if len(used) > 1:
+            return found
+        values["dimension"] = only = next(iter(used), "")
+        columns = columns.replace(f'"{only}"', "value") if only else columns
+        filters = " AND ".join([*within, "dimension = :dimension"])
+        if only in where:
+            filters += f" AND value = :{only}"
+        query = f"SELECT {columns}name, bucket, sum(calls) FROM rollup_time WHERE {filters}"
+        for row in db.execute(sa.text(f"{query} GROUP BY {columns}name, bucket"), values):
             name, bucket, calls = row[len(groups) :]
             into = found.setdefault(tuple(row[: len(groups)]), Sums()).times
             into.setdefault(name, {})[int(bucket)] = int(calls)
@@ -166,26 +173,30 @@ def _add(into: Sums, row: "sa.Row[tuple[object, ...]]") -> None:
 
 
 def _create(db: "sa.Connection") -> None:
-    texts = "".join(f'"{name}" TEXT NOT NULL, ' for name in _KEY if name != "day")
-    big = "NUMERIC(38, 0)" if db.dialect.name == "postgresql" else "BIGINT"
-    counts = ", ".join(f"{name} {big if name == 'cost' else 'BIGINT'} NOT NULL" for name in _SUMS)
-    key = ", ".join(f'"{name}"' for name in _KEY)
-    db.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS rollup (day INTEGER NOT NULL, {texts}{counts},"
-        f" PRIMARY KEY ({key}))"
-    )
-    texts = "".join(f'"{name}" TEXT NOT NULL, ' for name in ("kind", *DIMENSIONS, "name"))
-    db.exec_driver_sql(
-        f"CREATE TABLE IF NOT EXISTS rollup_time (day INTEGER NOT NULL, {texts}"
-        f"bucket INTEGER NOT NULL, calls BIGINT NOT NULL, PRIMARY KEY ({_time_key()}))"
-    )
+    """Make the tables; those of another version are dropped, since they can be made again."""
     db.exec_driver_sql(
         "CREATE TABLE IF NOT EXISTS rollup_state (key TEXT PRIMARY KEY, value BIGINT NOT NULL)"
     )
-
-
-def _time_key() -> str:
-    return ", ".join(f'"{name}"' for name in ("day", "kind", *DIMENSIONS, "name", "bucket"))
+    query = "SELECT coalesce(max(value), 0) FROM rollup_state WHERE key = 'version'"
+    if db.exec_driver_sql(query).scalar_one() == _VERSION:
+        return
+    for table in ("rollup", "rollup_time"):
+        db.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
+    db.exec_driver_sql("DELETE FROM rollup_state")
+    texts = "".join(f'"{name}" TEXT NOT NULL, ' for name in _KEY if name != "day")
+    postgres = db.dialect.name == "postgresql"
+    big = "NUMERIC(38, 0)" if postgres else "BIGINT"
+    counts = ", ".join(f"{name} {big if name == 'cost' else 'BIGINT'} NOT NULL" for name in _SUMS)
+    key = ", ".join(f'"{name}"' for name in _KEY)
+    db.exec_driver_sql(
+        f"CREATE TABLE rollup (day INTEGER NOT NULL, {texts}{counts}, PRIMARY KEY ({key}))"
+    )
+    db.exec_driver_sql(
+        "CREATE TABLE rollup_time (kind TEXT NOT NULL, dimension TEXT NOT NULL, day INTEGER NOT"
+        " NULL, value TEXT NOT NULL, name TEXT NOT NULL, bucket INTEGER NOT NULL, calls BIGINT NOT"
+        f" NULL, PRIMARY KEY ({_TIME_KEY})){'' if postgres else ' WITHOUT ROWID'}"
+    )
+    db.exec_driver_sql(f"INSERT INTO rollup_state VALUES ('version', {_VERSION})")
 
 
 def _new_rows(db: "sa.Connection") -> int:
@@ -236,13 +247,6 @@ def _add_rows(db: "sa.Connection", last: int, newest: int) -> None:
         f' FROM "call" WHERE rowid > ? AND rowid <= ? GROUP BY {key}',
         (last, newest),
     ).fetchall()
-    counts: dict[tuple[object, ...], int] = {}
-    kept = len(_KEY) - 2
-    for row in rows:
-        for name, found in zip(TIMES, json.loads(row[-1]), strict=True):
-            for bucket, calls in found:
-                at = (*row[:kept], name, bucket)
-                counts[at] = counts.get(at, 0) + calls
     more = ", ".join(f"{name} = rollup.{name} + excluded.{name}" for name in _SUMS)
     marks = ", ".join("?" * (len(_KEY) + len(_SUMS)))
     raw.executemany(
@@ -250,12 +254,28 @@ def _add_rows(db: "sa.Connection", last: int, newest: int) -> None:
         f" ON CONFLICT ({key}) DO UPDATE SET {more}",
         [row[:-1] for row in rows],
     )
-    marks = ", ".join("?" * (kept + 3))
     raw.executemany(
-        f"INSERT INTO rollup_time ({_time_key()}, calls) VALUES ({marks})"
-        f" ON CONFLICT ({_time_key()}) DO UPDATE SET calls = rollup_time.calls + excluded.calls",
-        [(*at, calls) for at, calls in counts.items()],
+        f"INSERT INTO rollup_time ({_TIME_KEY}, calls) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        f" ON CONFLICT ({_TIME_KEY}) DO UPDATE SET calls = rollup_time.calls + excluded.calls",
+        _times(rows),
     )
+
+
+def _times(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[object, ...]]:
+    """Give the bucket counts of every value of each dimension, and of all calls together."""
+    counts: dict[tuple[object, ...], dict[int, int]] = {}
+    for row in rows:
+        day, kind, *values = row[: 2 + len(DIMENSIONS)]
+        for name, found in zip(TIMES, json.loads(row[-1]), strict=True):
+            if not found:
+                continue
+            for dimension, value in (("", ""), *zip(DIMENSIONS, values, strict=True)):
+                into = counts.setdefault((kind, dimension, day, value, name), {})
+                for bucket, calls in found:
+                    into[bucket] = into.get(bucket, 0) + calls
+    for key, buckets in counts.items():
+        for bucket, calls in buckets.items():
+            yield *key, bucket, calls
 
 
 def _new_days(db: "sa.Connection") -> int:
@@ -277,17 +297,16 @@ def _insert(db: "sa.Connection", rows: str) -> None:
     key = ", ".join(f'"{name}"' for name in _KEY)
     names = ", ".join(_SUMS)
     values = ", ".join(_SUMS.values())
-    more = ", ".join(f"{name} = rollup.{name} + excluded.{name}" for name in _SUMS)
     db.exec_driver_sql(
         f'INSERT INTO rollup ({key}, {names}) SELECT {key}, {values} FROM "call" WHERE {rows}'
-        f" GROUP BY {key} ON CONFLICT ({key}) DO UPDATE SET {more}"
+        f" GROUP BY {key}"
     )
-    kept = ", ".join(f'"{name}"' for name in ("day", "kind", *DIMENSIONS))
-    for time in TIMES:
-        bucket = f"CAST(floor(ln({time}) / ln({GROWTH})) AS INTEGER)"
-        db.exec_driver_sql(
-            f"INSERT INTO rollup_time ({_time_key()}, calls)"
-            f" SELECT {kept}, '{time}', {bucket}, count(*) FROM \"call\""
-            f" WHERE {rows} AND {time} > 0 GROUP BY {kept}, {bucket}"
-            f" ON CONFLICT ({_time_key()}) DO UPDATE SET calls = rollup_time.calls + excluded.calls"
-        )
+    for dimension in ("", *DIMENSIONS):
+        value, each = (f'"{dimension}"', f', "{dimension}"') if dimension else ("''", "")
+        for time in TIMES:
+            bucket = f"CAST(floor(ln({time}) / ln({GROWTH})) AS INTEGER)"
+            db.exec_driver_sql(
+                f"INSERT INTO rollup_time ({_TIME_KEY}, calls)"
+                f" SELECT kind, '{dimension}', day, {value}, '{time}', {bucket}, count(*)"
+                f' FROM "call" WHERE {rows} AND {time} > 0 GROUP BY kind, day{each}, {bucket}'
+            )
