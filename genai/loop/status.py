@@ -48,12 +48,10 @@ class Stage:
 
     def text(self) -> str:
         """Say it in one line."""
-        age = (
-            "-"
-            if self.oldest is None
-            else f"oldest {self.oldest:.1f} d, median {self.middle:.1f} d"
-        )
-        return f"{self.name:18} {self.count:5}  {age}"
+        if self.oldest is None:
+            return f"{self.name:18} {self.count:5}  -"
+        ages = f"oldest {self.oldest:.1f} d, median {self.middle:.1f} d"
+        return f"{self.name:18} {self.count:5}  {ages}"
 
 
 @dataclass(frozen=True, slots=True)

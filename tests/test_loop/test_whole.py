@@ -1,0 +1,171 @@
+"""Once around: a thumb in a chat, the queue, an edit, a case that fails, a prompt that mends it."""
+
+import re
+import shutil
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import genai
+from genai.cli import main
+from genai.finetune.data import read_rows
+from genai.models import Delta
+from genai.types import Message
+
+ROOT = Path(__file__).parents[2]
+LAMP = "How long may a guest return a lamp?"
+RULES = """# Returns
+
+Members may return a lamp within ten days. Guests may return a lamp within thirty days.
+
+# Chairs
+
+Members may return a chair within two weeks. Guests may return a chair within four weeks.
+"""
+GENAI = """version: 1
+chain: {model: fake/clerk, min_confidence: 0.0, top_k: 2}
+index: {documents: docs}
+ledger: {content: feedback}
+"""
+SUITE = """suite: shop
+metrics:
+  token_f1: {min: 0.9}
+cases:
+  - {id: chair, input: "Within how many weeks may a member return a chair?",
+     expected: "Members may return a chair within two weeks."}
+"""
+
+
+class Clerk:
+    """A model that quotes the first rule for the thing, or for the person where it is told to."""
+
+    async def stream(
+        self, messages: Sequence[Message], params: Mapping[str, Any]
+    ) -> AsyncIterator[Delta]:
+        told = "who asks" in messages[0].text
+        passages, _, question = messages[-1].text.partition("Question:")
+        thing = "lamp" if "lamp" in question else "chair"
+        who = "Guests" if told and "guest" in question else "Members"
+        (sentence,) = re.findall(rf"{who} may return a {thing}[^.]*", passages)[:1]
+        number = 1 if passages.find(sentence) < passages.find("[2]") else 2
+        yield Delta(f"{sentence} [{number}].")
+        yield Delta(finish_reason="stop")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("configs/guards.yaml", "configs/prices.yaml", "prompts/rag/answer.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    for name, text in (("configs/genai.yaml", GENAI), ("configs/loop.yaml", "cases: shop\n"),
+                       ("docs/returns.md", RULES), ("evals/shop.yaml", SUITE)):  # fmt: skip
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setenv("GENAI_PROJECT", str(tmp_path))
+    monkeypatch.setattr("genai.loop.promote.side", lambda group, share: False)
+    return tmp_path
+
+
+def chat(question: str) -> genai.Answer:
+    """Answer as the chat page does."""
+    outcome = clerk()(question, feature="chat")
+    assert isinstance(outcome, genai.Answer), outcome
+    return outcome
+
+
+def clerk() -> genai.Chain:
+    chain = genai.load(model=genai.model("fake/clerk", provider=Clerk()))
+    chain.index.sync(genai.find_project().root / "docs")
+    return chain
+
+
+def thumb_down(question: str, answer: genai.Answer) -> None:
+    genai.open_ledger().feedback(
+        answer.call_id, False, reason="wrong", comment="I am a guest",
+        turn=(question, answer.text), consent=True,
+    )  # fmt: skip
+
+
+def test_a_thumb_becomes_a_case_and_another_a_pair_and_the_prompt_that_mends_it_is_named(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chair = "Within how many weeks may a guest give a chair back?"
+    for question in (LAMP, chair):
+        answer = chat(question)
+        assert "Members" in answer.text
+        thumb_down(question, answer)
+
+    assert main(["loop", "review"]) == 0
+    shown = capsys.readouterr().out
+    assert "2 new of 2 calls to look at" in shown
+    names = {question: re.search(rf"(\w+) .*{question[:20]}", shown)[1]  # type: ignore[index]
+             for question in (LAMP, chair)}  # fmt: skip
+    for question, text in ((LAMP, "Guests may return a lamp within thirty days."),
+                           (chair, "Guests may return a chair within four weeks.")):  # fmt: skip
+        given = ["loop", "review", names[question], "--edit", text, "--reviewer", "Ada"]
+        assert main([*given, "--label", "wrong person"]) == 0
+
+    assert main(["loop", "promote", names[LAMP]]) == 0
+    assert main(["loop", "promote", names[chair], "--to", "pair"]) == 64
+    assert main(["loop", "promote", names[chair], "--to", "pair", "--question-only"]) == 0
+    (row,) = read_rows([project / ".genai/finetune/data/feedback-dpo.jsonl"], "dpo")
+    assert row.answers[0] == "Guests may return a chair within four weeks."
+    assert "Members may return a chair within two weeks" in row.answers[1]
+    capsys.readouterr()
+
+    case = f"loop-{names[LAMP]}"
+    report = genai.evaluate("shop", clerk(), resume=False)
+    before = report.metric("token_f1").value or 1.0
+    status = genai.open_loop().status()
+    assert (status.stage("case, fails").count, status.changelog) == (1, ())
+    assert status.stage("pair, not trained").count == 1
+
+    path = project / "prompts/rag/answer.md"
+    old = genai.prompt("rag/answer").id
+    path.write_text(path.read_text().replace("- Keep", "- Mind who asks.\n- Keep"))
+    report = genai.evaluate("shop", clerk(), resume=False)
+    assert before < 0.9 < (report.metric("token_f1").value or 0.0)
+
+    assert main(["loop", "status"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"case, passes +1 +oldest 0\.0 d", shown)
+    line = next(line for line in shown.splitlines() if line.startswith("- The case"))
+    assert f"`{case}` of shop" in line
+    assert "thumb, asked 1 times, reviewed by Ada" in line
+    assert f"prompt {old} to {genai.prompt('rag/answer').id}; it failed in run" in line
+
+
+def test_every_stage_has_its_count_and_age(project: Path) -> None:
+    loop = genai.open_loop()
+    assert [each.count for each in loop.status().stages] == [0] * 10
+    answer = chat(LAMP)
+    thumb_down(LAMP, answer)
+    loop.refresh()
+    (item,) = loop.items()
+    from genai.loop.status import status
+
+    later = status(loop.queue, loop.project, now=item.found_at + 3 * 86_400)
+    assert later.stage("open").text() == f"{'open':18} {1:5}  oldest 3.0 d, median 3.0 d"
+    loop.review(item.id, "reject", "Ada")
+    assert (loop.status().stage("open").count, loop.status().stage("rejected").count) == (0, 1)
+
+
+def test_the_queue_says_nothing_of_evals(project: Path) -> None:
+    genai.evaluate("shop", clerk(), resume=False)
+    assert genai.open_loop().refresh().calls == 0
+
+
+def test_an_item_is_shown_whole_and_a_word_without_one_is_refused(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    thumb_down(LAMP, chat(LAMP))
+    main(["loop", "status"])
+    (item,) = genai.open_loop().items()
+    assert main(["loop", "review", item.id[:6]]) == 0
+    shown = capsys.readouterr().out
+    assert f"question: {LAMP}" in shown
+    assert "comment: wrong: I am a guest" in shown
+    assert main(["loop", "review", "--accept", "--reviewer", "Ada"]) == 64
+    assert main(["loop"]) == 0
