@@ -11,6 +11,7 @@ _ROOMS = {
     "Call": "genai.types",
     "Case": "genai.evals",
     "BudgetExceeded": "genai.errors",
+    "BusinessReport": "genai.reports.business",
     "Budgets": "genai.ledger",
     "Chain": "genai.rag",
     "Citation": "genai.types",
@@ -26,6 +27,7 @@ _ROOMS = {
     "Ledger": "genai.ledger",
     "Message": "genai.types",
     "Model": "genai.models",
+    "Monitor": "genai.reports.monitor",
     "Passage": "genai.types",
     "Refusal": "genai.types",
     "Reply": "genai.types",
@@ -35,6 +37,7 @@ _ROOMS = {
     "Verdict": "genai.types",
     "batch": "genai.wiring",
     "bind": "genai.ledger",
+    "business_case": "genai.wiring.business",
     "check_data": "genai.finetune.check",
     "diff_prompts": "genai.wiring",
     "evaluate": "genai.wiring",
@@ -47,6 +50,7 @@ _ROOMS = {
     "load_guards": "genai.wiring",
     "load_recipe": "genai.finetune",
     "model": "genai.wiring",
+    "monitor": "genai.reports.monitor",
     "open_ledger": "genai.wiring",
     "open_loop": "genai.wiring.loop",
     "promote": "genai.wiring",
@@ -84,6 +88,9 @@ if TYPE_CHECKING:
     from genai.models import Model as Model
     from genai.project import find_project as find_project
     from genai.rag import Chain as Chain
+    from genai.reports.business import BusinessReport as BusinessReport
+    from genai.reports.monitor import Monitor as Monitor
+    from genai.reports.monitor import monitor as monitor
     from genai.types import Action as Action
     from genai.types import Answer as Answer
     from genai.types import Call as Call
@@ -112,6 +119,7 @@ if TYPE_CHECKING:
     from genai.wiring import settings as settings
     from genai.wiring import train as train
     from genai.wiring import upload as upload
+    from genai.wiring.business import business_case as business_case
     from genai.wiring.langchain import from_langchain as from_langchain
     from genai.wiring.langchain import to_langchain as to_langchain
     from genai.wiring.loop import open_loop as open_loop

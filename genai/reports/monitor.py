@@ -58,6 +58,12 @@ class Monitor:
     thumbs: tuple[int, int]
     rolled_up: int = 0
 
+    def html(self) -> str:
+        """Give the figures as one self-contained page."""
+        from genai.reports.monitor_page import page
+
+        return page(self)
+
 
 def monitor(
     ledger: Ledger, *, days: int = 30, now: float | None = None,

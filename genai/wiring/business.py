@@ -1,14 +1,15 @@
 """Use cases and the business case on the project's own figures: plans before, the ledger after."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from genai.governance.usecase import UseCase, business_inputs, load_usecases, parts
-from genai.project import Project
+from genai.project import Project, find_project
 from genai.wiring.parts import open_ledger
 
 if TYPE_CHECKING:
-    from genai.reports.business import BusinessSettings
+    from genai.reports.business import BusinessReport, BusinessSettings
 _LEDGER = "USD"  # what prices are in
 
 
@@ -62,3 +63,27 @@ def planned_business(settings: "BusinessSettings", name: str, project: Project
     if case.money is not None:
         held |= {"currency": case.money.currency, "discount": case.money.discount_rate}
     return validate(BusinessSettings, held, f"usecases/{name}.yaml")
+
+
+def business_case(
+    changes: Mapping[str, float] | None = None, *, usecase: str = "", draws: int = 10_000,
+    seed: int = 20_260, project: Project | None = None,
+) -> "BusinessReport":  # fmt: skip
+    """Work out the case of `configs/business.yaml`; `changes` sets inputs to single values.
+
+    Inputs marked as measured come from the ledger; `usecase` takes others from a use case.
+
+    Raises:
+        ConfigError: an assumption is missing or impossible, or a change names no input.
+    """
+    from genai.reports.business import business_report, inputs_of, load_business, measured
+    from genai.reports.business.inputs import fixed
+
+    project = project or find_project()
+    settings = load_business(project.root / "configs" / "business.yaml")
+    if usecase:
+        settings = planned_business(settings, usecase, project)
+    wanted = any(each.measured for each in settings.inputs.values())
+    found, warnings = measured(open_ledger(project)) if wanted else ({}, [])
+    inputs = fixed(inputs_of(settings, found), **(changes or {}))
+    return business_report(settings, inputs, draws=draws, seed=seed, warnings=warnings)

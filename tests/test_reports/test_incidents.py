@@ -58,7 +58,7 @@ def test_a_worse_prompt_is_named_and_its_lost_answers_are_counted(tmp_path: Path
     (each,) = found(tmp_path, bad_from=13, release_from=12)
     assert each.cause == ("prompt_id", "mail@2")
     assert (each.first, each.last) == ("2026-09-17", "2026-09-23")
-    assert each.moved[0].figure == "refusal share"
+    assert each.moved[0].figure == "refusal share of mail"
     assert each.lost == pytest.approx(0.3 * 7 * 75, rel=0.25)
     assert each.money(7.0) == pytest.approx((each.dollars or 0) + each.lost * 7)
     assert "prompt_id mail@2; $" in text([each], per_lost=7.0)
@@ -68,7 +68,7 @@ def test_a_dearer_price_is_named_by_its_model(tmp_path: Path) -> None:
     (each,) = found(tmp_path, dear_from=14)
     assert each.cause == ("model", "small")
     assert each.dollars == pytest.approx(0.5 * 4e-7 * 700 * 6 * 75, rel=0.2)
-    assert "price of a token" in text([each])
+    assert "dollars per 1,000 tokens" in text([each])
 
 
 def test_quiet_months_stay_quiet(tmp_path: Path) -> None:

@@ -3,9 +3,7 @@
 import argparse
 from pathlib import Path
 
-import genai
-from genai.reports.business import business_report, inputs_of, load_business, measured
-from genai.wiring.business import planned_business
+from genai.wiring.business import business_case
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,16 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the case; 1 where a kill criterion is broken, 4 where no headline may be printed."""
-    project = genai.find_project()
-    settings = load_business(project.root / "configs" / "business.yaml")
-    if options.usecase:
-        settings = planned_business(settings, options.usecase, project)
-    wanted = any(each.measured for each in settings.inputs.values())
-    found, warnings = measured(genai.open_ledger()) if wanted else ({}, [])
-    inputs = inputs_of(settings, found)
-    report = business_report(
-        settings, inputs, draws=options.draws, seed=options.seed, warnings=warnings
-    )
+    report = business_case(usecase=options.usecase or "", draws=options.draws, seed=options.seed)
     print(report.text())
     for path in report.write(options.folder) if options.folder else ():
         print(f"written: {path}")

@@ -34,6 +34,7 @@ NAMES: Mapping[str, tuple[str, str]] = {
     "revenue": ("money a case", "further revenue per case"),
 }
 _SHARES = {"realisation", "escalated", "undetected", "success", "review"}
+_LEDGER = "USD"  # what the ledger's money is in
 _OPTIONAL = {"revenue": 0.0, "success": 1.0}
 
 
@@ -184,6 +185,11 @@ def inputs_of(settings: BusinessSettings, measured: Mapping[str, Input]) -> dict
                     f"configs/business.yaml: `inputs.{name}` is marked as measured, and the ledger"
                     " holds nothing to measure it by yet; state it as an assumption until then"
                 )
+            if name == "cost" and settings.currency != _LEDGER:
+                raise ConfigError(
+                    f"configs/business.yaml: `inputs.cost` is measured in {_LEDGER} and the case"
+                    f" counts in {settings.currency}; state it in {settings.currency}"
+                )
             found[name] = measured[name]
         else:
             found[name] = _stated(name, stated)
@@ -201,7 +207,16 @@ def _stated(name: str, given: Assumption) -> Input:
 
 
 def fixed(inputs: Mapping[str, Input], **values: float) -> dict[str, Input]:
-    """Give the inputs with some of them set to a value."""
+    """Give the inputs with some of them set to a value.
+
+    Raises:
+        ConfigError: no such input, or a share outside 0 to 1.
+    """
+    for name, value in values.items():
+        if name not in inputs:
+            raise ConfigError(f"`{name}` is not an input of the business case")
+        if name in _SHARES and not 0 <= value <= 1:
+            raise ConfigError(f"`{name}` is a share: {value} is not in 0..1")
     return {
         name: replace(each, kind="fixed", a=values[name]) if name in values else each
         for name, each in inputs.items()

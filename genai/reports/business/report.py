@@ -55,16 +55,26 @@ class BusinessReport:
     def write(self, folder: Path) -> list[Path]:
         """Write `business.{json,html,xlsx}` and the plots; give their paths."""
         folder.mkdir(parents=True, exist_ok=True)
-        from genai.reports.business.page import page
-
-        files = {"business.json": self.json(), "business.html": page(self)}
-        drawn = {"fan": plots.fan(self.outlook), "tornado": plots.tornado(self.outlook.swings),
-                 "curve": plots.curve(self.outlook)}  # fmt: skip
-        files |= {f"{name}.svg": text for name, text in drawn.items()}
+        files = {"business.json": self.json(), "business.html": self.html()}
+        files |= {f"{name}.svg": self.plot(name) for name in ("fan", "tornado", "curve")}
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
         write_workbook(folder / "business.xlsx", self.settings, self.inputs, self.case)
         return [folder / name for name in (*files, "business.xlsx")]
+
+    def html(self) -> str:
+        """Give the one-page summary."""
+        from genai.reports.business.page import page
+
+        return page(self)
+
+    def plot(self, name: str) -> str:
+        """Give a plot as SVG: `fan`, `tornado` or `curve`."""
+        return {
+            "fan": lambda: plots.fan(self.outlook),
+            "tornado": lambda: plots.tornado(self.outlook.swings),
+            "curve": lambda: plots.curve(self.outlook),
+        }[name]()
 
     def text(self) -> str:
         """Say it in a few lines."""

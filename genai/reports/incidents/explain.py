@@ -13,7 +13,7 @@ from typing import Any
 from genai import extras
 from genai.ledger import Ledger
 from genai.ledger.rollup import day_name
-from genai.reports.incidents.facts import LABELS, MIXES, PRICE, Facts, read_facts
+from genai.reports.incidents.facts import LABELS, PRICE, Facts, read_facts
 from genai.reports.incidents.find import Stretch, stretches
 
 _BEFORE = 5  # days before a stretch that its causes are told apart by
@@ -68,7 +68,8 @@ def incidents(
     Raises:
         Unmeasured: the reference has too few days with questions.
     """
-    return of_facts(read_facts(ledger, first, last), reference, alarms=alarms)
+    facts = read_facts(ledger, first, last, reference)
+    return of_facts(facts, reference, alarms=alarms)
 
 
 def of_facts(facts: Facts, reference: int, *, alarms: float = 0.2) -> list[Incident]:
@@ -82,9 +83,15 @@ def of_facts(facts: Facts, reference: int, *, alarms: float = 0.2) -> list[Incid
                 known.moved.append(each)
                 break
         else:
-            opened.append(_Open(cause, rows, each.first, each.last, [each]))
+            first = max(each.first, _appears(facts, rows))
+            opened.append(_Open(cause, rows, first, each.last, [each]))
     found = [_costed(np, facts, each, reference) for each in opened]
     return sorted(found, key=lambda each: (each.first, each.cause))
+
+
+def _appears(facts: Facts, rows: Any) -> int:
+    """Give the first day of some questions: nothing is caused before its cause is there."""
+    return int(facts.days[rows].min()) if rows.any() else 0
 
 
 def _within(facts: Facts, first: int, last: int) -> Any:
@@ -97,19 +104,21 @@ def _joins(
     """Say whether a stretch belongs to an incident that overlaps with it.
 
     It does where the cause is the same, or where it is gone without the incident's questions. They
-    must then account for it about as well as its own cause, whose questions are `rows`; but of a
-    mix one value grows at the cost of all others.
+    must then account for it about as well as its own cause, whose questions are `rows`.
     """
     if each.first > known.last + _NEAR or each.first < known.first - _NEAR:
         return False
     if cause == known.cause:
         return True
-    values = facts.figures[each.figure]
-    mixes = cause[0] == known.cause[0] and f"{cause[0]} {cause[1]}" == each.figure
+    figure = facts.figures[each.figure]
+    if figure.scale == "mix" and cause[0] == known.cause[0]:
+        return True  # one value grows at the cost of all others
+    values = facts.figures[figure.whole or each.figure].values
     shown = _within(facts, max(each.first - _BEFORE, 0), each.last) & np.isfinite(values)
     own, other = (_gain(np, values[shown], chosen[shown]) for chosen in (rows, known.rows))
-    if not mixes and other < _AS_WELL * own:
+    if other < _AS_WELL * own:
         return False
+    values = figure.values
     inside = _within(facts, each.first, each.last) & np.isfinite(values)
     rest = inside & ~known.rows
     if rest.sum() < 0.1 * inside.sum():
@@ -121,15 +130,16 @@ def _joins(
 
 def _cause(np: Any, facts: Facts, each: Stretch, reference: int) -> tuple[tuple[str, str], Any]:
     """Give the value that accounts best for a stretch, and the questions that have it since."""
-    values = facts.figures[each.figure]
+    figure = facts.figures[each.figure]
+    part, values = figure.part, facts.figures[figure.whole or each.figure].values
     since = _within(facts, each.first, facts.span)
-    mix = each.figure.partition(" ")
-    if mix[0] in MIXES and mix[2]:
-        return (mix[0], mix[2]), (facts.labels[mix[0]] == mix[2]) & since
+    own = facts.labels[part[0]] == part[1] if part[0] else since
+    if figure.scale == "mix":
+        return part, own & since
     shown = _within(facts, max(each.first - _BEFORE, 0), each.last) & np.isfinite(values)
     inside = since[shown]
     y = values[shown]
-    best, cause, rows = _WHOLE * _gain(np, y, inside), ("", ""), since
+    best, cause, rows = _WHOLE * _gain(np, y, inside), part, own & since
     for name in LABELS:
         column = facts.labels[name]
         before = set(column[facts.days < max(each.first - 1, reference)].tolist())
@@ -198,10 +208,13 @@ def _dollars(
     if all(stretch.figure != PRICE for stretch in each.moved):
         return tokens * price(known & rows)
     models, extra = facts.labels["model"], 0.0
+    others = _within(facts, each.first, each.last) & known & ~each.rows
+    before = old & known & np.isin(models, np.unique(models[others]))
+    moved = price(others) / price(before) if others.any() and price(before) else 1.0
     for model in np.unique(models[rows]):
         mine, then = rows & known & (models == model), old & known & (models == model)
         if then.any() and mine.any():
-            extra += (price(mine) - price(then)) * float(counts[mine].sum())
+            extra += (price(mine) - price(then) * moved) * float(counts[mine].sum())
     return extra
 
 
@@ -227,6 +240,6 @@ def text(found: Sequence[Incident], *, per_lost: float = 0.0) -> str:
 
 def _moved(each: Stretch) -> str:
     before, now = each.before, each.now
-    if each.figure in ("seconds", "ttft", "input_tokens", "output_tokens", PRICE):
+    if each.scale == "log":
         before, now = math.exp(before), math.exp(now)
     return f"{each.figure}: {before:.4g} to {now:.4g} (t {each.sure:.1f})"

@@ -10,18 +10,21 @@ from typing import Any
 
 from genai import extras
 from genai.errors import Unmeasured
-from genai.reports.incidents.facts import PRICE, Facts
+from genai.reports.incidents.facts import Facts, Figure
 
 _WINDOWS = (1, 3, 7)  # days that are looked at together
 _LEAST_DAYS = 5  # of a reference
-_LEAST_SHARE, _LEAST_RATIO, _LEAST_SD = 0.02, 1.05, 0.2  # shifts that are worth a person's time
+_LEAST_SHARE, _LEAST_RATIO, _LEAST_SD = 0.02, 0.05, 0.2  # shifts that are worth a person's time
 _QUIET = 3  # days near the reference again after which a stretch has ended
 _Sure = Callable[[float, float], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A figure away from its reference from day `first` to `last`. `sure` is its t value."""
+    """A figure away from its reference from day `first` to `last`. `sure` is its t value.
+
+    Where `scale` is `log`, `before` and `now` are means of logarithms.
+    """
 
     figure: str
     first: int
@@ -29,11 +32,15 @@ class Stretch:
     before: float
     now: float
     sure: float
+    scale: str = "number"
 
 
 @dataclass(frozen=True, slots=True)
 class _Daily:
-    """A figure by day: how many values, their mean; and how the reference days vary."""
+    """A figure by day: how many values, their mean; and how the reference days vary.
+
+    `worth` is the least shift that anybody would act on.
+    """
 
     counts: Any
     means: Any
@@ -43,7 +50,13 @@ class _Daily:
     lumps: float
     total: float
     days: int
-    share: bool
+    scale: str
+    worth: float
+
+    @property
+    def share(self) -> bool:
+        """Whether the values are 0 and 1."""
+        return self.scale in ("share", "mix")
 
     def away(self, first: int, last: int) -> tuple[float, float]:
         """Give the t value of some days against the reference, and its degrees of freedom.
@@ -90,16 +103,16 @@ def stretches(facts: Facts, reference: int, *, alarms: float = 0.2) -> list[Stre
         return bool(2 * special.stdtr(freedom, -abs(t)) <= alarms / looks)
 
     found: list[Stretch] = []
-    for name, values in facts.figures.items():
-        daily = _daily(np, facts, values, reference)
+    for name, figure in facts.figures.items():
+        daily = _daily(np, facts, figure, reference)
         if daily is not None:
             found += _of_figure(name, daily, facts.span, reference, sure)
     return sorted(found, key=lambda each: -abs(each.sure))
 
 
-def _daily(np: Any, facts: Facts, values: Any, reference: int) -> _Daily | None:
-    held = np.isfinite(values)
-    days, values = facts.days[held], values[held]
+def _daily(np: Any, facts: Facts, figure: Figure, reference: int) -> _Daily | None:
+    held = np.isfinite(figure.values)
+    days, values = facts.days[held], figure.values[held]
     counts = np.bincount(days, minlength=facts.span).astype(float)
     means = np.bincount(days, weights=values, minlength=facts.span) / np.maximum(counts, 1)
     some = counts[:reference] > 0
@@ -107,53 +120,47 @@ def _daily(np: Any, facts: Facts, values: Any, reference: int) -> _Daily | None:
     if len(n) < _LEAST_DAYS:
         return None
     old = values[days < reference]
-    middle, share = float(old.mean()), bool(((values == 0) | (values == 1)).all())
+    middle, share = float(old.mean()), figure.scale in ("share", "mix")
     within = float(old.var())
+    worth = _LEAST_RATIO if figure.scale == "log" else _LEAST_SD * within**0.5
     if share:  # nothing seen is not nothing possible
         smooth = (float(old.sum()) + 0.5) / (len(old) + 1)
-        within = smooth * (1 - smooth)
+        within, worth = smooth * (1 - smooth), _LEAST_SHARE
     weight = float(n.sum() - (n**2).sum() / n.sum())
     excess = float((n * (x - middle) ** 2).sum()) - (len(n) - 1) * within
     between = max(excess / weight, 0.0)
     total = float(n.sum())
     lumps = float((n**2).sum()) / total**2
-    return _Daily(counts, means, middle, within, between, lumps, total, len(n), share)
+    return _Daily(counts, means, middle, within, between, lumps, total, len(n), figure.scale, worth)
 
 
 def _of_figure(name: str, daily: _Daily, span: int, reference: int, sure: _Sure) -> list[Stretch]:
     found: list[Stretch] = []
     day = reference
     while day < span:
-        if not _fires(name, daily, day, reference, sure):
+        if not _fires(daily, day, reference, sure):
             day += 1
             continue
         first = _onset(daily, day, reference)
         last = _end(daily, first, day, span)
         t, _ = daily.away(first, last)
-        found.append(Stretch(name, first, last, daily.middle, daily.mean(first, last), t))
+        found.append(
+            Stretch(name, first, last, daily.middle, daily.mean(first, last), t, daily.scale)
+        )
         day = last + 1
         reference = day  # what is told is not told again by a window that reaches back
     return found
 
 
-def _fires(name: str, daily: _Daily, day: int, start: int, sure: _Sure) -> bool:
+def _fires(daily: _Daily, day: int, start: int, sure: _Sure) -> bool:
     for length in _WINDOWS:
         first = day - length + 1
         if first < start or not daily.counts[first : day + 1].sum():
             continue
         shift = daily.mean(first, day) - daily.middle
-        if abs(shift) >= _worth(name, daily) and sure(*daily.away(first, day)):
+        if abs(shift) >= max(daily.worth, 1e-9) and sure(*daily.away(first, day)):
             return True
     return False
-
-
-def _worth(name: str, daily: _Daily) -> float:
-    """Give the least shift of a figure that anybody would act on."""
-    if daily.share:
-        return _LEAST_SHARE
-    if name == PRICE or name in ("seconds", "ttft", "input_tokens", "output_tokens"):
-        return float(_LEAST_RATIO - 1)
-    return float(_LEAST_SD * daily.within**0.5)
 
 
 def _onset(daily: _Daily, day: int, start: int) -> int:
