@@ -221,6 +221,24 @@ class EvalSettings(Settings):
     stage: Literal["pull_request", "release"] = "pull_request"
 
 
+class TrackingSettings(Settings):
+    """MLflow: runs and versions go to a server by its URL, or to `.genai/mlflow/`."""
+
+    enabled: bool = False
+    url: str = Field(
+        default="", description="an MLflow server; empty means .genai/mlflow/mlflow.db"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _server(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("must be the http:// or https:// URL of an MLflow server, or empty")
+        if "@" in url.partition("://")[2]:
+            raise ValueError("holds a password; put it in MLFLOW_TRACKING_PASSWORD, outside files")
+        return url
+
+
 class Config(Settings):
     """The whole of `configs/genai.yaml`."""
 
@@ -234,12 +252,13 @@ class Config(Settings):
     budgets: list[BudgetSettings] = Field(default_factory=list)
     telemetry: TelemetrySettings = TelemetrySettings()
     evals: EvalSettings = EvalSettings()
+    tracking: TrackingSettings = TrackingSettings()
     refusals: RefusalSettings = RefusalSettings()
 
     @property
     def hash(self) -> str:
-        """12 hex digits over every setting, so a ledger row says what it ran with."""
-        return digest(self.model_dump(mode="json"))
+        """12 hex digits over every setting that shapes an answer, for the rows of the ledger."""
+        return digest(self.model_dump(mode="json", exclude={"tracking"}))
 
 
 def digest(value: object) -> str:

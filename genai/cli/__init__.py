@@ -14,6 +14,7 @@ VERBS = {
     "index": "index a folder, or show what the index holds",
     "prompt": "list the prompts, and which of them were evaluated",
     "eval": "run a suite and judge it against its baseline",
+    "exp": "list experiments and hold two of them against each other",
     "finetune": "train a model by a recipe, and keep it where the evals say it is better",
     "guard": "try the guards on a text, compare two policies, check the log of verdicts",
     "calls": "show the ledger's newest calls, or a summary",
@@ -31,6 +32,11 @@ VERBS = {
 
 # a verb's further words, each a file of its own
 ACTIONS = {
+    "exp": {
+        "list": "runs, grids and trainings, newest first",
+        "diff": "what differs between two runs, and what came of it, in pairs",
+        "push": "mirror prompts in MLflow and deliver what waits for it",
+    },
     "finetune": {
         "data": "make training rows from the demo, feedback or failed cases, and review them",
         "check": "say what is wrong with a recipe's data, in seconds",

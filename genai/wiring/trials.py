@@ -18,6 +18,7 @@ from genai.evals import evaluate as run_suite
 from genai.models import Model
 from genai.project import Project
 from genai.prompts import load_prompt
+from genai.wiring import tracked
 from genai.wiring.chain import load
 from genai.wiring.parts import embedder, model, open_ledger, settings
 
@@ -46,6 +47,7 @@ def evaluate(
     found = projects.find_project()
     loaded = _suite(suite, found)
     config = settings(found)
+    where = tracked.store(found, config)
     given = task if task is not None else loaded.settings.task
     task = open_task(given, model_name=model) if isinstance(given, str) else given
     options.setdefault("record", open_ledger(found).record)
@@ -55,7 +57,11 @@ def evaluate(
         chosen = replace(
             chosen, scatter=partial(_scatter, loaded, given, model, chosen, workers, ray)
         )
-    return run_suite(loaded, task, found.state / "runs", _tools(found, loaded), chosen)
+    report = run_suite(loaded, task, found.state / "runs", _tools(found, loaded), chosen)
+    tracked.keep_facts(report, tracked.facts(task, loaded, config, found.root))
+    if where is not None:
+        tracked.evaluation(found, where, report)
+    return report
 
 
 def _suite(suite: str | Path | Suite, project: Project) -> Suite:
@@ -151,7 +157,11 @@ def grid(
         load_prompt(settings(found, **cell).chain.prompt, found.root / "prompts")
     task = partial(_cell_task, found, loaded.settings.task)
     plan = grids.Plan(loaded, cells, metric, found.state / "runs", options)
-    return grids.run_grid(plan, task, evaluate)
+    where = tracked.store(found, settings(found))
+    report = grids.run_grid(plan, task, evaluate)
+    if where is not None:
+        tracked.grid(where, report)
+    return report
 
 
 def _cell_task(project: Project, task: str, cell: Mapping[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from genai import project as projects
 from genai.errors import InputError
 from genai.evals import Tools
 from genai.project import Project
+from genai.wiring import tracked
 from genai.wiring.parts import _hooks, embedder, open_ledger, settings
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def train(
     """
     from genai.finetune.job import rank
     from genai.finetune.train import Options, run
+    from genai.finetune.train import run_folder as place
 
     project = projects.find_project()
     loaded = _recipe(recipe, project)
@@ -40,7 +42,17 @@ def train(
     if not checked and rank() == 0:
         _check(loaded, project)
     plan = None if yes or not alone else _plan(loaded, project, say)
-    return run(loaded, project, Options(fresh=fresh, say=say, plan=plan))
+    where = tracked.store(project, settings(project)) if rank() == 0 else None
+    if where is None:
+        return run(loaded, project, Options(fresh=fresh, say=say, plan=plan))
+    training = tracked.Training(where, loaded, place(loaded, project), say, fresh)
+    try:
+        outcome = run(loaded, project, Options(fresh=fresh, say=training.say, plan=plan))
+    except BaseException as error:
+        training.failed(error)
+        raise
+    training.finished(outcome)
+    return outcome
 
 
 def train_in(root: str, recipe: str) -> "Outcome":
@@ -114,8 +126,14 @@ def promote(run: str | Path, name: str = "") -> Path:
         InputError: the gate does not let it through; names the slice that fell.
     """
     from genai.finetune.gate import promote as put
+    from genai.finetune.lock import read_lock
 
-    return put(run_folder(run), projects.find_project(), name)
+    project, folder = projects.find_project(), run_folder(run)
+    placed = put(folder, project, name)
+    where = tracked.store(project, settings(project))
+    if where is not None:
+        tracked.adapter(where, placed, folder, read_lock(folder)["weights"])
+    return placed
 
 
 def run_folder(run: str | Path) -> Path:
