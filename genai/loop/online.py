@@ -45,16 +45,27 @@ class Scored:
     @property
     def exit_code(self) -> int:
         """0 where all was judged, 3 where the budget ended it, 4 where nothing was measured."""
-        if self.spent >= self.limit or (self.report and self.report.stopped == "budget_stop"):
+        if self.spent >= self.limit or self._over_budget():
             return 3
         if self.report is not None and any(each.n == 0 for each in self.report.metrics):
             return 4
         return 0
 
+    def _over_budget(self) -> bool:
+        """Whether a verdict is missing because its judge might have passed the budget."""
+        if self.report is None:
+            return False
+        card = self.report.scorecard
+        return any(
+            card.cell(row, each.name).missing == "budget_stop"
+            for row in card.rows
+            for each in card.head.metrics
+        )
+
     def text(self) -> str:
         """Give the figures and what they leave out."""
         lines = [] if self.report is None else [self.report.text()]
-        lines.append(f"{self.sampled} answers judged; judges cost ${self.spent:.4f} of today's"
+        lines.append(f"{self.sampled} answers in the sample; judges cost ${self.spent:.4f} of today's"
                      f" ${self.limit}")  # fmt: skip
         lines += [f"  {count} left out: {why}" for why, count in sorted(self.left_out.items())]
         if self.exit_code == 3:
