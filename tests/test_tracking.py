@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from suites import right, suite, wrong_below
+from tuning import make_project, recipe
 
 import genai
 from genai import tracking
@@ -294,6 +295,50 @@ def test_runs_a_grid_and_their_prompt_are_logged_with_hashes_and_intervals(
     assert parents == [(2,)]
     aliases = rows(on, "SELECT name, alias FROM registered_model_aliases")
     assert {("rag.answer", f"sha-{chain.prompt.hash}"), ("rag.answer", "production")} <= {*aliases}
+
+
+def test_a_training_is_logged_while_it_runs_and_goes_on_as_the_same_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make_project(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "genai.yaml").write_text("tracking: {enabled: true}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tracked, "_PAUSE", 0.0)
+    store = Store(project.state / "mlflow")
+    given = recipe(evals__every=4)
+
+    def interrupted(line: str) -> None:
+        if line.startswith("step 6 of"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        genai.train(given, checked=True, say=interrupted)
+    outcome = genai.train(given, checked=True)
+    items = [json.loads(path.read_text()) for path in sorted(store.queue.glob("*/item.json"))]
+    assert len({each["key"] for each in items}) == 1
+    states = [each["status"] for each in items]
+    assert states.count("FAILED") == 1
+    assert states[0] == "RUNNING"
+    assert states[-1] == "FINISHED"
+    steps = [m[2] for each in items for m in each["metrics"] if m[0] == "loss"]
+    assert steps[:3] == [1, 2, 4]
+    assert steps[-1] == 12
+    last = items[-1]
+    lock = json.loads((outcome.folder / "run.lock.json").read_text())
+    assert last["params"]["data"] == lock["rows"]["sha256"]
+    assert last["params"]["seed"] == "0"
+    assert last["params"]["training.learning_rate"] == "0.01"
+    assert last["tags"]["weights"] == outcome.weights
+    assert {"score", "dev/exact"} <= {name for name, *_ in last["metrics"]}
+    assert "run.lock.json" in last["files"]
+
+    tracked.adapter(store, outcome.model, outcome.folder, outcome.weights)
+    item = json.loads(sorted(store.queue.glob("*/item.json"))[-1].read_text())
+    assert item["run"] == last["key"]
+    assert item["aliases"] == ["serving"]
+    assert item["sha"] == outcome.weights[:12]
+    assert "model.safetensors" in item["files"]
 
 
 def test_two_runs_are_held_against_each_other_in_pairs(
