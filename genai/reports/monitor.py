@@ -58,6 +58,10 @@ class Monitor:
     thumbs: tuple[int, int]
     rolled_up: int = 0
 
+    def markdown(self) -> str:
+        """Give the figures as Markdown."""
+        return markdown(self)
+
     def html(self) -> str:
         """Give the figures as one self-contained page."""
         from genai.reports.monitor_page import page
@@ -183,29 +187,54 @@ def _markdown_table(rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def prometheus(found: Monitor) -> str:
-    """Give the same figures in Prometheus' text format; what is unknown is left out."""
-    lines = []
+    """Give the same figures in Prometheus' text format; what is unknown is left out.
+
+    They are those of a period that moves, so each is a gauge.
+    """
+    whole, up_down = found.whole, zip(("up", "down"), found.thumbs, strict=True)
+    families: dict[str, list[tuple[dict[str, str], float | Decimal | None]]] = {
+        "genai_questions": [({}, whole.calls)],
+        "genai_answers": [({}, whole.answers)],
+        "genai_refused_share": [({}, whole.refused and whole.refused[0])],
+        "genai_failed_share": [({}, whole.failed and whole.failed[0])],
+        "genai_question_seconds": _quantiles(whole, {}),
+        "genai_first_text_seconds": [({"quantile": "0.5"}, whole.ttft)],
+        "genai_dollars_per_answer": [({}, whole.per_answer)],
+        "genai_not_answered": [({"reason": r}, count) for r, count in whole.reasons.items()],
+        "genai_feedback": [({"value": name}, count) for name, count in up_down],
+    }
     for line in found.models:
-        label = f'{{model="{_escape(line.name)}"}}'
-        lines += [
-            f"genai_calls_total{label} {line.calls}",
-            f"genai_tokens_total{label} {line.tokens}",
-            f"genai_cost_dollars_total{label} {line.money.total:f}",
-            f"genai_cost_unknown_calls_total{label} {line.money.calls - line.money.known}",
-        ]
-        for share, value in ((0.5, line.p50), (0.95, line.p95), (0.99, line.p99)):
-            if value is not None:
-                where = f'{{model="{_escape(line.name)}",quantile="{share}"}}'
-                lines.append(f"genai_call_seconds{where} {value:.6g}")
-    whole = found.whole
-    lines += [f"genai_questions_total {whole.calls}", f"genai_answers_total {whole.answers}"]
-    lines += [
-        f'genai_not_answered_total{{reason="{_escape(reason)}"}} {count}'
-        for reason, count in whole.reasons.items()
-    ]
-    lines += [f'genai_feedback_total{{value="{name}"}} {count}'
-              for name, count in zip(("up", "down"), found.thumbs, strict=True)]  # fmt: skip
+        label = {"model": line.name}
+        for name, value in (
+            ("genai_calls", line.calls), ("genai_tokens", line.tokens),
+            ("genai_cost_dollars", line.money.total),
+            ("genai_cost_unknown_calls", line.money.calls - line.money.known),
+            ("genai_retries", line.retries),
+        ):  # fmt: skip
+            families.setdefault(name, []).append((label, value))
+        families.setdefault("genai_call_seconds", []).extend(_quantiles(line, label))
+    lines = []
+    for name, samples in families.items():
+        known = [(labels, value) for labels, value in samples if value is not None]
+        lines += [f"# TYPE {name} gauge"] if known else []
+        lines += [f"{name}{_labels(labels)} {_number(value)}" for labels, value in known]
     return "\n".join(lines) + "\n"
+
+
+def _quantiles(
+    line: Line, labels: dict[str, str]
+) -> list[tuple[dict[str, str], float | Decimal | None]]:
+    values = (("0.5", line.p50), ("0.95", line.p95), ("0.99", line.p99))
+    return [({**labels, "quantile": share}, value) for share, value in values]
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    inner = ",".join(f'{name}="{_escape(value)}"' for name, value in labels.items())
+    return f"{{{inner}}}" if inner else ""
+
+
+def _number(value: float | Decimal) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else f"{value:.10g}"
 
 
 def _escape(text: str) -> str:

@@ -272,6 +272,26 @@ def test_no_headline_where_money_or_cases_are_missing(tmp_path: Path) -> None:
     assert "chance of a gain" not in report.text()
 
 
+def test_one_call_and_another_currency_give_no_headline_or_say_so(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    rows(ledger, 1)
+    found, warnings = measured(ledger)
+    assert found["cost"].central == pytest.approx(0.05)
+    assert warnings == ["1 questions are recorded; 30 are needed for a share"]
+    euros = settings(inputs=stated(cost={"measured": True}), currency="EUR")
+    with pytest.raises(ConfigError, match="`inputs.cost` is measured in USD and the case counts"):
+        inputs_of(euros, found)
+
+
+def test_an_input_can_be_set_and_a_wrong_one_is_named() -> None:
+    report = genai.business_case({"minutes": 6}, draws=200)
+    assert report.case.npv < genai.business_case(draws=200).case.npv - 400_000
+    with pytest.raises(ConfigError, match="`minute` is not an input"):
+        genai.business_case({"minute": 6})
+    with pytest.raises(ConfigError, match="`escalated` is a share: 22 is not"):
+        genai.business_case({"escalated": 22})
+
+
 def test_odd_flows_have_no_rate_and_no_payback() -> None:
     assert irr([100.0, 10.0]) is None
     assert payback([-100.0, 10.0, 10.0]) is None

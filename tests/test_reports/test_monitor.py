@@ -49,17 +49,40 @@ def test_the_figures_are_those_of_the_rows(ledger: Ledger) -> None:
     assert chat.rolled_up == 0
 
 
+def samples(text: str) -> dict[str, float]:
+    """Read Prometheus' text format as strictly as a scraper does."""
+    found, types = {}, set()
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            types.add(line.split()[2])
+            continue
+        match = re.fullmatch(r"(([a-z_]+)(\{[^}]*\})?) (-?[0-9.e+-]+)", line)
+        assert match, line
+        assert match[2] in types
+        assert match[1] not in found
+        found[match[1]] = float(match[4])
+    return found
+
+
 def test_text_page_and_metrics_say_the_same(ledger: Ledger) -> None:
     found = monitor(ledger, days=30, now=NOW)
     text, metrics, html = markdown(found), prometheus(found), page(found)
     assert "200 questions, 0 thumbs up, 0 down" in text
     assert "| all | 200 | 180 | 10.0% (6.6% to 14.9%)" in text
-    assert 'genai_calls_total{model="model-0"} 100' in metrics
-    assert 'genai_cost_dollars_total{model="model-1"} 1.00' in metrics
-    assert "genai_questions_total 200" in metrics
-    assert 'genai_not_answered_total{reason="no_evidence"} 20' in metrics
-    for line in metrics.splitlines():
-        assert re.fullmatch(r"[a-z_]+(\{[^}]*\})? [0-9.e+-]+", line), line
+    scraped = samples(metrics)
+    whole = found.whole
+    assert scraped["genai_questions"] == whole.calls
+    assert scraped["genai_answers"] == whole.answers
+    assert scraped["genai_refused_share"] == (whole.refused or (0,))[0]
+    assert scraped["genai_dollars_per_answer"] == pytest.approx(float(whole.per_answer or 0))
+    assert scraped['genai_question_seconds{quantile="0.95"}'] == pytest.approx(whole.p95)
+    assert scraped['genai_not_answered{reason="no_evidence"}'] == whole.reasons["no_evidence"]
+    for line in found.models:
+        label = f'model="{line.name}"'
+        assert scraped[f"genai_calls{{{label}}}"] == line.calls
+        assert scraped[f"genai_tokens{{{label}}}"] == line.tokens
+        assert scraped[f"genai_cost_dollars{{{label}}}"] == float(line.money.total)
+        assert scraped[f'genai_call_seconds{{{label},quantile="0.99"}}'] == pytest.approx(line.p99)
     assert "<b>mail</b>" not in html
     assert "&lt;b&gt;mail&lt;/b&gt;" in html
     assert "<script" not in html
@@ -72,7 +95,8 @@ def test_unknown_money_is_never_divided(ledger: Ledger) -> None:
     found = monitor(ledger, days=30, now=NOW)
     assert found.whole.per_answer is None
     assert "at least $2" in str(found.whole.money)
-    assert 'genai_cost_unknown_calls_total{model="model-9"} 1' in prometheus(found)
+    assert 'genai_cost_unknown_calls{model="model-9"} 1' in prometheus(found)
+    assert "genai_dollars_per_answer" not in prometheus(found)
 
 
 def test_an_empty_ledger_says_what_to_do(tmp_path: Path) -> None:
@@ -97,6 +121,31 @@ def test_the_verb_prints_and_names_a_wrong_filter(
     assert "# Monitoring" in capsys.readouterr().out
     assert (tmp_path / "out" / "m.html").exists()
     assert main(["report", "monitor", "--prometheus"]) == 0
-    assert "genai_questions_total 0" in capsys.readouterr().out
+    assert "genai_questions 0" in capsys.readouterr().out
     assert main(["report", "monitor", "--where", "colour=red"]) == 64
     assert "'colour' is not a dimension" in capsys.readouterr().err
+
+
+def test_another_currency_is_never_counted_as_dollars(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    for n, (amount, currency) in enumerate((("1", "USD"), ("100", "JPY"), ("2", "USD"))):
+        money = Cost(Decimal(amount), CostStatus.PRICED, currency=currency)
+        ledger.record(Call(f"m{n:027x}", "model", NOW, 1.0, "ok", "m", cost=money))
+    ledger.flush()
+    (line,) = monitor(ledger, now=NOW).models
+    assert (line.money.total, line.money.known, line.money.calls) == (Decimal(3), 2, 3)
+    assert str(line.money).startswith("at least $3 (coverage 66.7% of calls")
+
+
+def test_clocks_that_jump_and_time_zones_fall_into_utc_days(tmp_path: Path) -> None:
+    """One second before and after midnight in UTC are two days, whatever the machine's zone."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    midnight = 20_710 * DAY
+    for n, at in enumerate((midnight - 1.0, midnight + 1.0, 3.0, midnight + 900 * DAY)):
+        ledger.record(Call(f"c{n:027x}", "chain", at, 1.0, "ok", "m"))
+    ledger.flush()
+    found = monitor(ledger, days=2, now=midnight + 10.0)
+    assert [(line.name, line.calls) for line in found.days] == [
+        ("2026-09-13", 1), ("2026-09-14", 1),
+    ]  # fmt: skip
+    assert found.whole.calls == 2  # neither 1970 nor a day years ahead
