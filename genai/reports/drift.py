@@ -95,6 +95,8 @@ def compare(
         old, new = _by_day(before), _by_day(now)
         if len(old) < 2 or len(new) < 2:
             continue
+        if len({value for _, value in (*before, *now)}) < 2:
+            continue  # what never differs cannot move, and would cost the others power
         tested.append(_test(name, old, new))
     adjusted = stats.benjamini_hochberg([each[-1] for each in tested])
     causes = _causes(reference, current)
@@ -167,7 +169,7 @@ def _test(name: str, old: _Days, new: _Days) -> tuple[str, float, float, float, 
     ]
     inner = stats.edges(numbers) or pooled
     effect = stats.psi(stats.histogram(numbers, inner), stats.histogram(later, inner))
-    p = stats.day_permutation(rows[: len(old)], rows[len(old) :])
+    p = stats.day_permutation(rows[: len(old)], rows[len(old) :], ordered=True)
     return name, sum(numbers) / len(numbers), sum(later) / len(later), effect, p
 
 

@@ -66,26 +66,33 @@ def histogram(values: Sequence[float], inner: Sequence[float]) -> list[int]:
 
 def day_permutation(
     reference: Sequence[Sequence[float]], current: Sequence[Sequence[float]], *,
-    draws: int = 999, seed: int = 20_260,
+    ordered: bool = False, draws: int = 999, seed: int = 20_260,
 ) -> float:  # fmt: skip
     """Give the p that the days of two periods come from one source, by exchanging whole days.
 
     Rows are days, columns are counts. The statistic is the squared distance of the shares, each
-    weighted by how common it is. Fewer than 2 days on a side give 1: nothing can be exchanged.
+    weighted by how common it is; where the columns are `ordered` bins of a number, that of the
+    cumulative shares, which sees a small shift of everything (Anderson and Darling's weights).
+    Fewer than 2 days on a side give 1: nothing can be exchanged.
     """
     np = extras.load("numpy", "evals")
     days = np.asarray([*reference, *current], dtype=float)
     size, count = len(reference), len(days)
     if size < 2 or count - size < 2 or not days.sum():
         return 1.0
-    pooled = days.sum(axis=0) / days.sum()
-    weight = 1 / np.maximum(pooled, _FLOOR)
+    totals = days.sum(axis=1, keepdims=True)
+    if ordered:
+        days = np.concatenate([days.cumsum(axis=1)[:, :-1], totals], axis=1)
+        pooled = days.sum(axis=0) / totals.sum()
+        weight = 1 / np.maximum(pooled * (1 - pooled), _FLOOR)
+    else:
+        pooled = days.sum(axis=0) / days.sum()
+        weight = 1 / np.maximum(pooled, _FLOOR)
 
     def distance(first: Any) -> Any:
-        one, whole = first @ days, days.sum(axis=0)
-        other = whole - one
-        a = one / np.maximum(one.sum(axis=1, keepdims=True), 1)
-        b = other / np.maximum(other.sum(axis=1, keepdims=True), 1)
+        one, counted = first @ days, first @ totals
+        other, rest = days.sum(axis=0) - one, totals.sum() - counted
+        a, b = one / np.maximum(counted, 1), other / np.maximum(rest, 1)
         return ((a - b) ** 2 * weight).sum(axis=1)
 
     seen = np.zeros((1, count))
