@@ -65,8 +65,8 @@ class Scored:
     def text(self) -> str:
         """Give the figures and what they leave out."""
         lines = [] if self.report is None else [self.report.text()]
-        lines.append(f"{self.sampled} answers in the sample; judges cost ${self.spent:.4f} of today's"
-                     f" ${self.limit}")  # fmt: skip
+        cost = f"${self.spent:.4f} of today's ${self.limit}"
+        lines.append(f"{self.sampled} answers in the sample; judges cost {cost}")
         lines += [f"  {count} left out: {why}" for why, count in sorted(self.left_out.items())]
         if self.exit_code == 3:
             lines.append("the day's budget for judges is spent, so judging stopped; it goes on"
@@ -142,16 +142,15 @@ def _sample(
     done = online_scores(ledger, since)
     with ledger.database.begin(write=False) as db:
         for row in db.execute(query):
-            if not _chosen(row.id, settings.share) or settings.metrics.keys() & done.get(
-                row.id, {}
-            ):
+            judged = settings.metrics.keys() & done.get(row.id, {}).keys()
+            if judged or not _chosen(row.id, settings.share):
                 continue
             if not row.question or not row.answer:
                 why = "the ledger holds no text of it (`ledger.content`)"
                 left_out[why] = left_out.get(why, 0) + 1
             elif key_of(row.question) not in seen:  # the others come with the next looks
                 seen.add(key_of(row.question))
-                found.append((unflatten(row._mapping), row.question, row.answer))
+                found.append((unflatten(row._asdict()), row.question, row.answer))
     return found, left_out
 
 

@@ -221,7 +221,7 @@ class Queue:
             InputError: nobody has decided on it, or it is promoted already.
         """
         with self._write() as db:
-            item, done = _one(db, name), {}
+            item, done = _one(db, name), dict[str, str]()
             if item.state == "promoted":
                 raise InputError(f"{item.id}: is the {item.target} {item.name} already")
             if item.state not in ("accepted", "edited"):
@@ -265,9 +265,8 @@ def _read(db: sa.Connection, where: Any) -> list[Item]:
         .where(where)
     )  # fmt: skip
     rows = db.execute(query).all()
-    counts = dict(
-        db.execute(sa.select(_calls.c.item, sa.func.count()).group_by(_calls.c.item)).all()
-    )
+    grouped = sa.select(_calls.c.item, sa.func.count().label("n")).group_by(_calls.c.item)
+    counts = {row.item: row.n for row in db.execute(grouped)}
     said = _said(db, [row.call_id for row in rows])
     return [_item(row, counts.get(row.id, 1), said.get(row.call_id, [])) for row in rows]
 
@@ -289,7 +288,9 @@ def _item(row: Any, calls: int, thumbs: Sequence[Any]) -> Item:
         for each in thumbs
         if each.reason != EDIT and (each.reason or each.comment)
     ]
-    own = {column.name: getattr(row, column.name) for column in _items.c if column.name != "why"}
+    own: dict[str, Any] = {
+        column.name: getattr(row, column.name) for column in _items.c if column.name != "why"
+    }
     names = ("outcome", "reason", "model", "prompt_id", "user_key", "session", "question", "answer")
     return Item(
         why=tuple(row.why.split()), calls=calls, comment="; ".join(notes),

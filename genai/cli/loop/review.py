@@ -3,8 +3,9 @@
 import argparse
 
 import genai
+from genai.loop.queue import Word
 
-_WORDS = ("accept", "edit", "refuse", "reject", "reopen")
+_WORDS: tuple[Word, ...] = ("accept", "edit", "refuse", "reject", "reopen")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
