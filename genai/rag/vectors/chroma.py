@@ -14,8 +14,9 @@ from genai.errors import IndexUnusable
 if TYPE_CHECKING:
     from genai.models.embed import Vectors as Matrix
 
-# measured at 100,000 passages: recall@10 .99 and more; 16 neighbours and ef 100 give .90
-HNSW = {"space": "cosine", "max_neighbors": 32, "ef_construction": 200, "ef_search": 800}
+# measured at 100,000 passages of the shipped embedder, recall@10 of sentences and of questions, and
+# processor time a query: ef 800 .984 .993 4.9 ms, 1600 .991 .996 6.8 ms, 2400 .994 .997 9.2 ms
+HNSW = {"space": "cosine", "max_neighbors": 32, "ef_construction": 200, "ef_search": 2400}
 
 
 class Chroma:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from genai.models.embed import Vectors as Matrix
 
 _MOST = 2000  # columns that pgvector's graph takes
-_EF = 800
+_EF = 1000  # the most that pgvector takes
 _BATCH = 5000
 
 
