@@ -52,13 +52,13 @@ def run(make: Callable[[Path, Encoder], Any]) -> None:
         peer.search("warm")
         found, took = [], []
         for question in given["questions"]:
-            start = time.perf_counter()
+            start = time.process_time()
             found.append(peer.search(question))
-            took.append((time.perf_counter() - start) * 1000)
+            took.append((time.process_time() - start) * 1000)
     answer = {
         "found": found, "passages": passages, "passages_again": again, "first": first,
         "first_cpu": first_cpu, "second": second, "second_cpu": second_cpu,
-        "second_embedded": embedded, "passages_per_second": passages / first,
+        "second_embedded": embedded, "passages_per_second": passages / first_cpu,
         "ms": statistics.median(took) if took else None,
     }  # fmt: skip
     print(json.dumps(answer))
