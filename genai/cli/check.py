@@ -8,7 +8,9 @@ from pathlib import Path
 import genai
 from genai.evals import load_suite
 from genai.evals.vary import check_variants
+from genai.governance.usecase import load_usecase
 from genai.prompts import prompt_names
+from genai.reports.invoices import load_formats
 from genai.wiring import prices
 from genai.wiring.prompts import lint_prompts
 
@@ -26,6 +28,10 @@ def run(options: argparse.Namespace) -> int:
         "configs/prices.yaml": lambda: prices().names(),
         "the configured model": genai.model,
     }
+    for path in sorted((root / "configs" / "usecases").glob("*.yaml")):
+        checks[f"usecases/{path.name}"] = lambda path=path: load_usecase(path)  # type: ignore[misc]
+    if (root / "configs" / "invoices.yaml").exists():
+        checks["configs/invoices.yaml"] = lambda: load_formats(root / "configs" / "invoices.yaml")
     for path in sorted((root / "evals").glob("*.yaml")):
         checks[f"evals/{path.name}"] = lambda path=path: check_variants(load_suite(path))  # type: ignore[misc]
     problems = [line for line in (_problem(check) for check in checks.values()) if line]

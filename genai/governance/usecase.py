@@ -101,7 +101,7 @@ class Oversight(Settings):
 class Law(Settings):
     """The classes of the AI Act that may apply, and what an automated decision rests on."""
 
-    class_interval: list[Class] = Field(default_factory=lambda: ["minimal"])
+    class_interval: list[Class] = ["minimal"]
     automated_decision: bool = False
     gateway: Literal["", "contract", "law", "consent"] = Field(
         default="", description="the exception of Article 22 GDPR that a decision rests on"

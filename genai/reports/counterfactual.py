@@ -117,7 +117,7 @@ class Counterfactual:
         for count, what in (
             (self.without_tokens, "have no token counts"),
             (self.without_price, "have no rate the other way"),
-            (self.without_booking, "have no booked price to compare with"),
+            (self.without_booking, "have no booked dollars to compare with"),
         ):
             if count:
                 lines.append(f"left out: {count:,} calls {what}")
@@ -293,7 +293,7 @@ class _Sums:
         found = self._priced(call)
         if found is None:
             self.without_price += 1
-        elif call.cost.amount is None:
+        elif call.cost.amount is None or call.cost.currency != "USD":  # as the rates are
             self.without_booking += 1
         else:
             self.priced += 1

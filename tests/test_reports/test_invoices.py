@@ -212,6 +212,18 @@ def test_another_bill_by_its_mapping_with_currencies_taxes_and_a_time_zone(
     assert found.parts == {"taxes": Decimal("1100.55"), "credits": Decimal(-2)}
 
 
+def test_a_ledger_in_two_currencies_is_added_up_by_the_rates(
+    books: Books, settings: InvoiceSettings, tmp_path: Path
+) -> None:
+    books.book("openai/gpt-4o-mini", 1, cost=Cost(Decimal(1), CostStatus.PRICED))
+    books.book("openai/gpt-4o-mini", 1, cost=Cost(Decimal(1), CostStatus.PRICED, currency="EUR"))
+    path = write(tmp_path / "c.csv", COSTS, f"{int(START)},,2.1,usd,gpt-4o-mini")
+    with pytest.raises(InputError, match="ledger: call m.* is in EUR"):
+        held(books, settings, [path])
+    euros = settings.model_copy(update={"rates": {"EUR": Decimal("1.1")}})
+    assert held(books, euros, [path]).counts() == {"matched": 1}
+
+
 def test_days_cut_elsewhere_are_named(books: Books, settings: InvoiceSettings, tmp_path: Path
                                       ) -> None:  # fmt: skip
     books.book("openai/gpt-4o-mini", 100, at=START + DAY - 60)
@@ -288,7 +300,7 @@ def test_how_far_off_is_kept_period_by_period(
         ("Datum,Summe\n2026-11-02,4\n", "has the columns Datum, Summe, and no format fits"),
         (f"{COSTS}abc,,1,usd,x\n", "row 1: `start_time` is 'abc', not a day"),
         (f"{COSTS}1793577600,,many,usd,x\n", "`amount_value` is 'many', not a number"),
-        (f"{COSTS}1793577600,,1,eur,x\n", "is in EUR, and the ledger counts in USD"),
+        (f"{COSTS}1793577600,,1,eur,x\n", "is in EUR, and figures are in USD"),
         (f"{COSTS}1793577600,,,,\n", "holds no line with money or tokens"),
         ("", "holds no rows"),
         ('{"data": [', "is not JSON"),

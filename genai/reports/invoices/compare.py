@@ -20,7 +20,7 @@ from genai import stats
 from genai.errors import InputError
 from genai.ledger import Ledger
 from genai.ledger.walk import walk
-from genai.reports.invoices.read import Format, InvoiceSettings, Line
+from genai.reports.invoices.read import Format, InvoiceSettings, Line, rate_of
 from genai.types import Call, Usage
 
 State = Literal["matched", "mismatched", "provider-only", "ledger-only", "unpriced"]
@@ -167,14 +167,13 @@ def reconcile(
         raise InputError(
             f"invoices: files of {form.provider} and {min(others)}; give one provider's at a time"
         )
-    zone = ZoneInfo(form.timezone)
     lines = [line for _, each in bills for line in each]
     if all(line.amount is None for line in lines):
         raise InputError("invoices: these files hold tokens and no money; add the costs export")
     billed = _billed(lines)
     first, last = min(line.day for line in lines), max(line.day for line in lines)
     names = {line.model for line in lines if line.model and line.kind == "usage"}
-    booked, fees = _booked(ledger, form.provider, zone, (first, last), names)
+    booked, fees = _booked(ledger, form, (first, last), names, settings)
     rows = [
         _row(day, model, billed.get((day, model)), booked.get((day, model)), settings, price)
         for day, model in sorted({*billed, *booked})
@@ -193,9 +192,14 @@ def _billed(lines: Iterable[Line]) -> dict[tuple[date, str], _Billed]:
 
 
 def _booked(
-    ledger: Ledger, provider: str, zone: ZoneInfo, days: tuple[date, date], names: set[str]
+    ledger: Ledger,
+    form: Format,
+    days: tuple[date, date],
+    names: set[str],
+    settings: InvoiceSettings,
 ) -> tuple[dict[tuple[date, str], _Booked], dict[date, Decimal]]:
-    """Sum the calls by the provider's days and names; fees apart."""
+    """Sum the calls by the provider's days and names, in dollars; fees apart."""
+    zone = ZoneInfo(form.timezone)
     start, end = (
         datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()
         for day in (days[0], days[1] + timedelta(days=1))
@@ -205,7 +209,7 @@ def _booked(
     ledger.drain()
     for batch in walk(ledger.database, start, end):
         for call in batch:
-            if provider not in _providers(call) or call.cache_source or _is_free(call):
+            if form.provider not in _providers(call) or call.cache_source or _is_free(call):
                 continue
             day = datetime.fromtimestamp(call.started_at, UTC).astimezone(zone).date()
             held = found[day, _name(call, names)]
@@ -216,9 +220,10 @@ def _booked(
             if call.cost.amount is None:
                 held.unknown += 1
             else:
-                held.amount += call.cost.amount - (call.cost.fee or _ZERO)
+                rate = rate_of(call.cost.currency, settings, f"ledger: call {call.id}")
+                held.amount += (call.cost.amount - (call.cost.fee or _ZERO)) * rate
                 if call.cost.fee:
-                    fees[day] += call.cost.fee
+                    fees[day] += call.cost.fee * rate
     return found, fees
 
 

@@ -234,7 +234,7 @@ def _line(
         model = item.partition(form.model_before)[0].strip()
     if amount is not None:
         unit = str(row.get(columns.currency) or form.currency).upper()
-        amount = amount * form.unit * _rate(unit, settings, where)
+        amount = amount * form.unit * rate_of(unit, settings, where)
     day = _day(row.get(columns.day), zone, f"{where}: `{columns.day}`")
     model = settings.models.get(model, model)
     return Line(day, model, kind, item, amount, None if requests is None else int(requests), usage)
@@ -250,12 +250,13 @@ def _kind(text: str, form: Format) -> Kind:
     return "usage"
 
 
-def _rate(unit: str, settings: InvoiceSettings, where: str) -> Decimal:
+def rate_of(unit: str, settings: InvoiceSettings, where: str) -> Decimal:
+    """Give dollars for one unit of a currency. Raises `InputError` where nobody has said."""
     if unit == "USD":
         return Decimal(1)
     if unit not in settings.rates:
         raise InputError(
-            f"{where}: is in {unit}, and the ledger counts in USD; give dollars for one {unit}"
+            f"{where}: is in {unit}, and figures are in USD; give dollars for one {unit}"
             " under `rates` in configs/invoices.yaml"
         )
     return settings.rates[unit]
