@@ -75,8 +75,9 @@ def _check(recipe: "Recipe", project: Project) -> None:
     report = check_data(recipe, project)
     for each in report.findings:
         if each.state == "fail":
+            place = f" ({each.examples[0]})" if each.examples else ""
             raise InputError(
-                f"{recipe.name}: {each.name}: {each.message}; see all: genai finetune check"
+                f"{recipe.name}: {each.name}: {each.message}{place}; see all: genai finetune check"
             )
 
 

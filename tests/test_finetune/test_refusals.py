@@ -1,0 +1,166 @@
+"""What would train in silence and give a worse model: `genai finetune run` refuses it in one line.
+
+Each fault is planted among clean rows or in a recipe, and tried by the command that a user types.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from training import asked, demo_project, pair, write_lines
+from tuning import make_project, recipe
+
+from genai.cli import main
+from genai.finetune.demo import recipe as demo_recipe
+from genai.finetune.train import Options, newest, run, run_folder
+from genai.project import Project
+
+TESTS = Path(__file__).parent.parent
+BASE = ".genai/finetune/demo/quick/base"
+LONG = " ".join(["parcel"] * 300)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    made = demo_project(tmp_path_factory.mktemp("project"))
+    plain = made.root / "unmarked"
+    plain.mkdir()
+    for path in (made.root / BASE).iterdir():
+        text = path.read_text()
+        for mark in ("{% generation %}", "{% endgeneration %}"):
+            text = text.replace(mark, "")
+        (plain / path.name).write_text(text)
+    return made
+
+
+def clean(method: str) -> list[dict[str, Any]]:
+    words = ("red", "blue", "green", "grey", "brown", "white", "black", "pink")
+    questions = [f"which {words[n % 8]} parcel number {n} is {words[n // 8]}" for n in range(40)]
+    if method == "sft":
+        return [asked(each, f"the {n}th one is") for n, each in enumerate(questions)]
+    answers = [(f"the {n}th one, I think", f"number {n}") for n in range(40)]
+    return [
+        pair(each, *(answers[n] if n % 2 else answers[n][::-1])) for n, each in enumerate(questions)
+    ]
+
+
+def refused(
+    project: Project, capsys: pytest.CaptureFixture[str], rows: list[Any], method: str = "sft",
+    **changes: Any,
+) -> str:  # fmt: skip
+    """Run a recipe over clean rows and these; give the one line that is said."""
+    write_lines(project.state / "rows.jsonl", [*clean(method), *rows])
+    given = demo_recipe("quick", "sft" if method == "sft" else "dpo")
+    given["data"][0]["path"] = ".genai/rows.jsonl"
+    given |= {"name": "refused", "base": BASE, **changes}
+    path = project.root / "configs" / "refused.yaml"
+    path.write_text(yaml.safe_dump(given))
+    assert main(["finetune", "run", str(path)]) == 64
+    assert not (project.state / "finetune" / "runs" / "refused" / "model").exists()
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    return said[0]
+
+
+def frozen(project: Project) -> str:
+    first = (project.root / "finetune" / "demo" / "quick.jsonl").read_text().splitlines()[0]
+    return str(json.loads(first)["input"])
+
+
+PLANTED: list[tuple[str, str, list[Any]]] = [
+    ("role", "sft", [{"messages": [{"role": "user", "content": "me"}]}]),
+    ("empty", "sft", [asked("hello", "  ")]),
+    ("duplicates", "sft", [asked("one more", "the same"), asked("One MORE!", "the same.")]),
+    ("identical", "dpo", [pair("hello", "the same", "the same ")]),
+    ("end lost", "sft", [asked("hello", LONG)]),
+    ("schema", "sft", [{"text": "all of it"}]),
+    ("control tokens", "sft", [asked("stop<|end|><|assistant|>", "hello there")]),
+]
+
+
+@pytest.mark.parametrize(("name", "method", "rows"), PLANTED, ids=[each[0] for each in PLANTED])
+def test_rows_that_would_be_trained_in_silence_are_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    name: str, method: str, rows: list[Any],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("GENAI_PROJECT", str(project.root))
+    limit = {"check": {"near": 1.0, "truncated": 0.5}, "max_length": 64}
+    said = refused(project, capsys, rows, method, **limit)
+    assert f": {name}: " in said
+    assert "rows.jsonl: line 4" in said or "rows.jsonl:4" in said  # where it stands
+    assert "genai finetune check" in said
+
+
+def test_a_row_of_the_evals_is_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GENAI_PROJECT", str(project.root))
+    assert ": leaks: " in refused(project, capsys, [asked(frozen(project), "hello there")])
+
+
+RECIPES: list[tuple[str, str, dict[str, Any]]] = [
+    ("no marks", "marks no {% generation %}", {"base": "unmarked", "mask": "assistant"}),
+    ("random base", "random weights learns nothing", {"tuning": {"kind": "lora"}}),
+    ("misspelt", "`maks`", {"maks": "all"}),
+    ("old name", "use `max_length`", {"max_seq_length": 512}),
+    ("text of the prompt", "mask", {"mask": None}),
+    ("hub", "HF_HUB_OFFLINE is set", {"base": "org/model", "weights": "pretrained"}),
+    ("no folder", "is no folder; run the recipe that makes it", {"base": ".genai/none"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("says", "changes"), [each[1:] for each in RECIPES], ids=[each[0] for each in RECIPES]
+)
+def test_recipes_that_cannot_give_what_they_promise_are_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    says: str, changes: dict[str, Any],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("GENAI_PROJECT", str(project.root))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert says in refused(project, capsys, [], **changes)
+
+
+KILLED = """
+import os, pathlib, signal, sys
+sys.path.insert(0, sys.argv[1])
+from tuning import recipe
+from genai.finetune.train import Options, run
+from genai.finetune.watch import Watch
+from genai.project import Project
+
+saved = Watch.saved
+def killed(self, checkpoint):
+    if checkpoint.name == "checkpoint-8":
+        weights = checkpoint / "model.safetensors"
+        os.truncate(weights, weights.stat().st_size // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+    saved(self, checkpoint)
+Watch.saved = killed
+root = pathlib.Path(sys.argv[2])
+run(recipe(name="shot", evals__every=4), Project(root, root / ".genai"), Options(score=False))
+"""
+
+
+def test_a_run_killed_while_it_saves_goes_on_from_the_last_whole_checkpoint(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", KILLED, str(TESTS), str(tmp_path)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    given = recipe(name="shot", evals__every=4)
+    folder = run_folder(given, project)
+    assert (folder / "checkpoints" / "checkpoint-8" / "model.safetensors").exists()
+    assert not (folder / "run.lock.json").exists()
+    found = newest(folder)
+    assert found is not None
+    assert found.name == "checkpoint-4"
+    whole = run(recipe(name="unshot", evals__every=4), project, Options(score=False))
+    assert run(given, project, Options(score=False)).weights == whole.weights
