@@ -10,14 +10,17 @@ from genai.reports.alerts import Alert, due, load_alerts, send
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("--test", action="store_true", help="tell every sink a test, judge nothing")
+    parser.add_argument("word", nargs="?", choices=["test"],
+                        help="tell every sink a test, judge nothing")  # fmt: skip
+    parser.add_argument("--test", action="store_true", help="the same")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print what fired; 1 where something did, 64 where a sink could not be reached."""
     project = genai.find_project()
     settings = load_alerts(project.root / "configs" / "alerts.yaml")
-    if options.test:
+    test = options.test or options.word == "test"
+    if test:
         found = [Alert("test", 0.0, 0, "test: this is only a test of the alerts", time.time())]
     else:
         found = due(settings, genai.open_ledger(), project.state / "alerts.json")
@@ -28,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         print(problem, file=sys.stderr)
     if problems:
         return 64
-    if options.test:
+    if test:
         print(f"told {len(settings.sinks)} sinks")
         return 0
     print(

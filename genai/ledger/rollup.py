@@ -9,10 +9,12 @@ Money is dollars: a cost in another currency counts as not known, never as dolla
 
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import log
 from typing import TYPE_CHECKING, Any
 
 from genai.ledger.database import Database
@@ -223,18 +225,23 @@ class _Buckets:
     """An aggregate for SQLite: counts the three times of each row in one pass."""
 
     def __init__(self) -> None:
-        self._counts: tuple[dict[int, int], ...] = tuple({} for _ in TIMES)
+        self._seconds: dict[float, int] = defaultdict(int)
+        self._ttft: dict[float, int] = defaultdict(int)
+        self._itl_mean: dict[float, int] = defaultdict(int)
 
-    def step(self, *times: float | None) -> None:
-        """Count one row."""
-        for counts, time in zip(self._counts, times, strict=True):
-            if time and time > 0:
-                bucket = math.floor(math.log(time) * _PER_LOG)
-                counts[bucket] = counts.get(bucket, 0) + 1
+    def step(self, seconds: float | None, ttft: float | None, itl_mean: float | None) -> None:
+        """Count one row. It runs once a row, so it is written out."""
+        if seconds is not None and seconds > 0:
+            self._seconds[log(seconds) * _PER_LOG // 1] += 1
+        if ttft is not None and ttft > 0:
+            self._ttft[log(ttft) * _PER_LOG // 1] += 1
+        if itl_mean is not None and itl_mean > 0:
+            self._itl_mean[log(itl_mean) * _PER_LOG // 1] += 1
 
     def finalize(self) -> str:
-        """Give the counts as JSON."""
-        return json.dumps([list(counts.items()) for counts in self._counts])
+        """Give the counts as JSON, in the order of `TIMES`."""
+        counts = (self._seconds, self._ttft, self._itl_mean)
+        return json.dumps([[(int(b), n) for b, n in each.items()] for each in counts])
 
 
 def _add_rows(db: "sa.Connection", last: int, newest: int) -> None:

@@ -224,6 +224,72 @@ def test_a_sink_that_fails_stops_no_other(
     assert not any("127.0.0.1" in problem for problem in problems)
 
 
+@contextmanager
+def odd_server(answer: bytes, pause: float) -> Iterator[str]:
+    """Answers every connection byte by byte, whatever is asked."""
+    listener, done = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def serve() -> None:
+        while not done.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(4096)
+                for byte in answer:
+                    if done.wait(pause):
+                        return
+                    try:
+                        connection.sendall(bytes([byte]))
+                    except OSError:
+                        break
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    finally:
+        done.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(5)
+
+
+def test_a_receiver_that_drips_or_talks_nonsense_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    endless = b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1000
+    with odd_server(endless, 0.1) as drips, odd_server(b"nonsense\r\n\r\n", 0.0) as nonsense:
+        monkeypatch.setenv("DRIPS", drips)
+        monkeypatch.setenv("NONSENSE", nonsense)
+        hooks = {
+            name: {"kind": "webhook", "url_env": name.upper(), "timeout": 0.4}
+            for name in ("drips", "nonsense")
+        }
+        rule = {"name": "slow", "figure": "p95_seconds", "above": 5, "to": list(hooks)}
+        started = time.perf_counter()
+        problems = send(settings(rule, **hooks), [ALERT])
+        assert time.perf_counter() - started < 5
+    assert problems[0] == "alert `slow` did not reach `drips`: no end after 0.8 s"
+    assert problems[1] == "alert `slow` did not reach `nonsense`: BadStatusLine"
+
+
+def test_another_currency_is_no_dollar_and_an_empty_ledger_no_alarm(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    given = settings(
+        {"name": "money", "figure": "cost", "above": 5, "least": 1},
+        {"name": "unknown", "figure": "unpriced_share", "above": 0.5, "least": 1},
+    )
+    assert fired(given, ledger, tmp_path / "m") == []
+    yen = Cost(Decimal(1000), CostStatus.PRICED, currency="JPY")
+    ledger.record(Call("1" * 28, "chain", NOW - 60, 1.0, "ok", "m", cost=yen))
+    ledger.flush()
+    (text,) = fired(given, ledger, tmp_path / "m")
+    assert text == "unknown: unpriced_share is 1, above 0.5 (n 1)"
+
+
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
@@ -257,4 +323,6 @@ def test_the_shipped_rules_are_judged_and_tested_on_the_command_line(
     assert main(["alerts"]) == 0
     assert re.search(r"5 rules judged, 0 fired", capsys.readouterr().out)
     assert main(["alerts", "--test"]) == 0
+    assert "told 1 sinks" in capsys.readouterr().out
+    assert main(["alerts", "test"]) == 0
     assert "told 1 sinks" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -117,11 +118,16 @@ def _percentile(share: float, name: str) -> Figure:
 
 
 def _cost(calls: Sequence[Call]) -> float | None:
-    return float(sum(call.cost.amount for call in calls if call.cost.amount is not None))
+    return float(sum(call.cost.amount or 0 for call in calls if not _unknown(call)))
+
+
+def _unknown(call: Call) -> bool:
+    """Say whether nobody knows the dollars of a call; another currency is not dollars."""
+    return call.cost.amount is None or call.cost.currency != "USD"
 
 
 def _unpriced(calls: Sequence[Call]) -> float | None:
-    return sum(call.cost.amount is None for call in calls) / len(calls) if calls else None
+    return sum(map(_unknown, calls)) / len(calls) if calls else None
 
 
 FIGURES: Mapping[str, Figure] = {
@@ -200,8 +206,9 @@ def _judge(rule: Rule, ledger: Ledger, now: float) -> Alert | None:
 
 
 def _window(ledger: Ledger, since: float, until: float) -> list[Call]:
-    found = ledger.calls(limit=10**9, since=since, kind="chain")
-    return [call for call in found if call.started_at <= until]
+    return ledger.calls(
+        limit=10**9, since=since, until=math.nextafter(until, math.inf), kind="chain"
+    )
 
 
 def _burn(rule: Rule, slo: float, calls: Sequence[Call], now: float) -> Alert | None:
@@ -246,8 +253,9 @@ def _pace(rule: Rule, budget: float, ledger: Ledger, now: float) -> Alert | None
     today = time.gmtime(now)
     start = now - ((today.tm_mday - 1) * 24 + today.tm_hour) * _HOUR - today.tm_min * 60
     month = 30.4 * 24 * _HOUR
-    calls = ledger.calls(limit=10**9, since=start, kind="model")
-    spent = _cost([call for call in calls if call.started_at <= now]) or 0.0
+    until = math.nextafter(now, math.inf)
+    calls = ledger.calls(limit=10**9, since=start, until=until, kind="model")
+    spent = _cost(calls) or 0.0
     elapsed = max(now - start, _HOUR)
     forecast = spent * month / elapsed
     if len(calls) < rule.least or forecast <= budget:

@@ -1,9 +1,11 @@
-"""Tell of alerts: to the log, a webhook or by mail. A sink that fails stops no other."""
+"""Tell of alerts: to the log, a webhook or by mail. A sink that fails or hangs stops no other."""
 
+import http.client
 import json
 import logging
 import os
 import smtplib
+import threading
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,12 +24,33 @@ def send(settings: AlertSettings, alerts: Sequence[Alert]) -> list[str]:
     for alert in alerts:
         for name in rules[alert.rule].to if alert.rule in rules else list(settings.sinks):
             sink = settings.sinks[name]
-            try:
-                _SENDERS[sink.kind](name, sink, alert)
-            except (OSError, smtplib.SMTPException, ConfigError) as error:
-                said = str(error) if isinstance(error, ConfigError) else type(error).__name__
+            said = _tell(name, sink, alert)
+            if said:
                 problems.append(f"alert `{alert.rule}` did not reach `{name}`: {said}")
     return problems
+
+
+def _tell(name: str, sink: Sink, alert: Alert) -> str:
+    """Tell one sink; give what went wrong. A receiver that answers drop by drop is left alone.
+
+    The time limit of a socket begins anew with every byte, so the whole is limited here.
+    """
+    trouble: list[str] = []
+
+    def work() -> None:
+        try:
+            _SENDERS[sink.kind](name, sink, alert)
+        except ConfigError as error:
+            trouble.append(str(error))
+        except (OSError, smtplib.SMTPException, http.client.HTTPException, ValueError) as error:
+            trouble.append(type(error).__name__)
+
+    thread = threading.Thread(target=work, name=f"genai-alert-{name}", daemon=True)
+    thread.start()
+    thread.join(2 * sink.timeout)
+    if thread.is_alive():
+        return f"no end after {2 * sink.timeout:g} s"
+    return trouble[0] if trouble else ""
 
 
 def _log(name: str, sink: Sink, alert: Alert) -> None:

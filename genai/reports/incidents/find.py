@@ -15,6 +15,8 @@ from genai.reports.incidents.facts import Facts, Figure
 _WINDOWS = (1, 3, 7)  # days that are looked at together
 _LEAST_DAYS = 5  # of a reference
 _LEAST_SHARE, _LEAST_RATIO, _LEAST_SD = 0.02, 0.05, 0.2  # shifts that are worth a person's time
+_JUMP = 3.0  # times the shift at which another stretch begins
+_CAUTION = 0.25  # chance that days differ more than is assumed
 _QUIET = 3  # days near the reference again after which a stretch has ended
 _Sure = Callable[[float, float], bool]
 
@@ -111,6 +113,7 @@ def stretches(facts: Facts, reference: int, *, alarms: float = 0.2) -> list[Stre
 
 
 def _daily(np: Any, facts: Facts, figure: Figure, reference: int) -> _Daily | None:
+    special: Any = extras.load("scipy.special", "evals")
     held = np.isfinite(figure.values)
     days, values = facts.days[held], figure.values[held]
     counts = np.bincount(days, minlength=facts.span).astype(float)
@@ -127,7 +130,10 @@ def _daily(np: Any, facts: Facts, figure: Figure, reference: int) -> _Daily | No
         smooth = (float(old.sum()) + 0.5) / (len(old) + 1)
         within, worth = smooth * (1 - smooth), _LEAST_SHARE
     weight = float(n.sum() - (n**2).sum() / n.sum())
-    excess = float((n * (x - middle) ** 2).sum()) - (len(n) - 1) * within
+    # few days say little about how days differ: the upper end of what they allow
+    freedom = len(n) - 1
+    most = freedom / float(special.chdtri(freedom, 1 - _CAUTION))
+    excess = float((n * (x - middle) ** 2).sum()) * most - freedom * within
     between = max(excess / weight, 0.0)
     total = float(n.sum())
     lumps = float((n**2).sum()) / total**2
@@ -175,7 +181,10 @@ def _end(daily: _Daily, first: int, day: int, span: int) -> int:
     for later in range(day + 1, span):
         if not daily.counts[later]:
             continue
-        if (daily.means[later] - daily.middle) / shift >= 0.5:
+        ratio = (daily.means[later] - daily.middle) / shift
+        if ratio > _JUMP:
+            break
+        if ratio >= 0.5:
             last, shift = later, daily.mean(first, later) - daily.middle
         elif later - last >= _QUIET:
             break
