@@ -118,7 +118,8 @@ def peer(name: str, documents: Path) -> dict[str, float]:
     model = str(Path(genai.__file__).parent / "models" / "static")
     done = subprocess.run(
         [PEERS / name / "bin" / "python", HERE / "peers" / f"{name}.py"], check=True, text=True,
-        input=json.dumps({"articles": texts, "questions": [], "model": model}), capture_output=True,
+        input=json.dumps({"articles": texts, "questions": [], "model": model}),
+        stdout=subprocess.PIPE,
     )  # fmt: skip
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found

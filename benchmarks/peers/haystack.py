@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from protocol import Encoder, run
+from protocol import Encoder, batches, run
 
 
 def _embedder(encoder: Encoder) -> Any:
@@ -52,8 +52,9 @@ class Peer:
         """Run the pipeline over the articles."""
         from haystack import Document
 
-        documents = [Document(content=t, meta={"name": name}) for name, t in articles.items()]
-        self._pipeline.run({"split": {"documents": documents}})
+        for part in batches(articles):
+            documents = [Document(content=t, meta={"name": name}) for name, t in part.items()]
+            self._pipeline.run({"split": {"documents": documents}})
         return self._store.count_documents()
 
     def search(self, question: str) -> list[tuple[str, int, int]]:

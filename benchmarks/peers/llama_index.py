@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from protocol import Encoder, run
+from protocol import Encoder, batches, run
 
 
 def _embedding(encoder: Encoder) -> Any:
@@ -44,7 +44,7 @@ class Peer:
             transformations=[SentenceSplitter(chunk_size=256, chunk_overlap=50), embedding],
             vector_store=store,
             docstore=SimpleDocumentStore(),
-            docstore_strategy=DocstoreStrategy.UPSERTS_AND_DELETE,
+            docstore_strategy=DocstoreStrategy.UPSERTS,
         )
         index = VectorStoreIndex.from_vector_store(store, embed_model=embedding)
         self._retriever = index.as_retriever(similarity_top_k=10)
@@ -53,7 +53,8 @@ class Peer:
         """Run the pipeline over the articles and keep its state."""
         from llama_index.core import Document
 
-        self._pipeline.run(documents=[Document(text=t, id_=name) for name, t in articles.items()])
+        for part in batches(articles):
+            self._pipeline.run(documents=[Document(text=t, id_=name) for name, t in part.items()])
         self._pipeline.persist(self._kept)
         return self._collection.count()
 

@@ -10,13 +10,28 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 # none of them may call home, and their own folder would hide packages of the same names
 os.environ.update(HAYSTACK_TELEMETRY_ENABLED="False", ANONYMIZED_TELEMETRY="False")
 sys.path = [each for each in sys.path if Path(each or ".").resolve() != Path(__file__).parent]
+
+
+BATCH = 1_000_000  # characters: Chroma takes 5,461 passages at once, and two peers send it all
+
+
+def batches(articles: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Give the articles in parts that Chroma takes."""
+    part: dict[str, str] = {}
+    for name, text in articles.items():
+        part[name] = text
+        if sum(map(len, part.values())) > BATCH:
+            yield part
+            part = {}
+    if part:
+        yield part
 
 
 class Encoder:
