@@ -1,4 +1,4 @@
-"""The chat and the dashboard, in a real browser, on a real server and the real handbook."""
+"""The chat, in a real browser, on a real server and the real handbook."""
 
 import os
 import re
@@ -262,21 +262,6 @@ def test_the_trace_shows_what_was_found_quarantined_used_and_cited(
     expect(answer.get_by_text(said)).to_be_visible()
     page.wait_for_timeout(800)
     screenshot(page, "trace")
-
-
-def test_the_dashboard_shows_the_ledgers_figures(page: Page, folder: Path) -> None:
-    ask(page, QUESTION)
-    total = ledger(folder).summary()
-    page.goto(page.url + "dashboard")
-    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
-    questions = page.get_by_test_id("stMetric").filter(has_text="Questions").first
-    expect(questions).to_contain_text(str(total.questions))
-    p95 = page.get_by_test_id("stMetric").filter(has_text="p95").first
-    expect(p95).to_contain_text(f"{total.p95:.2f} s")
-    expect(page.get_by_text(f"Cost of {total.cost.known} of {total.cost.calls}")).to_be_visible()
-    expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(3)
-    page.wait_for_timeout(1500)
-    screenshot(page, "dashboard")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,0 +1,172 @@
+"""The business case: change an assumption and see what becomes of the value."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+from drawing import clean
+
+import genai
+
+SHARES = ("realisation", "escalated", "undetected", "success", "review")
+
+
+def main() -> None:
+    """Draw the page."""
+    st.set_page_config("Business case", layout="wide")
+    st.title("Business case")
+    try:
+        stated = case(())
+        changes = draw_inputs(stated)
+        report = case(tuple(sorted(changes.items())))
+    except genai.GenaiError as error:
+        st.error(f"The case cannot be worked out. {error}")
+        return
+    st.markdown(clean(f"**{report.settings.title}** {report.settings.decision}"))
+    for warning in report.warnings:
+        st.warning(f"No headline figure: {clean(warning)}.")
+    draw_figures(report, stated if changes else None)
+    draw_plots(report)
+    draw_kill(report)
+    draw_register(report)
+    draw_files(report)
+
+
+@st.cache_data(ttl=60, max_entries=50, show_spinner=False)
+def case(changes: tuple[tuple[str, float], ...]) -> genai.BusinessReport:
+    """Work out the case, with some inputs set to a value."""
+    return genai.business_case(dict(changes))
+
+
+def draw_inputs(stated: genai.BusinessReport) -> dict[str, float]:
+    """Offer every input; give those a person has changed."""
+    changes = {}
+    with st.expander("Change an assumption", expanded=True):
+        columns = st.columns(4)
+        for place, (name, given) in enumerate(stated.inputs.items()):
+            top: dict[str, Any] = {"max_value": 1.0} if name in SHARES else {}
+            st.session_state.setdefault(f"input-{name}", float(given.central))
+            value = columns[place % 4].number_input(
+                name, min_value=0.0, key=f"input-{name}",
+                step=0.01 if name in SHARES else max(round(given.central / 20, 4), 0.001),
+                format="%.4g", help=f"{given.source or 'no source'} {given.owner}".strip(), **top,
+            )  # fmt: skip
+            if value != float(given.central):
+                changes[name] = float(value)
+        if changes:
+            st.markdown(clean(f"Changed: {', '.join(changes)}. A changed input is a single value."))
+            st.button("Back to the stated assumptions", on_click=reset, args=(stated,))
+    return changes
+
+
+def reset(stated: genai.BusinessReport) -> None:
+    """Set every input to what is stated."""
+    for name, given in stated.inputs.items():
+        st.session_state[f"input-{name}"] = float(given.central)
+
+
+def draw_figures(report: genai.BusinessReport, stated: genai.BusinessReport | None) -> None:
+    """Draw the value with its range, beside the stated case where something was changed."""
+    unit, found, one = report.settings.currency, report.outlook, report.case
+
+    def paid(value: float | None) -> str:
+        return "never" if value is None else f"{value:.1f} months"
+
+    delta = None if stated is None else f"{found.p50 - stated.outlook.p50:,.0f}"
+    first = st.columns(4)
+    if not report.warnings:
+        first[0].metric(f"Value, middle ({unit})", f"{found.p50:,.0f}", delta)
+        first[1].metric("Chance of a gain", f"{found.positive:.1%}")
+        first[2].metric("P10 to P90", f"{found.p10 / 1000:,.0f} k to {found.p90 / 1000:,.0f} k")
+    first[3].metric("Paid back after", paid(one.payback))
+    second = st.columns(4)
+    second[0].metric(f"Value, single values ({unit})", f"{one.npv:,.0f}")
+    second[1].metric("Return on investment", f"{one.roi:.0%}")
+    volume = one.break_even_volume
+    second[2].metric("Break-even, cases a month", "none" if volume is None else f"{volume:,.0f}")
+    second[3].metric("Mean of the worst 5 %", f"{found.cvar5:,.0f}")
+
+
+def draw_plots(report: genai.BusinessReport) -> None:
+    """Draw what moves the value, and the cash over time."""
+    left, right = st.columns(2)
+    left.subheader("What moves it")
+    swings = pd.DataFrame(
+        [{"input": s.name, "low": min(s.low, s.high), "high": max(s.low, s.high),
+          "worth knowing": s.worth} for s in report.outlook.swings]
+    )  # fmt: skip
+    if swings.empty:
+        left.info("Every input is a single value.")
+    else:
+        left.altair_chart(
+            alt.Chart(swings)
+            .mark_bar()
+            .encode(
+                x=alt.X("low:Q", title="net present value, P10 to P90 of one input",
+                        axis=alt.Axis(format="~s"), scale=alt.Scale(zero=False)),
+                x2="high:Q", y=alt.Y("input:N", sort=None, title=None),
+                tooltip=["input", alt.Tooltip("low:Q", format=",.0f"),
+                         alt.Tooltip("high:Q", format=",.0f"),
+                         alt.Tooltip("worth knowing:Q", format=",.0f")],
+            )
+            .interactive(),
+            width="stretch",
+        )  # fmt: skip
+    right.subheader("Over time")
+    fan = pd.DataFrame(
+        [{"month": n + 1, "P10": low, "P50": mid, "P90": high}
+         for n, (low, mid, high) in enumerate(report.outlook.fan)]
+    )  # fmt: skip
+    base = alt.Chart(fan).encode(x=alt.X("month:Q", axis=alt.Axis(tickMinStep=1)))
+    axis = alt.Axis(format="~s", title="cumulative cash")
+    band = base.mark_area(opacity=0.3).encode(y=alt.Y("P10:Q", axis=axis), y2="P90:Q")
+    middle = base.mark_line().encode(
+        y=alt.Y("P50:Q", axis=axis),
+        tooltip=["month", *(alt.Tooltip(f"{p}:Q", format=",.0f") for p in ("P10", "P50", "P90"))],
+    )
+    right.altair_chart((band + middle).interactive(), width="stretch")
+
+
+def draw_kill(report: genai.BusinessReport) -> None:
+    """Draw what ends the project, and whether it holds."""
+    if not report.kill:
+        return
+    st.subheader("What ends it")
+    for criterion, value, kept in report.kill:
+        shown = "unknown" if value is None else f"{value:.3g}"
+        word = "kept" if kept else "broken"
+        st.markdown(clean(f"{criterion.figure}: {shown}, {word}"))
+
+
+def draw_register(report: genai.BusinessReport) -> None:
+    """Draw who stands for each input."""
+    st.subheader("Assumptions")
+    st.dataframe(
+        [
+            {
+                "input": name, "value": f"{given.central:,.10g}",
+                "range": f"{given.a:g} to {given.c:g}" if given.kind == "pert" else given.kind,
+                "source": given.source, "owner": given.owner, "date": given.date,
+                "n": "" if given.n is None else str(given.n),
+            }
+            for name, given in report.inputs.items()
+        ],
+        hide_index=True,
+    )  # fmt: skip
+
+
+def draw_files(report: genai.BusinessReport) -> None:
+    """Offer the case as a page, a spreadsheet with live formulas, and figures."""
+    with tempfile.TemporaryDirectory() as name:
+        report.write(Path(name))
+        sheet = (Path(name) / "business.xlsx").read_bytes()
+    columns = st.columns(3)
+    columns[0].download_button("Download as HTML", report.html(), "business.html", "text/html")
+    columns[1].download_button("Download as a spreadsheet", sheet, "business.xlsx")
+    columns[2].download_button("Download as JSON", report.json(), "business.json")
+
+
+main()

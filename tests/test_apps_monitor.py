@@ -1,0 +1,167 @@
+"""The pages on monitoring and the business case, in a real browser."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import test_apps
+from playwright.sync_api import Browser, Page, expect
+
+from genai import project
+from genai.ledger import Ledger
+from genai.reports.monitor import monitor
+from genai.types import UNKNOWN_COST, Call, Context, Cost, CostStatus, Usage
+
+pytestmark = pytest.mark.browser
+browser, axe = test_apps.browser, test_apps.axe
+Axe = Callable[[Page], list[str]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of its own whose ledger is empty."""
+    target = tmp_path_factory.mktemp("monitor") / "project"
+    project.init(target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    with test_apps.running(folder) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def week(folder: Path, address: str) -> Ledger:
+    """A week of questions, one model without a price, one feature with a hostile name."""
+    ledger, now = Ledger(folder / ".genai" / "ledger.db"), time.time()
+    for n in range(300):
+        at = now - 86_400 * (n % 7) - 60
+        context = Context(
+            feature="chat" if n % 3 else "<img src=x onerror=alert(1)>",
+            prompt_id=f"rag/answer@{n % 2}",
+            tenant=f"t{n % 4}", release="r1",
+        )  # fmt: skip
+        money = UNKNOWN_COST if n % 30 == 0 else Cost(Decimal("0.002"), CostStatus.PRICED)
+        usage, model = Usage(900, 120, source="provider"), f"model-{n % 2}"
+        ledger.record(
+            Call(f"c{n:027x}", "chain", at, 1 + n % 9 / 3, "refusal" if n % 9 == 0 else "ok", model,
+                 context, usage, money, reason="no_evidence" if n % 9 == 0 else "", ttft=0.4)
+        )  # fmt: skip
+        ledger.record(Call(f"m{n:027x}", "model", at, 1.0, "ok", model, context, usage, money))
+    ledger.flush()
+    return ledger
+
+
+def opened(
+    browser: Browser, address: str, name: str, width: int = 1600, scheme: str = "light"
+) -> Iterator[Page]:
+    heading = {"monitor": "Monitoring", "business": "Business case"}[name]
+    context = browser.new_context(
+        viewport={"width": width, "height": 1000}, color_scheme=scheme, accept_downloads=True
+    )
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    page.goto(f"{address}/{name}")
+    expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible(timeout=60_000)
+    yield page
+    assert page.get_by_test_id("stException").count() == 0
+    context.close()
+
+
+def settled(page: Page) -> None:
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    page.wait_for_timeout(1500)  # charts are drawn a little after the page
+
+
+def metric(page: Page, name: str) -> str:
+    found = page.get_by_test_id("stMetric").filter(has_text=name).first
+    return found.get_by_test_id("stMetricValue").inner_text()
+
+
+def test_an_empty_ledger_says_what_to_do(browser: Browser, address: str) -> None:
+    for page in opened(browser, address, "monitor"):
+        expect(page.get_by_text("No calls in this period.")).to_be_visible()
+
+
+def test_the_page_shows_the_reports_figures(browser: Browser, address: str, week: Ledger) -> None:
+    for page in opened(browser, address, "monitor"):
+        expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(3)
+        settled(page)
+        found = monitor(week, days=30)
+        assert metric(page, "Questions") == f"{found.whole.calls:,}" == "300"
+        assert metric(page, "p95") == f"{found.whole.p95:.2f} s"
+        assert metric(page, "Cost") == "$0.5800"
+        assert metric(page, "Per answer") == "unknown"
+        expect(page.get_by_text("Cost of 290 of 300 calls known.")).to_be_visible()
+        expect(page.get_by_text("10 unpriced").first).to_be_visible()
+        test_apps.screenshot(page, "monitor-wide")
+        page.get_by_test_id("stVegaLiteChart").first.hover()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download as PNG").first.click()
+        assert Path(download.value.path()).read_bytes()[1:4] == b"PNG"
+        with page.expect_download() as download:
+            page.get_by_text("Download as HTML").click()
+        text = Path(download.value.path()).read_text()
+        assert "300 questions" in text
+        assert "<img" not in text
+
+
+def test_one_feature_and_another_period_can_be_chosen(
+    browser: Browser, address: str, week: Ledger
+) -> None:
+    for page in opened(browser, address, "monitor"):
+        choose(page, "Only", "Features")
+        choose(page, "Value", "chat")
+        expect(page.get_by_test_id("stMetric").first).to_contain_text("200")
+        choose(page, "Period (UTC days)", "Today")
+        expect(page.get_by_test_id("stMetric").first).not_to_contain_text("200")
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("option", name=option, exact=True).click()
+    settled(page)
+
+
+def test_a_changed_assumption_moves_the_value(browser: Browser, address: str) -> None:
+    for page in opened(browser, address, "business"):
+        expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(2)
+        settled(page)
+        assert metric(page, "Value, single values") == "713,930"
+        assert metric(page, "Paid back after") == "6.3 months"
+        test_apps.screenshot(page, "business-wide")
+        box = page.get_by_label("minutes", exact=True)
+        box.fill("6")
+        box.press("Enter")
+        expect(page.get_by_text("Changed: minutes.")).to_be_visible()
+        settled(page)
+        assert float(metric(page, "Value, single values").replace(",", "")) < 300_000
+        with page.expect_download() as download:
+            page.get_by_text("Download as JSON").click()
+        figures = json.loads(Path(download.value.path()).read_text())
+        assert figures["inputs"]["minutes"]["central"] == 6
+        with page.expect_download() as download:
+            page.get_by_text("Download as a spreadsheet").click()
+        assert Path(download.value.path()).read_bytes()[:2] == b"PK"
+        page.get_by_text("Back to the stated assumptions").click()
+        value = page.get_by_test_id("stMetric").filter(has_text="Value, single values")
+        expect(value).to_contain_text("713,930")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["monitor", "business"])
+def test_narrow_light_and_dark_pages_pass_axe(
+    browser: Browser, address: str, week: Ledger, name: str, scheme: str, axe: Axe
+) -> None:
+    for page in opened(browser, address, name, 400, scheme):
+        settled(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        test_apps.screenshot(page, f"{name}-narrow-{scheme}")
+        page.set_viewport_size({"width": 1600, "height": 1000})
+        settled(page)
+        test_apps.screenshot(page, f"{name}-{scheme}")
+        assert axe(page) == []
