@@ -7,7 +7,7 @@ belongs to the same incident.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from genai import extras
@@ -21,6 +21,7 @@ _EXPLAINED = 0.6  # of a shift, for it to belong to an incident
 _AS_WELL = 0.8  # of what the own cause of a stretch accounts for
 _NEAR = 2  # days between two beginnings with one cause that holds for every question
 _FEW = 30  # questions below which a mean is no ground
+_LASTING = ("model", "provider", "fingerprint", "prices", "")  # stay when they have failed
 _NEW, _WHOLE, _OLD = 1.0, 0.97, 0.9  # of what a cause accounts for, by what speaks for it
 
 
@@ -55,6 +56,7 @@ class _Open:
     rows: Any
     first: int
     last: int
+    new: bool
     moved: list[Stretch] = field(default_factory=list)
 
 
@@ -78,15 +80,24 @@ def of_facts(facts: Facts, reference: int, *, alarms: float = 0.2) -> list[Incid
     opened: list[_Open] = []
     for each in stretches(facts, reference, alarms=alarms):
         cause, rows = _cause(np, facts, each, reference)
+        each = replace(each, first=min(max(each.first, _appears(facts, rows)), each.last))
         for known in opened:
             if _joins(np, facts, known, each, cause, rows):
                 known.moved.append(each)
                 break
         else:
-            first = max(each.first, _appears(facts, rows))
-            opened.append(_Open(cause, rows, first, each.last, [each]))
+            new = cause[0] not in _LASTING or _is_new(facts, cause, each.first, reference)
+            opened.append(_Open(cause, rows, each.first, each.last, new, [each]))
     found = [_costed(np, facts, each, reference) for each in opened]
     return sorted(found, key=lambda each: (each.first, each.cause))
+
+
+def _is_new(facts: Facts, cause: tuple[str, str], first: int, reference: int) -> bool:
+    """Say whether a value came with a stretch, or was there long before."""
+    if not cause[0]:
+        return False
+    held = facts.days[facts.labels[cause[0]] == cause[1]]
+    return bool(len(held)) and int(held.min()) >= max(first - 1, reference)
 
 
 def _appears(facts: Facts, rows: Any) -> int:
@@ -103,10 +114,13 @@ def _joins(
 ) -> bool:
     """Say whether a stretch belongs to an incident that overlaps with it.
 
-    It does where the cause is the same, or where it is gone without the incident's questions. They
-    must then account for it about as well as its own cause, whose questions are `rows`.
+    What was there before can fail twice, so its stretches must begin together. A stretch belongs
+    to an incident where the cause is the same, or where it is gone without the incident's
+    questions; they must then account for it about as well as its own cause, whose are `rows`.
     """
     if each.first > known.last + _NEAR or each.first < known.first - _NEAR:
+        return False
+    if not known.new and abs(each.first - known.first) > _NEAR:
         return False
     if cause == known.cause:
         return True
@@ -142,11 +156,11 @@ def _cause(np: Any, facts: Facts, each: Stretch, reference: int) -> tuple[tuple[
     best, cause, rows = _WHOLE * _gain(np, y, inside), part, own & since
     for name in LABELS:
         column = facts.labels[name]
-        before = set(column[facts.days < max(each.first - 1, reference)].tolist())
         for value in np.unique(column[shown]):
             if not value:
                 continue
-            worth = _NEW if value not in before else _OLD
+            new = _is_new(facts, (name, str(value)), each.first, reference)
+            worth = _NEW if new else _OLD
             gain = worth * _gain(np, y, inside & (column[shown] == value))
             if gain > best:
                 best, cause, rows = gain, (name, str(value)), (column == value) & since
@@ -208,9 +222,12 @@ def _dollars(
     if all(stretch.figure != PRICE for stretch in each.moved):
         return tokens * price(known & rows)
     models, extra = facts.labels["model"], 0.0
-    others = _within(facts, each.first, each.last) & known & ~each.rows
-    before = old & known & np.isin(models, np.unique(models[others]))
-    moved = price(others) / price(before) if others.any() and price(before) else 1.0
+    name, value = each.cause
+    apart = known & (facts.labels[name] != value) if name else known & False
+    others = apart & _within(facts, each.first, each.last) & (counts > 0)
+    before, moved = apart & old, 1.0
+    if min(others.sum(), before.sum()) >= _FEW and price(before):
+        moved = price(others) / price(before)
     for model in np.unique(models[rows]):
         mine, then = rows & known & (models == model), old & known & (models == model)
         if then.any() and mine.any():
