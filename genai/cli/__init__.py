@@ -36,6 +36,7 @@ ACTIONS = {
         "list": "runs, grids and trainings, newest first",
         "diff": "what differs between two runs, and what came of it, in pairs",
         "push": "mirror prompts in MLflow and deliver what waits for it",
+        "ui": "MLflow's pages over the project's own store",
     },
     "finetune": {
         "data": "make training rows from the demo, feedback or failed cases, and review them",

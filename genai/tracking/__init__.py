@@ -15,10 +15,11 @@ from genai.tracking.queue import (
     log,
     mirror,
     require,
+    view,
     waiting,
 )
 
 __all__ = [
     "Record", "Status", "Store", "Version", "Waiting", "deliver", "log", "mirror", "require",
-    "waiting",
+    "view", "waiting",
 ]  # fmt: skip

@@ -168,6 +168,20 @@ def deliver(store: Store, timeout: float = 600.0) -> Waiting:
     return waiting(store)
 
 
+def view(store: Store, port: int) -> int:
+    """Serve MLflow's pages over the store until they are ended; give their exit code.
+
+    Started plainly and without a network, they hang in LiteLLM's download of prices.
+
+    Raises:
+        MissingExtra: MLflow is not installed.
+    """
+    require()
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store.uri]
+    command += ["--port", str(port), "--workers", "1"]
+    return subprocess.call(command, env={**os.environ, **_QUIET})
+
+
 def _wake(store: Store) -> None:
     """Start a delivery unless one is going on."""
     _children[:] = [each for each in _children if each.poll() is None]

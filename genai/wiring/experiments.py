@@ -127,11 +127,28 @@ def push(project: Project | None = None) -> Waiting:
         InputError: tracking is off, or MLflow is not installed.
     """
     found = project or projects.find_project()
-    where = tracked.store(found, settings(found))
-    if where is None:
-        raise CaseError("exp push: tracking is off; set `tracking.enabled` in configs/genai.yaml")
+    where = _store(found, "exp push")
     tracked.mirror_prompts(found, where)
     return tracking.deliver(where)
+
+
+def _store(project: Project, word: str) -> Store:
+    where = tracked.store(project, settings(project))
+    if where is None:
+        raise CaseError(f"{word}: tracking is off; set `tracking.enabled` in configs/genai.yaml")
+    return where
+
+
+def view(port: int, project: Project | None = None) -> int:
+    """Serve MLflow's pages over the project's own store until they are ended.
+
+    Raises:
+        InputError: tracking is off, goes to a server that has pages, or MLflow is not installed.
+    """
+    where = _store(project or projects.find_project(), "exp ui")
+    if where.url:
+        raise CaseError(f"exp ui: runs go to a server, which has these pages: {where.url}")
+    return tracking.view(where, port)
 
 
 def outstanding(project: Project | None = None) -> Waiting | None:

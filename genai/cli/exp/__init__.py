@@ -1,4 +1,4 @@
-"""`genai exp`: what was tried and what came of it. The words are `list`, `diff` and `push`."""
+"""`genai exp`: what was tried and what came of it. Its words are listed."""
 
 import argparse
 
