@@ -6,6 +6,7 @@ be safe to repeat.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from genai import extras
@@ -63,9 +64,14 @@ def _in_processes(function: Callable[[T], R], jobs: Sequence[T], workers: int) -
     raise GenaiError(f"{len(left)} jobs: their workers died {_TRIES + 1} times; see the log")
 
 
-def _on_ray(
-    function: Callable[[T], R], jobs: Sequence[T], address: str, workers: int
-) -> Iterator[R]:
+@contextmanager
+def on_cluster(address: str, workers: int = 0) -> Iterator[Any]:
+    """Give Ray, connected to the cluster at `address`; one of its own ("") ends with the block.
+
+    Raises:
+        InputError: there is no such cluster.
+        MissingExtra: Ray is not installed.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before the import, which reads it
     package: Any = extras.load("ray", "scale")
     own = not package.is_initialized()
@@ -83,6 +89,16 @@ def _on_ray(
                 " asks for a token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
             ) from error
     try:
+        yield package
+    finally:
+        if own:
+            package.shutdown()
+
+
+def _on_ray(
+    function: Callable[[T], R], jobs: Sequence[T], address: str, workers: int
+) -> Iterator[R]:
+    with on_cluster(address, workers) as package:
         remote = package.remote(max_retries=_TRIES, num_cpus=1)(function)
         waiting = [remote.remote(job) for job in jobs]
         while waiting:
@@ -94,9 +110,6 @@ def _on_ray(
                     raise GenaiError(
                         f"a job's workers died {_TRIES + 1} times ({error}); see the cluster's log"
                     ) from error
-    finally:
-        if own:
-            package.shutdown()
 
 
 def _look_for(address: str) -> None:

@@ -1,5 +1,6 @@
 """Files for other programs: how to start a run on many processes, and how to serve its model."""
 
+import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -9,7 +10,8 @@ from typing import Any
 import yaml
 
 from genai import extras
-from genai.errors import ConfigError
+from genai.compute import on_cluster
+from genai.errors import ConfigError, InputError
 from genai.finetune.recipe import Recipe
 from genai.models.weights import is_adapter
 
@@ -136,23 +138,38 @@ def write_serving(folder: Path, recipe: Recipe) -> list[str]:
     return [f"serve/{name}.sh" for name in serving_commands(folder, recipe)]
 
 
-def ray_run(recipe: Recipe, work: Callable[[], object], address: str = "") -> None:
-    """Have a Ray cluster do `work` (a run of the recipe), one worker a process of the recipe.
+# -- a cluster -----------------------------------------------------------------------------------
+
+
+def ray_run(
+    recipe: Recipe, work: Callable[[], object], address: str = "", storage: Path | None = None
+) -> None:
+    """Have Ray Train do `work` (a run of the recipe) in one worker a process of the recipe.
+
+    The workers meet as torchrun's do, with a GPU each where the cluster has enough. They read and
+    write the project's folder, which every machine must see at the same path. `storage` takes what
+    Ray itself notes.
 
     Raises:
-        ConfigError: a worker ended with an error.
+        InputError: there is no such cluster, or a worker ended with an error.
     """
-    ray = extras.load("ray", "scale")
-    train = extras.load("ray.train", "scale")
-    trainers = extras.load("ray.train.torch", "scale")
-    ray.init(address=address or None, ignore_reinit_error=True)
+    with on_cluster(address, recipe.world_size) as ray:
+        train = extras.load("ray.train", "scale")
+        trainers = extras.load("ray.train.torch", "scale")
+        scaling = train.ScalingConfig(
+            num_workers=recipe.world_size,
+            use_gpu=ray.cluster_resources().get("GPU", 0) >= recipe.world_size,
+        )
+        notes = train.RunConfig(storage_path=storage and str(storage))
+        try:
+            trainers.TorchTrainer(
+                lambda: work() and None, scaling_config=scaling, run_config=notes
+            ).fit()
+        except Exception as error:  # Ray wraps what a worker raised in classes of its own
+            raise InputError(f"{recipe.name}: a worker failed: {_cause(error)}") from error
 
-    def loop() -> None:
-        work()
 
-    scaling = train.ScalingConfig(num_workers=recipe.world_size)
-    try:
-        trainers.TorchTrainer(loop, scaling_config=scaling).fit()
-    except Exception as error:  # Ray wraps what a worker raised in classes of its own
-        said = " ".join(str(error).split())[-300:]
-        raise ConfigError(f"{recipe.name}: a worker failed: {said}") from error
+def _cause(error: Exception) -> str:
+    """Give what a worker said, out of Ray's wrapping."""
+    own = re.findall(r"^genai\.errors\.\w+: (.+)$", str(error), re.MULTILINE)
+    return str(own[-1]) if own else " ".join(str(error).split())[-300:]

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genai import project as projects
 from genai.errors import InputError
@@ -55,10 +56,28 @@ def train(
     return outcome
 
 
-def train_in(root: str, recipe: str) -> "Outcome":
+def train_in(start: str, recipe: str, **options: Any) -> "Outcome":
     """Train in a process that another one started, such as a worker of a cluster."""
-    os.environ["GENAI_PROJECT"] = root
-    return train(recipe)
+    os.environ["GENAI_PROJECT"] = start
+    return train(recipe, **options)
+
+
+def train_on(recipe: str, address: str, **options: bool) -> "Path":
+    """Train on a Ray cluster ("" for one of its own); give the run's folder.
+
+    Raises:
+        InputError: there is no such cluster, or a worker ended with an error.
+    """
+    from genai.finetune import find_recipe, load_recipe
+    from genai.finetune.launch import ray_run
+    from genai.finetune.train import run_folder as folder_of
+
+    project = projects.find_project()
+    path = find_recipe(project, recipe).absolute()
+    loaded = load_recipe(path)
+    work = partial(train_in, str(project.state.parent), str(path), **options)
+    ray_run(loaded, work, address, project.state / "finetune" / "ray")
+    return folder_of(loaded, project)
 
 
 def _recipe(given: "str | Path | Recipe", project: Project) -> "Recipe":

@@ -2,12 +2,11 @@
 
 import argparse
 import sys
-from functools import partial
 
 import genai
 from genai.finetune import find_recipe, load_recipe
-from genai.finetune.launch import ray_run, write_launch
-from genai.wiring.tuning import train_in
+from genai.finetune.launch import write_launch
+from genai.wiring.tuning import train_on
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,20 +23,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train, say where the model is, and what comes next."""
     project = genai.find_project()
-    if options.launch is not None or options.ray is not None:
+    given = {"fresh": options.fresh, "checked": options.checked, "yes": options.yes}
+    if options.ray is not None:
+        run_of = train_on(options.recipe, options.ray, **given)
+        print(f"model: {run_of / 'model'}\nnext: genai finetune compare {run_of.name}")
+        return 0
+    if options.launch is not None:
         recipe = load_recipe(find_recipe(project, options.recipe))
-        if options.ray is not None:
-            work = partial(train_in, str(project.root), options.recipe)
-            ray_run(recipe, work, options.ray)
-            return 0
         folder = project.root / options.launch
         for path in write_launch(recipe, options.recipe, folder, gpu=not options.cpu):
             print(path)
         return 0
     outcome = genai.train(
-        options.recipe, fresh=options.fresh, checked=options.checked, yes=options.yes,
-        say=lambda line: print(line, file=sys.stderr, flush=True),
-    )  # fmt: skip
+        options.recipe, **given, say=lambda line: print(line, file=sys.stderr, flush=True)
+    )
     score = "" if outcome.score is None else f", dev score {outcome.score:.3f}"
     print(f"{outcome.name}: {outcome.steps} steps in {outcome.seconds:.0f} s{score}")
     for note in outcome.notes:
