@@ -14,6 +14,7 @@ from genai.errors import ConfigError, InputError
 from genai.governance.score import hard_stops, rank, ranking, score
 from genai.governance.usecase import UseCase, business_inputs, load_usecase, load_usecases
 from genai.project import Project, init
+from genai.reports.business import load_business
 from genai.types import Call, Cost, CostStatus
 from genai.wiring.business import as_launched, planned_business
 
@@ -179,8 +180,6 @@ def test_the_command_ranks_and_feeds_the_business_case(
 
 
 def test_a_use_case_gives_a_business_case_its_inputs(project: Project) -> None:
-    from genai.reports.business import load_business
-
     said = business_inputs(case())
     assert said["volume"]["mode"] == 1000
     assert said["undetected"]["mode"] == pytest.approx(4 / 30 * 0.3)
@@ -209,6 +208,13 @@ def test_after_the_launch_the_ledger_replaces_the_plan(project: Project) -> None
     assert found.money is not None
     assert found.money.c_run == pytest.approx(0.01)
     assert any("c_run planned 0.05, measured 0.01 (n 40)" in line for line in lines)
+    folder = project.root / "configs"
+    (folder / "usecases" / "plain.yaml").write_text(yaml.safe_dump(planned.model_dump(mode="json")))
+    stated = load_business(folder / "business.yaml")
+    inputs = planned_business(stated, "plain", project).inputs
+    assert [name for name, each in inputs.items() if each.measured] == [
+        "volume", "cost", "escalated",
+    ]  # fmt: skip
     euros = found.model_copy(update={"money": found.money.model_copy(update={"currency": "EUR"})})
     kept, lines = as_launched(euros, project)
     assert kept.money is not None

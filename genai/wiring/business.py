@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genai.governance.usecase import UseCase, business_inputs, load_usecases, parts
 from genai.project import Project, find_project
@@ -48,13 +48,14 @@ def planned_business(settings: "BusinessSettings", name: str, project: Project
                      ) -> "BusinessSettings":  # fmt: skip
     """Give a business case whose inputs come from a use case; those marked measured stay so.
 
-    What a use case does not say, such as `realisation`, stays as the business case states it.
+    After the launch, what the ledger can measure is taken from it. What a use case does not say,
+    such as `realisation`, stays as the business case states it.
     """
     from genai.config import validate
     from genai.reports.business import BusinessSettings
 
     [case] = load_usecases(project.root / "configs" / "usecases", [name])
-    given = business_inputs(case)
+    given: dict[str, dict[str, Any]] = {**business_inputs(case), **_known(case, project)}
     held = settings.model_dump(mode="json", exclude_none=True)
     for key, each in given.items():
         if not held["inputs"].get(key, {}).get("measured"):
@@ -87,3 +88,14 @@ def business_case(
     found, warnings = measured(open_ledger(project)) if wanted else ({}, [])
     inputs = fixed(inputs_of(settings, found), **(changes or {}))
     return business_report(settings, inputs, draws=draws, seed=seed, warnings=warnings)
+
+
+def _known(case: UseCase, project: Project) -> dict[str, dict[str, Any]]:
+    """Mark what the ledger knows of a use case that is in use."""
+    if case.launched is None or case.launched > datetime.now(UTC).date():
+        return {}
+    from genai.reports.business import measured
+
+    dollars = case.money is not None and case.money.currency == _LEDGER
+    found = measured(open_ledger(project))[0]
+    return {name: {"measured": True} for name in found if dollars or name != "cost"}

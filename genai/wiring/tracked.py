@@ -4,7 +4,7 @@ import hashlib
 import json
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from genai.evals import Report
     from genai.evals.grid import GridReport
     from genai.finetune import Recipe
+    from genai.finetune.gate import Gate
     from genai.finetune.train import Outcome
 FACTS = "facts.json"
 _PAUSE = 2.0  # seconds between two looks at a training's curves
@@ -289,6 +290,27 @@ class Training:
             step, at = int(line.pop("step")), self._started + line.pop("seconds")
             found += [(name, float(value), step, at) for name, value in line.items()]
         return found
+
+
+def judged(where: Store, folder: Path, gates: "Sequence[Gate]") -> None:
+    """Log what the evals say of a training, as figures of its run."""
+    values: dict[str, float | None] = {}
+    tags = {"genai.kind": "finetune"}
+    for gate in gates:
+        tags[f"gate/{gate.baseline}"] = gate.word
+        for each in gate.slices:
+            name = f"gate/{gate.baseline}/{each.metric}"
+            values |= {
+                f"{name}.before": each.before, f"{name}.after": each.after, f"{name}.n": each.n,
+                f"{name}.low": each.low, f"{name}.high": each.high,
+            }  # fmt: skip
+    tracking.log(
+        where,
+        Record(
+            training_key(folder), "finetune", folder.name, {}, tags,
+            _metrics(values, time.time()), [folder / "gate.json"],
+        ),
+    )  # fmt: skip
 
 
 # -- words ---------------------------------------------------------------------------------------

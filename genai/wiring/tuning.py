@@ -136,7 +136,11 @@ def judge(run: str | Path, against: Sequence[str] = ()) -> "list[Gate]":
             prompts=project.root / "prompts",
         ),
     )
-    return judge_run(run_folder(run), project, against, own)
+    where, folder = tracked.store(project, config), run_folder(run)
+    found = judge_run(folder, project, against, own)
+    if where is not None:
+        tracked.judged(where, folder, found)
+    return found
 
 
 def promote(run: str | Path, name: str = "") -> Path:
