@@ -1,0 +1,158 @@
+"""The review page in a real browser: a thumb of the chat is edited and becomes a case."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import test_apps
+from loops import SUITE
+from playwright.sync_api import Browser, Page, expect
+
+from genai import project
+from genai.ledger import Ledger
+from genai.loop import LoopSettings, Queue
+from genai.types import Call, new_id
+
+pytestmark = pytest.mark.browser
+browser, axe = test_apps.browser, test_apps.axe
+Axe = Callable[[Page], list[str]]
+NASTY = "<script>alert(1)</script> ![x](http://evil.test/p.png) [y](http://evil.test) "
+CHAT = "How should the percentiles of ten calls be read?"
+ASKED = ["How long may a guest return a lamp?", "May I pay by cheque?", f"{NASTY} what is this?"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of its own whose ledger keeps a turn with its person's tick."""
+    target = tmp_path_factory.mktemp("review") / "project"
+    project.init(target)
+    settings = target / "configs" / "genai.yaml"
+    settings.write_text(settings.read_text().replace("content: none ", "content: feedback "))
+    (target / "configs" / "loop.yaml").write_text("cases: shop\n")
+    (target / "evals" / "shop.yaml").write_text(SUITE)
+    return target
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    with test_apps.running(folder) as found:
+        yield found
+
+
+def opened(browser: Browser, address: str, width: int = 1200, scheme: str = "light"
+           ) -> Iterator[Page]:  # fmt: skip
+    context = browser.new_context(
+        viewport={"width": width, "height": 1100},
+        color_scheme=scheme,  # type: ignore[arg-type]
+    )
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    page.goto(f"{address}/review")
+    expect(page.get_by_role("heading", name="Review", exact=True)).to_be_visible(timeout=60_000)
+    yield page
+    assert page.get_by_test_id("stException").count() == 0
+    context.close()
+
+
+def settled(page: Page) -> None:
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    page.wait_for_timeout(500)
+
+
+def queue(folder: Path) -> Queue:
+    ledger = Ledger(folder / ".genai" / "ledger.db", content="feedback")
+    return Queue(ledger, LoopSettings())
+
+
+def complain(folder: Path, question: str, answer: str = "Within ten days of the sale.") -> None:
+    held, name = queue(folder).ledger, new_id()
+    held.record(Call(id=name, kind="chain", started_at=time.time(), seconds=0.1, outcome="ok"))
+    held.feedback(name, False, reason="wrong", comment="no", turn=(question, answer), consent=True)
+    held.flush()
+
+
+def test_with_nothing_to_review_the_page_says_so(browser: Browser, address: str) -> None:
+    for page in opened(browser, address):
+        expect(page.get_by_text("Nothing to review.")).to_be_visible()
+
+
+def test_a_thumb_of_the_chat_is_edited_and_becomes_a_case(
+    browser: Browser, address: str, folder: Path
+) -> None:
+    for page in test_apps.opened(browser, address):
+        test_apps.ask(page, CHAT)
+        answer = page.get_by_test_id("stChatMessage").last
+        thumbs = answer.get_by_test_id("stFeedback")
+        thumbs.get_by_role("radio", name="Thumbs down").click(force=True)
+        page.get_by_text("Store this question and answer").click()
+        page.get_by_role("button", name="Send feedback").click()
+        expect(page.get_by_text("Thank you.")).to_be_visible()
+    for page in opened(browser, address):
+        expect(page.get_by_text("1 question to review. Enter your name first.")).to_be_visible()
+        page.get_by_label("Your name").fill("Ada")
+        page.get_by_label("Your name").press("Enter")
+        expect(page.get_by_text(CHAT)).to_be_visible()
+        page.get_by_label("What should have come").fill(
+            "Reason, evidence and next step. jo@acme.io"
+        )
+        page.get_by_role("button", name="Save what should have come").click()
+        expect(page.get_by_text("To promote (1)")).to_be_visible()
+        page.get_by_role("button", name="Make it a case").click()
+        expect(page.get_by_text("It is the case shop/loop-")).to_be_visible()
+    lines = (folder / "evals" / "shop.cases.jsonl").read_text().splitlines()
+    case = json.loads(lines[-1])
+    assert case["input"] == CHAT
+    assert case["expected"] == "Reason, evidence and next step. [email]"
+    assert case["provenance"]["reviewed"] == "Ada"
+
+
+def test_a_decision_can_be_taken_back_and_a_second_reviewer_is_told(
+    browser: Browser, address: str, folder: Path
+) -> None:
+    complain(folder, ASKED[0])
+    for page in opened(browser, address):
+        page.get_by_label("Your name").fill("Bo")
+        page.get_by_label("Your name").press("Enter")
+        expect(page.get_by_text(ASKED[0])).to_be_visible()
+        settled(page)
+        page.get_by_role("button", name="Of no use").click()
+        expect(page.get_by_text("Nothing to review.")).to_be_visible()
+        page.get_by_role("button", name="Take the last decision back").click()
+        expect(page.get_by_text("Nothing to review.")).to_have_count(0)
+        expect(page.get_by_role("button", name="It is right")).to_be_visible()
+        settled(page)
+        (item,) = queue(folder).items()
+        queue(folder).review(item.id, "reject", "Cy")
+        page.get_by_role("button", name="It is right").click()
+        expect(page.get_by_text("is rejected by Cy meanwhile")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1200])
+def test_the_page_fits_shows_no_markup_and_passes_axe(
+    browser: Browser, address: str, folder: Path, axe: Axe, width: int, scheme: str
+) -> None:
+    if not queue(folder).items():
+        complain(folder, ASKED[2], NASTY * 3)
+        complain(folder, ASKED[1])
+        queue(folder).refresh()
+        other = next(item for item in queue(folder).items() if item.question == ASKED[1])
+        queue(folder).review(other.id, "edit", "Ada", text="Yes, within ten days of the sale.")
+    for page in opened(browser, address, width, scheme):
+        if width == 400:
+            page.get_by_test_id("stExpandSidebarButton").click()
+        page.get_by_label("Your name").fill("Ada")
+        page.get_by_label("Your name").press("Enter")
+        if width == 400:
+            page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+        expect(page.get_by_text("<script>alert(1)</script>").first).to_be_visible()
+        expect(page.get_by_label("What should have come")).to_be_visible()
+        expect(page.get_by_role("button", name="Make it a case").last).to_be_visible()
+        settled(page)
+        assert page.locator("img[src*=evil]").count() == 0
+        assert page.locator("a[href*=evil]").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        test_apps.screenshot(page, f"review-{width}-{scheme}")
+        assert axe(page) == []
