@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from genai.guards.base import Scope
-from genai.text.injection import find_injection
+from genai.text.injection import find_injection, is_quoted
 from genai.text.nearest import Boundary
-from genai.text.plain import views
+from genai.text.orders import find_orders, weigh
+from genai.text.plain import lowered, views
 from genai.text.sentences import sentences
 from genai.types import Place, Span
 
@@ -18,6 +19,7 @@ _WORDS = {
     "exfiltration": "it tries to send data out",
     "tool": "it tries to misuse a tool",
     "hidden": "it holds hidden or encoded text",
+    "order": "it tells the assistant what to say or do",
     "nearest": "it reads like known attacks",
 }
 _SHORT, _LONG = 20, 400  # characters of a sentence that is compared by meaning
@@ -47,7 +49,16 @@ _CONTROL = re.compile(
     r"|precedes|concatenat\w*|execute|cannot|swap\s+roles)\b",
     re.IGNORECASE,
 )
-_STRICTER = 0.25  # documents are many and say many things
+_STRICTER = 0.15  # documents are many and say many things
+_ORDERLY = 0.8  # signs of a command that such a sentence has besides
+# a picture of a document whose address stands for itself; one that is to be filled in does not
+_PICTURE = re.compile(r"(?:!\[[^\]]*|<img\b[^<]*)[^{}$<\[]*\?\w{1,20}=\Z", re.IGNORECASE)
+_INSTALL = re.compile(r"\|\s*(?:ba)?sh\b")
+_FILLED_IN = re.compile(
+    r"[\w%+-]{0,20}(?:secret|data|history|conversation|context|token|password|user|prompt|question"
+    r"|message|answer|summary|name|mail|query|text)|(?-i:[A-Z_]{3,}\b)|[^\s)\"'&>]{0,20}[{<\[$]",
+    re.IGNORECASE,
+)
 
 
 class InjectionGuard:
@@ -68,6 +79,8 @@ class InjectionGuard:
     def look(self, text: str, place: Place) -> Sequence[Span]:
         """Give the spans of injected instructions; in a question a quoted one counts too."""
         found = find_injection(text, quoted_counts=place in ("question", "tool_call"))
+        if place == "passage":  # to give orders is what a question is for, not a document
+            found = [span for span in found if not _is_shown(text, span)] + _orders(text)
         if self._boundary is not None and not found:
             found += self._kin(text, place, self._boundary)
             if place == "question":  # what it says behind a disguise is compared too
@@ -85,7 +98,11 @@ class InjectionGuard:
             and (
                 _CONTROL.search(text, start, end)
                 if place == "question"
-                else (_ADDRESS.search(text, start, end) and _WISH.search(text, start, end))
+                else (
+                    _ADDRESS.search(text, start, end)
+                    and _WISH.search(text, start, end)
+                    and weigh(text[start:end].lower()) >= _ORDERLY
+                )
             )
         ]
         if not places:
@@ -101,3 +118,21 @@ class InjectionGuard:
         """Name the families found."""
         words = ", ".join(_WORDS[kind] for kind in dict.fromkeys(span.kind for span in spans))
         return f"It looks like a prompt injection: {words}."
+
+
+def _is_shown(text: str, span: Span) -> bool:
+    """Say whether a document only shows it: a badge, or how something is installed."""
+    if _INSTALL.match(text, span.start):
+        return True
+    picture = _PICTURE.match(text[span.start : span.end])
+    return picture is not None and not _FILLED_IN.match(text, span.end)
+
+
+def _orders(text: str) -> list[Span]:
+    """Give the orders of a document, said openly or behind a disguise; quoted ones are talk."""
+    found = [s for s in find_orders(lowered(text)) if not is_quoted(text, s.start, s.end)]
+    for view in views(text):
+        for span in find_orders(lowered(view.text)):
+            start, end = view.span(span.start, span.end)
+            found.append(replace(span, start=start, end=end))
+    return found

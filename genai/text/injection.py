@@ -7,7 +7,8 @@ backticks is talked about, not said, and does not count.
 
 import re
 
-from genai.text.plain import lowered, views
+from genai.text.overrides import MORE
+from genai.text.plain import View, lowered, views
 from genai.types import Span
 
 _VERB = (
@@ -166,7 +167,9 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("hidden", r"[\U000e0020-\U000e007f]{2,}"),
     ("hidden", r"[\u202a-\u202e\u2066-\u2069]"),
     ("hidden", r"(?:[\u200b\u2060\ufeff\u00ad]){4,}"),
-    ("hidden", r"<!--[^>]{0,400}\b(?:ignore|instruction|assistant|system\s+prompt|you\s+must)\b"),
+    ("hidden", r"<!--[^>]{0,400}\b(?:ignore\s+"
+               r"(?:all|any|the|previous|prior|above|everything|what)"
+               r"|instruction|assistant|system\s+prompt|you\s+must)\b"),
     ("hidden", r"<(?:span|div|p)\b[^>]{0,200}(?:display\s*:\s*none|font-size\s*:\s*0"
                r"|color\s*:\s*(?:white|#fff))"),
     # the same wish in other languages: a verb of ignoring, then what is to be ignored
@@ -223,7 +226,7 @@ _SIGNS = (
     " evil mode dan anything", "mode & enable enter activate switch unlock turn you",
     "turn disable deactivate remove lift switch suspend & filter guardrail restrict safe censor"
     " moderation", "refuse decline warning disclaimer say & never don not",
-    "prompt instruct rule config & your the its initial hidden full",
+    "prompt instruct rule config message & your the its initial hidden full",
     "what & your & system prompt instruct rules", "repeat print output copy say recite write &"
     " above before far your", "<|", "[ << <s <e", "system assistant developer", "</ <s <a <p",
     "attention note notice message instruct important warning reminder & ai llm assistant language"
@@ -253,9 +256,12 @@ _COMPILED = [
         re.compile(pattern.removeprefix(r"\b")),
         pattern.startswith(r"\b"),
     )
-    for (kind, pattern), signs in zip(_RULES, _SIGNS, strict=True)
+    for kind, signs, pattern in (
+        *((kind, signs, pattern) for (kind, pattern), signs in zip(_RULES, _SIGNS, strict=True)),
+        *MORE,
+    )
 ]
-_WORDS = sorted({word for signs in _SIGNS for word in signs.split()} - {"&", "~"})
+_WORDS = sorted({word for _, groups, *_ in _COMPILED for group in groups for word in group} - {"~"})
 # with the spaces gone only the core of the wish is looked for
 _SQUEEZED = re.compile(
     r"(?:ignore|disregard|forget|override|bypass)(?:all|any|the|your|my|previous|prior|earlier"
@@ -281,9 +287,17 @@ def find_injection(text: str, *, quoted_counts: bool = False) -> list[Span]:
         for place in places:
             found.add(_mark(view.span(*place), "hidden"))
         for mark in marks:
+            if view.kind == "leet" and _is_plain(text, view, mark):
+                continue
             kind = mark.kind if disguised else "hidden"
             found.add(_mark(view.span(mark.start, mark.end), kind))
     return sorted(found, key=lambda span: (span.start, span.end))
+
+
+def _is_plain(text: str, view: View, mark: Span) -> bool:
+    """Say whether nothing is disguised there: then the plain text was judged, quotes and all."""
+    start, end = view.span(mark.start, mark.end)
+    return text[start:end] == view.text[mark.start : mark.end]
 
 
 def _mark(where: tuple[int, int], kind: str) -> Span:
@@ -303,12 +317,12 @@ def _scan(text: str, quoted_counts: bool) -> set[Span]:
             start, end = match.span()
             if bounded and start and (lower[start - 1].isalnum() or lower[start - 1] == "_"):
                 continue
-            if quoted_counts or kind == "hidden" or not _is_quoted(text, start, end):
+            if quoted_counts or kind == "hidden" or not is_quoted(text, start, end):
                 found.add(_mark((start, end), kind))
     return found
 
 
-def _is_quoted(text: str, start: int, end: int) -> bool:
+def is_quoted(text: str, start: int, end: int) -> bool:
     """Say whether an opening quote stands shortly before and a closing one shortly after."""
     before = text[max(0, start - 80) : start].rsplit("\n", 1)[-1]
     after = text[end : end + 120].split("\n", 1)[0]

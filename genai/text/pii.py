@@ -76,10 +76,10 @@ _COUNTED = re.compile(
     r"|(?-i:[A-Z][^\s,;]*) \Z",
     re.IGNORECASE,
 )
-# addresses kept for examples (RFC 2606, RFC 5737) and loopback belong to nobody
+# addresses kept for examples (RFC 2606, RFC 5737), private ones (RFC 1918) and loopback are nobody's
 _NOBODY = re.compile(
     r"(?:@(?:[\w-]+\.)*example\.(?:com|org|net)|\.(?:example|test|invalid|localhost))$"
-    r"|^(?:127\.|0\.0\.0\.0|192\.0\.2\.|198\.51\.100\.|203\.0\.113\.)",
+    r"|^(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|127\.|0\.0\.0\.0|192\.0\.2\.|198\.51\.100\.|203\.0\.113\.)",
     re.IGNORECASE,
 )
 _NRIC_WEIGHTS = (2, 7, 6, 5, 4, 3, 2)

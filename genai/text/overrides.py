@@ -1,0 +1,270 @@
+"""Rules for what attacks have in common, whatever family they are of.
+
+Each rule is a kind, words of which its finds hold at least one of each group between `&` (`~` is a
+text that is not ASCII), and a pattern for lower-case text. The groups say what is combined: a wish
+to be free with the assistant it is said to, a word for hidden text with a verb of showing, a forged
+turn with an order, a code with the order to follow it.
+"""
+
+_LIMITS = (
+    r"(?:rules?|restrictions?|limits?|limitations?|filters?|guidelines?|polic(?:y|ies)|safety"
+    r"|safeguards?|ethics|morals?|morality|censorship|guardrails?|boundaries|constraints?|norms"
+    r"|scruples|moderation|inhibitions|alignment|protocols?)"
+)
+_SELF = (
+    r"(?:you|yourself|your|assistants?|models?|ai|ais|bots?|chatbots?|llms?|gpt|machines?|robots?"
+    r"|computers?|persona|character|version|twin|entity|being)"
+)
+_LINE = r"[^.!?\n]"
+_DATA = (
+    r"(?:data|content|text|document|directions?|passages?|article|page|input|sentences?|file"
+    r"|e-?mail"
+    r"|message|material|question|request|task|conversation|chat)"
+)
+_LANG_FREE = (
+    r"(?:ohne\s+(?:jede\s+|jegliche\s+|irgendwelche\s+)?(?:regeln|einschr\u00e4nkung\w*|filter"
+    r"|beschr\u00e4nkung\w*|grenzen|zensur)|keine\w*\s+(?:regeln|einschr\u00e4nkungen|grenzen"
+    r"|filter)"
+    r"|sans\s+(?:aucune?\s+)?(?:r\u00e8gles?|restrictions?|filtres?|limites?|censure)"
+    r"|aucune?\s+(?:r\u00e8gle|restriction|limite|filtre)"
+    r"|sin\s+(?:ninguna?\s+)?(?:restricci\w+|reglas?|l\u00edmites?|filtros?|censura)"
+    r"|ninguna?\s+(?:restricci\u00f3n|regla|l\u00edmite)"
+    r"|senza\s+(?:alcuna?\s+)?(?:regol\w|restrizion\w|limit\w|filtr\w|censura)"
+    r"|sem\s+(?:nenhuma?\s+)?(?:regras?|restri\w+|limites?|filtros?|censura)"
+    r"|zonder\s+(?:enige\s+)?(?:regels|beperkingen|filters?|grenzen)"
+    r"|bez\s+(?:\u017cadnych\s+)?(?:zasad|ogranicze\u0144|filtr\u00f3w|cenzury)"
+    r"|utan\s+(?:n\u00e5gra\s+)?(?:regler|begr\u00e4nsningar|filter)|tanpa\s+(?:aturan|batasan"
+    r"|filter|sensor))"
+)
+_LANG_YOU = (
+    r"(?:du|dir|dich|dein\w*|sie|tu|toi|vous|ton|tes|t[u\u00fa]|eres|usted|tus?|sei|tuo|tuoi"
+    r"|voc\u00ea|seu|sua"
+    r"|jij|je|jouw|ty|tw\u00f3j|jeste\u015b|kamu|anda|antwort\w*|beantwort\w*|r\u00e9pond\w*"
+    r"|respond\w*|rispond\w*"
+    r"|antwoord\w*|odpow\w*|jawab\w*|svara)"
+)
+_LANG_PROMPT = (
+    r"(?:system-?\s?prompt\w*|prompt\s+(?:du\s+|del\s+|do\s+|de\s+|di\s+)?(?:syst\u00e8me|sistema"
+    r"|sist\w+)"
+    r"|systemanweisung\w*|systemnachricht\w*|instru[ck]\w+\s+(?:que\s+(?:recibiste|te\s+dieron"
+    r"|recebeu|has\s+recibido)"
+    r"|(?:cach\u00e9es|ocultas|secr\u00e8tes|secretas|nascoste|segrete|iniciales|iniciais"
+    r"|iniziali|initiales"
+    r"|internas|internes|interne))|(?:versteckte|geheime|interne"
+    r"|urspr\u00fcngliche)\w?\s+(?:anweisung\w*"
+    r"|instruktion\w*|regeln|vorgaben)|(?:verborgen|geheime|interne)\s+instructies"
+    r"|ukryte\s+instrukcje)"
+)
+
+MORE: tuple[tuple[str, str, str], ...] = (
+    # to be free
+    ("override", "no without zero free bound beyond outside ignor",
+     rf"\b(?:with\s+no|has\s+no|have\s+no|had\s+no|without(?:\s+any)?|zero|free\s+(?:of|from)"
+     rf"|freed\s+from"
+     r"|(?:not|never|no\s+longer|isn't|aren't)\s+(?:\w+\s+)?(?:bound|limited"
+     r"|restricted|constrained|governed)\s+(?:by|to)"
+     r"|unbound\s+by|beyond|outside\s+of|unaffected\s+by|exempt\s+from)\s+(?:(?:any"
+     r"|all|every|your|its|their|the|such|usual"
+     rf"|normal|openai'?s?|typical|moral|ethical|safety|content|and"
+     rf"|or)\s+){{0,4}}{_LIMITS}\b(?={_LINE}{{0,80}}\b"
+     r"(?:answers?|says?|speaks?|repl\w+|respon\w+|does|tells?|writes?|explains?"
+     r"|would|will|can|talks?|described?)\b)"),
+    ("override", "if suppose imagine assume pretend hypothetic let were as & your nobody no "
+     "without",
+     rf"\b(?:if|suppose|imagine|assume|assuming|pretend|hypothetically|let'?s\s+say|say|what\s+if"
+     rf"|as\s+if|as\s+though"
+     rf"|picture|consider)\b{_LINE}{{0,60}}\b(?:(?:you|your\w*|nobody|no\s+one"
+     rf"|the\s+model|ai)\b{_LINE}{{0,40}}\b"
+     rf"(?:no|without|never|not|weren't|didn't|hadn't|deleted|gone|off|lifted|removed"
+     rf"|disabled|suspended|absent)\b{_LINE}{{0,30}}\b{_LIMITS}\b"
+     rf"|your\s+(?:\w+\s+){{0,3}}{_LIMITS}\s+(?:was|were|had\s+been|is"
+     rf"|are)\s+(?:\w+\s+)?(?:deleted|gone|off|lifted|removed|disabled|suspended"
+     rf"|switched))"),
+    ("override", "break breaks breaking broke violat circumvent evad sidestep dodge get avoid skip "
+     "escape",
+     r"\b(?:break(?:s|ing)?|violat(?:e|es|ing)|circumvent\w*|evad(?:e|es|ing)|sidestep\w*|dodge"
+     r"|escap(?:e|es|ing)"
+     rf"|get\s+around|work\s+around|avoid(?:s|ing)?|skip(?:s|ping)?"
+     rf"|transcend\w*)\s+(?:(?:every|all|any|your|its|those|these|openai'?s?|content"
+     rf"|safety)\s+){{1,4}}{_LIMITS}\b"),
+    ("override", "stick follow obey heed keep abide adhere listen bound",
+     rf"\b(?:do\s+not|don'?t|need\s+not|needn't|no\s+need\s+to|not)\s+(?:have\s+to\s+"
+     rf"|need\s+to\s+|want\s+you\s+to\s+)?"
+     rf"(?:stick\s+to|abide\s+by|adhere\s+to|keep\s+to|heed|obey|follow|listen\s+to"
+     rf"|worry\s+about|be\s+bound\s+by)\s+(?:\w+\s+){{0,3}}(?:{_LIMITS}|instructions?"
+     rf"|developers?|operators?|openai)\b"),
+    ("override", "rules restrict limit filter polic guideline instruct prompt guidance & scrap "
+     "lift void erase wipe put treat consider replac drop cancel suspend",
+     rf"\b(?:scrap|lift(?:ed)?|void|erase|wipe|put\s+aside|set\s+aside|throw\s+out|toss|shed"
+     rf"|cast\s+off|replace|suspend(?:ed)?|cancel|retire|consider)\b"
+     rf"{_LINE}{{0,40}}\b(?:your|all|the\s+(?:old|previous|operator'?s?|developer'?s?"
+     rf"|original))\b{_LINE}{{0,25}}\b(?:{_LIMITS}|instructions?|prompt|guidance"
+     rf"|directives?|programming|training)\b"
+     rf"(?!\s+(?:of|for|on)\s+(?:my|the|our)\s+(?:card|account|company|school))"),
+    ("override", "priority above count matter boss mine rule highest authority",
+     r"\b(?:my|mine)\b[^.!?\n]{0,30}\b(?:higher|highest|top|more|absolute)\s+(?:priority"
+     r"|authority|weight|importance)\b"
+     r"|\b(?:mine|my\s+(?:rules|instructions|orders|words?))\s+(?:are|is|come|comes"
+     r"|count|counts|outrank|override|replace)\b[^.!?\n]{0,20}\b(?:ones?|first|only"
+     r"|law|count|all|yours|instead|apply)\b"
+     r"|\bi\s+(?:am|'m)\s+(?:now\s+)?your\s+(?:new\s+)?(?:boss|master|owner|operator"
+     r"|developer|administrator|god)\b|\bi\s+(?:set|make|write)\s+the\s+rules\b"),
+    ("override", "apply applies & rule restrict limit filter polic guideline",
+     rf"\b{_LIMITS}\b{_LINE}{{0,25}}\b(?:do|does|did|should|will|must)(?:\s+not"
+     rf"|n't)\s+(?:\w+\s+)?(?:apply|matter|count|exist|bind)\b(?={_LINE}{{0,30}}\b(?:to\s+(?:me"
+     rf"|us|this|you)|here|now|any\s?more|,|so)\b)"),
+    ("override", "opposite means mean stand refuse decline",
+     r"\bopposite\s+(?:day|mode|day's)\b|\bthe\s+words?\s+[\"'\u201c]?(?:no|cannot|can't|refuse"
+     r"|sorry|never|forbidden|illegal)[\"'\u201d]?\s+(?:now\s+)?(?:means?|stands?|is)\b"
+     r"|\b(?:want|have|are\s+about|feel\s+like)\s+to\s+(?:say\s+no|refuse"
+     r"|decline)\b[^.!?\n]{0,40}\b(?:say|answer|reply|do|give)\b"),
+    # to wear another face
+    ("override", "avoid anything never every nothing no & stan dan dude aim character act you "
+     "persona entity",
+     r"\b(?:stands?\s+for|short\s+for|which\s+means|strives?\s+to|able\s+to|who\s+can"
+     r"|that\s+can)\s+[\"']?(?:do\s+anything|avoid\s+norms|anything\s+now|say\s+anything"
+     r"|answer\s+anything|never\s+refuse)"
+     r"|\b(?:answers?|says?|does|do|tells?|explains?)\s+(?:to\s+)?(?:anything"
+     r"|everything|any\s+question|every\s+question)\b[^.!?\n]{0,60}\b(?:refus\w+"
+     r"|warn\w+|restrict\w+|limit\w*|filter\w*|judg\w+|hesitat\w+|no\s+matter|despite"
+     r"|whatever|holding\s+back|bound)\b"
+     r"|\bnever\s+(?:held|holds|hold|holding)\s+(?:anything\s+)?back\b"
+     r"|\bbound\s+by\s+(?:nothing|nobody|no\s+one)\b"),
+    ("override", "twice two both [ : & answer respon repl version",
+     r"\b(?:answers?|responses?|replies|respond|reply)\b[^.!?\n]{0,40}\b(?:twice|two\s+(?:ways"
+     r"|times|versions|answers)|as\s+both)\b[^\n]{0,120}\b(?:free\w*|un\w+ed|jail\w*|evil|dev\w*"
+     r"|dan|no\s+\w+|without|bound|never)\b"
+     r"|\[(?:normal|classic|standard|gpt|default|safe)\b[^\n]{0,120}\[\w+"),
+    # to be shown what is hidden
+    ("reveal", "prompt message instruct context config token text above wrote initial guideline",
+     r"\b(?:dump|echo|print|log|cat|output|reveal|show|display|list|expose|give|paste|repeat"
+     r"|return|recite|encode|spell|translate|rephrase|summari[sz]e|describe|tell)\b[^.!?\n]{0,40}"
+     r"\b(?:context\s+window|hidden\s+(?:messages?|text|context|notes?)"
+     r"|system[_ ]?prompt|(?:the|your)\s+(?:complete|entire|full"
+     r"|whole)\s+(?:conversation|context|prompt|chat)\s+(?:including|from|with|above"
+     r"|so\s+far)"
+     r"|(?:text|words?|tokens?|messages?|lines?"
+     r"|content)\s+(?:that\s+)?(?:\w+\s+){0,2}(?:above|before|preced\w+|prior\s+to"
+     r"|you\s+(?:were|got|received|saw)\b[^.!?\n]{0,15}\b(?:given|initially|first|start"
+     r"|beginning))"
+     r"|the\s+above\s+(?:text|words|content|message|instructions?|lines?|prompt)"
+     r"|your\s+(?:configuration|operating\s+instructions|directives|guardrails"
+     r"|preprompt|pre-prompt|priming|setup|initiali[sz]ation)\b)"),
+    ("reveal", "what which how & told before first begin start prompt instruct guideline wording",
+     r"\bwhat\s+(?:does|do|did|is|are|was|were)\b[^.!?\n]{0,30}\b(?:before\s+(?:my|this"
+     r"|our)\s+(?:first\s+)?(?:message|conversation|chat|question)|above\s+(?:this|my)"
+     r"|at\s+the\s+(?:top|start|beginning)\s+of\s+(?:this|our|your|the)\s+(?:context|conversation"
+     r"|chat|prompt))"
+     r"|\bexact\s+(?:words?|wording|text)\s+of\s+(?:the|your)\s+(?:guidelines"
+     r"|instructions?|rules|prompt|polic\w+|directives)|\b(?:guidelines|instructions"
+     r"|directives|rules)\s+(?:that\s+)?you\s+(?:operate|work|run|act"
+     r"|function)\s+(?:under|by|on|with)\b"
+     r"|\bwhat\s+(?:your|the)\s+(?:operator|developer|creator|company|owner"
+     r"|maker)s?\s+(?:told|instructed|asked|ordered|said\s+to|wrote\s+to)\s+you\b"),
+    ("reveal", "system_prompt systemprompt system-prompt",
+     r"\b(?:print|log|cat|echo|console|return|show|output|dump|read|reveal|open|get|variable"
+     r"|value)\b[^\n]{0,30}\bsystem[_-]?prompt\b|\bsystem_prompt\.(?:txt|md)\b"),
+    ("reveal", "~ prompt instru anweisung regeln vorgaben systemnachricht",
+     rf"\b(?:dein\w*|ihr\w*|ton|ta|tes|votre|vos|tus?|seu|sua|seus|suas|tuo|tua|tuoi|tue|jouw|je"
+     rf"|uw|tw\u00f3j|din|kamu|gib|zeig\w*|nenn\w*|affiche\w*|montre\w*|donne\w*|muestra\w*|dime"
+     rf"|mu\u00e9strame|mostre|mostra\w*|toon|poka\u017c|visa|traduce\w*|traduis|quell?e?s?"
+     rf"|cu\u00e1les|welche|que|qual\w*|ai)\b{_LINE}{{0,40}}\b{_LANG_PROMPT}"),
+    ("reveal", "other previous & user customer people person & asked said wrote told message "
+     "question",
+     r"\b(?:other|previous|last|earlier|another)\s+(?:users?|customers?|people"
+     r"|persons?)\b[^.!?\n]{0,30}\b(?:asked|said|wrote|told|typed|sent|discussed|messages?"
+     r"|conversations?|questions?)\b(?=[^.!?\n]{0,30}\b(?:you|word\s+for\s+word|verbatim"
+     r"|exactly)\b)"
+     r"|\beverything\s+the\s+(?:previous|last|other)\s+user\b"),
+    # the same in other languages
+    ("override", "~ ohne keine sans aucun sin ningun senza sem zonder bez utan tanpa",
+     rf"\b{_LANG_YOU}\b{_LINE}{{0,60}}\b{_LANG_FREE}|\b{_LANG_FREE}{_LINE}{{0,40}}\b{_LANG_YOU}\b"),
+    ("override", "~",
+     r"(?:\u6ca1\u6709|\u6c92\u6709|\u4e0d\u53d7|\u65e0|\u7121|\u89e3\u9664|\u7ed5\u8fc7"
+     r"|\u53d6\u6d88)[^\u3002\n]{0,8}(?:\u9650\u5236|\u7ea6\u675f|\u7d04\u675f|\u89c4\u5219"
+     r"|\u5ba1\u67e5)[^\n]{0,40}(?:\u4f60|\u56de\u7b54|\u8bf4)"
+     r"|\u4f60[^\u3002\n]{0,20}(?:\u6ca1\u6709|\u6c92\u6709"
+     r"|\u4e0d\u53d7)[^\u3002\n]{0,8}(?:\u9650\u5236|\u7ea6\u675f|\u89c4\u5219)"),
+    ("reveal", "~",
+     r"\u7cfb\u7edf\u63d0\u793a|\u7cfb\u7d71\u63d0\u793a"
+     r"|\u30b7\u30b9\u30c6\u30e0\u30d7\u30ed\u30f3\u30d7\u30c8"
+     r"|\uc2dc\uc2a4\ud15c\s?\ud504\ub86c\ud504\ud2b8"
+     r"|\u0441\u0438\u0441\u0442\u0435\u043c\u043d\w{1,4}\s+(?:\u043f\u0440\u043e\u043c\u043f"
+     r"\u0442|\u0438\u043d\u0441\u0442\u0440\u0443\u043a\u0446)"),
+    ("override", "~",
+     r"\u0431\u0435\u0437\s+(?:\u0432\u0441\u044f\u043a\u0438\u0445\s+)?(?:\u043e\u0433\u0440"
+     r"\u0430\u043d\u0438\u0447\u0435\u043d\w+|\u043f\u0440\u0430\u0432\u0438\u043b|\u0446"
+     r"\u0435\u043d\u0437\u0443\u0440\w+|\u0444\u0438\u043b\u044c\u0442\u0440\w+)|\u043d\u0435"
+     r"\u0442\s+(?:\u043d\u0438\u043a\u0430\u043a\u0438\u0445\s+)?(?:\u043e\u0433\u0440\u0430"
+     r"\u043d\u0438\u0447\u0435\u043d\w+|\u043f\u0440\u0430\u0432\u0438\u043b)|\u5236\u9650"
+     r"\u306a\u3057|\u5236\u7d04\u306a\u3057|\uc81c\ud55c\s?\uc5c6\uc774|k\u0131s"
+     r"\u0131tlama\s?(?:olmadan|s\u0131z)|\u0628\u062f\u0648\u0646\s+\u0642\u064a\u0648\u062f"),
+    # a forged turn, and markup that pretends to be of the system
+    ("role", "user: human: me: assistant: ai: bot: you:",
+     r"(?m)(?:^|[.!?]\s)\s{0,3}(?:user|human|me|customer)\s?:[^\n]{1,400}(?:\n"
+     r"|[.!?]\s)\s{0,3}(?:assistant|ai|bot|you|chatbot|gpt)\s?:"
+     r"|(?:^|\n)\s{0,3}(?:assistant|ai|bot|chatbot)\s?:[^\n]{0,400}\n+\s{0,3}(?:user"
+     r"|human)\s?:"
+             ),
+    ("role", "a: answer: & sure of gladly certainly absolutely",
+     r"(?m)(?:^|\s)a(?:nswer)?\s?:\s*(?:sure|of\s+course|gladly|certainly"
+     r"|absolutely)\b[^\n]{0,200}\bq(?:uestion)?\s?:"),
+    ("role", "<inst <admin <sys <important <prompt <dir [admin [sys [inst [dev -- ## ** ==",
+     r"</?(?:instructions?|admin|system[-_ ]?\w{0,12}|important|prompt|directives?"
+     r"|new[-_ ]?task)\s?>"
+     r"|\[\s?(?:admin\w*|system|developer|instruction|operator)\s(?:request|command"
+     r"|instruction|message|directive|order|notice)s?\b|(?:--|##|\*\*"
+     r"|==)[-#*= ]{0,4}(?:core|new|system|admin|real|hidden|secret|priority"
+     r"|updated?)\s(?:instructions?|prompt|override|directives?|orders?|task)\b"),
+    ("role", "role & system content",
+     r"\brole[\"']\s*:\s*[\"'](?:system|developer|assistant)\b"),
+    ("override", "safety filter moderat guard censor restrict & = -- : false off none 0 disable",
+     r"\b(?:safety|filters?|moderation|guardrails?|censorship|restrictions?"
+     r"|content_filter)[\w.]{0,20}\s*(?:=|:)\s*[\"']?(?:0|none|off|false|disabled|null)\b|--(?:no"
+     r"|disable|skip|without)-(?:safety|moderation|guardrails?|censorship|restrictions?)"),
+    # what a document says of itself and of what stands around it
+    ("override", "ignor disregard forget skip discard & rest other this these above else "
+     "everything all following",
+     rf"\b(?:ignor(?:e|ing)|disregard(?:ing)?|forget(?:ting)?|discard(?:ing)?)\s+(?:the\s+rest"
+     rf"|everything\s+else|(?:all\s+)?(?:the\s+)?(?:other|above|preceding|previous|foregoing)"
+     rf"|this|these|all(?:\s+of)?)\s+(?:of\s+)?(?:(?:this|the|these)\s+)?(?:\w+\s+)?{_DATA}\b"
+     rf"{_LINE}{{0,30}}\b(?:print|output|say|write|translate|reply|respond|answer"
+     rf"|instead|do|repeat|state)\b"),
+    # a code with the order to follow it, words in reverse order
+    ("override", "decod decipher translat revers unscrambl concatenat join combin assembl letters "
+     "acrostic spell morse base64 rot13 caesar & obey follow comply carry execute act "
+     "do answer",
+     r"\b(?:decod\w+|decipher|unscrambl\w+|revers\w+|concatenat\w+|join|combin\w+|assembl\w+"
+     r"|first\s+letters?|every\s+(?:second|third|other)\s+(?:word|letter)|morse|base64|rot13"
+     r"|caesar|acrostic)\b[^!?\n]{0,120}\b(?:and|then|now)\s+(?:obey|follow|comply|carry\s+(?:it"
+     r"|them)?\s*out|execute|act\s+on|act\s+accordingly|do\s+(?:what|as|it)|answer\s+(?:it|the"
+     r"|what)|respond\s+to\s+(?:it|the))\b"),
+    ("override", "instruct rules prompt & ignor disregard forget",
+     r"\b(?:instructions?|rules|prompts?|guidelines)\s+(?:previous|prior|above|your|all|the"
+     r"|system|earlier)\s+(?:\w+\s+){0,2}(?:ignore|disregard|forget)\b"),
+    ("reveal", "letter acrostic line word spell & told prompt instruct operator rule",
+     r"\b(?:first|last)\s+letters?\b[^.!?\n]{0,40}\b(?:told|prompt|instructions?|operator|rules"
+     r"|guidelines)\b|\b(?:acrostic|spell(?:s|ing)?(?:\s+out)?)\b[^.!?\n]{0,40}\b(?:your"
+     r"|you\s+were|operator|hidden|secret)\b[^.!?\n]{0,30}\b(?:told|prompt|instructions?|rules"
+     r"|guidelines|given)\b"),
+    # hands on tools
+    ("tool", "environment env shell variable root",
+     r"\b(?:read|print|show|list|dump|paste|cat|echo"
+     r"|get)\b[^.!?\n]{0,30}\b(?:environment\s+variables?|env\s+vars?|\.env\b|os\.environ|/proc/"
+     r"|/root/)"),
+    ("tool", "delete drop wipe erase transfer pay send buy & without not skip no & ask confirm "
+     "approv permission",
+     r"\b(?:delete|drop|wipe|erase|transfer|pay|send|buy|run|execute)\b[^.!?\n]{0,60}\b(?:without"
+     r"|do\s+not|don't|no|skip)\s+(?:ask\w*|confirm\w*|the\s+confirm\w*|any\s+confirm\w*|approval"
+     r"|permission|for\s+confirm\w*)"
+     r"(?:\s+for\s+confirmation)?"),
+    ("exfiltration",
+     "http @ & mail send post fetch render append forward result history question chat",
+     r"\b(?:fetch|render|load|open|request|call|visit|get|embed|show"
+     r"|display)\b[^.!?\n]{0,40}https?://[^\s]{1,200}[^.!?\n]{0,40}\b(?:followed\s+by|plus|with"
+     r"|and\s+append|containing)\b[^.!?\n]{0,50}\b(?:history|conversation|question|prompt|user"
+     r"|chat|message|everything|data|answer)\b"
+     r"|\b(?:query|select|export|collect|gather|read)\b[^.!?\n]{0,60}\b(?:mail"
+     r"|e-?mail|send|post|forward|upload)\b[^.!?\n]{0,40}(?:\S{1,64}@\S"
+     r"|https?://)"),
+)  # fmt: skip
