@@ -97,3 +97,26 @@ def test_one_day_cannot_be_exchanged() -> None:
     assert stats.histogram([1, 1, 2, 9], [2.0, 5.0]) == [2, 1, 1]
     assert stats.edges([1.0] * 50) == []
     assert stats.edges([0.0, 1.0, 1.0]) == [0.5]
+
+
+def test_ordered_bins_see_a_small_shift_of_everything() -> None:
+    """Each bin moves a little and all in one direction: only the cumulative shares show it."""
+    dice = random.Random(5)
+
+    def days(count: int, shift: float) -> list[list[float]]:
+        edges = [n / 2 - 2 for n in range(9)]
+        found = []
+        for _ in range(count):
+            values = [dice.gauss(shift, 1) for _ in range(60)]
+            found.append([float(n) for n in stats.histogram(values, edges)])
+        return found
+
+    pairs = [(days(14, 0), days(7, 0.22)) for _ in range(20)]
+    hits = [
+        sum(stats.day_permutation(*pair, ordered=way) <= 0.01 for pair in pairs)
+        for way in (False, True)
+    ]
+    assert hits[1] >= 12
+    assert hits[1] > hits[0] + 3
+    null = [stats.day_permutation(days(14, 0), days(7, 0), ordered=True) for _ in range(60)]
+    assert sum(p <= 0.05 for p in null) <= 9
