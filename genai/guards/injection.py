@@ -53,6 +53,10 @@ _STRICTER = 0.15  # documents are many and say many things
 _ORDERLY = 0.8  # signs of a command that such a sentence has besides
 # a picture of a document whose address stands for itself; one that is to be filled in does not
 _PICTURE = re.compile(r"(?:!\[[^\]]*|<img\b[^<]*)[^{}$<\[]*\?\w{1,20}=\Z", re.IGNORECASE)
+# what a sentence quotes it talks about; the values of JSON follow a colon and do count
+_QUOTED = re.compile(
+    r"(?<=[a-z,] )(?:\"[^\"\n]{1,200}\"|\u201c[^\u201d\n]{1,200}\u201d|`[^`\n]{1,200}`)"
+)
 _INSTALL = re.compile(r"\|\s*(?:ba)?sh\b")
 _FILLED_IN = re.compile(
     r"[\w%+-]{0,20}(?:secret|data|history|conversation|context|token|password|user|prompt|question"
@@ -130,7 +134,8 @@ def _is_shown(text: str, span: Span) -> bool:
 
 def _orders(text: str) -> list[Span]:
     """Give the orders of a document, said openly or behind a disguise; quoted ones are talk."""
-    found = [s for s in find_orders(lowered(text)) if not is_quoted(text, s.start, s.end)]
+    plain = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), lowered(text))
+    found = [s for s in find_orders(plain) if not is_quoted(text, s.start, s.end)]
     for view in views(text):
         for span in find_orders(lowered(view.text)):
             start, end = view.span(span.start, span.end)

@@ -167,7 +167,7 @@ _SIGNS: tuple[tuple[float, str], ...] = (
           rf"|from\s+(?:the\s+)?{_PERSON})\b"),
     (0.9, rf"\b(?:secretly|covertly|silently|quietly)\s+(?:{_SAY}|{_DO})\b"),
     # what it claims to outrank
-    (2.0, r"\b(?:overrid\w+|supersed\w+|replaces?|outranks?|takes?\s+(?:precedence|priority)\s+over"
+    (2.2, r"\b(?:overrid\w+|supersed\w+|replaces?|outranks?|takes?\s+(?:precedence|priority)\s+over"
           r"|cancels?)\s+(?:[\w']+\s+){0,3}(?:instructions?|prompts?|rules?|requests?|questions?"
           r"|passages?|sources?|documents?|user|anything|everything|what|all|guidelines?)\b"),
     (1.5, r"\b(?:regardless\s+of|no\s+matter|irrespective\s+of|whatever|independent\s+of)\s+(?:what"

@@ -77,6 +77,7 @@ MORE: tuple[tuple[str, str, str], ...] = (
      rf"|the\s+model|ai)\b{_LINE}{{0,40}}\b"
      rf"(?:no|without|never|not|weren't|didn't|hadn't|deleted|gone|off|lifted|removed"
      rf"|disabled|suspended|absent)\b{_LINE}{{0,30}}\b{_LIMITS}\b"
+     rf"|(?:nobody|no\s+one)\b{_LINE}{{0,40}}\b{_LIMITS}\b"
      rf"|your\s+(?:\w+\s+){{0,3}}{_LIMITS}\s+(?:was|were|had\s+been|is"
      rf"|are)\s+(?:\w+\s+)?(?:deleted|gone|off|lifted|removed|disabled|suspended"
      rf"|switched))"),

@@ -76,7 +76,7 @@ _COUNTED = re.compile(
     r"|(?-i:[A-Z][^\s,;]*) \Z",
     re.IGNORECASE,
 )
-# addresses kept for examples (RFC 2606, RFC 5737), private ones (RFC 1918) and loopback are nobody's
+# addresses for examples (RFC 2606, RFC 5737), private ones (RFC 1918) and loopback are nobody's
 _NOBODY = re.compile(
     r"(?:@(?:[\w-]+\.)*example\.(?:com|org|net)|\.(?:example|test|invalid|localhost))$"
     r"|^(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|127\.|0\.0\.0\.0|192\.0\.2\.|198\.51\.100\.|203\.0\.113\.)",
@@ -189,14 +189,26 @@ def _dates(text: str, region: str) -> Iterator[Span]:
 
 @lru_cache(maxsize=1)
 def _analyzer() -> Any:
+    """Start presidio with the largest English spaCy model that is installed; it fetches none."""
     try:
         presidio = importlib.import_module("presidio_analyzer")
+        engines = importlib.import_module("presidio_analyzer.nlp_engine")
+        installed = importlib.import_module("spacy.util").get_installed_models()
     except ModuleNotFoundError as error:
         raise MissingExtra(
-            "`presidio_analyzer` is not installed, and names and places need it; run:"
+            f"`{error.name}` is not installed, and names and places need it; run:"
             " pip install presidio-analyzer && python -m spacy download en_core_web_lg"
         ) from error
-    return presidio.AnalyzerEngine()
+    models = [name for size in ("lg", "md", "sm") for name in installed
+              if name.startswith(f"en_core_web_{size}")]  # fmt: skip
+    if not models:
+        raise MissingExtra(
+            "no English spaCy model is installed, and names and places need one; run:"
+            " python -m spacy download en_core_web_lg"
+        )
+    made = {"nlp_engine_name": "spacy", "models": [{"lang_code": "en", "model_name": models[0]}]}
+    engine = engines.NlpEngineProvider(nlp_configuration=made).create_engine()
+    return presidio.AnalyzerEngine(nlp_engine=engine, supported_languages=["en"])
 
 
 def _named(text: str) -> Iterator[Span]:

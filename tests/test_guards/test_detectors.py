@@ -3,6 +3,8 @@
 import base64
 import importlib.util
 import json
+import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -97,16 +99,43 @@ def test_names_come_from_presidio_where_it_is_installed(monkeypatch: pytest.Monk
         SimpleNamespace(entity_type="PERSON", start=0, end=9, score=0.85),
         SimpleNamespace(entity_type="LOCATION", start=19, end=25, score=0.6),
     ]
-    engine = SimpleNamespace(analyze=lambda **asked: found)
-    module = ModuleType("presidio_analyzer")
-    module.AnalyzerEngine = lambda: engine  # type: ignore[attr-defined]
-    monkeypatch.setitem(__import__("sys").modules, "presidio_analyzer", module)
+    asked: list[Any] = []
+
+    def engine(**made: Any) -> SimpleNamespace:
+        asked.append(made)
+        return SimpleNamespace(analyze=lambda **text: found, create_engine=lambda: made)
+
+    for name, parts in {
+        "presidio_analyzer": {"AnalyzerEngine": engine},
+        "presidio_analyzer.nlp_engine": {"NlpEngineProvider": engine},
+        "spacy.util": {"get_installed_models": lambda: ["de_core_news_sm", *models]},
+    }.items():
+        module = ModuleType(name)
+        vars(module).update(parts)
+        monkeypatch.setitem(sys.modules, name, module)
+    pii._analyzer.cache_clear()
+    models: list[str] = []
+    with pytest.raises(MissingExtra, match="no English spaCy model"):
+        find_pii("Ann Smith lives in Berlin.", ["name"])
+    models += ["en_core_web_sm", "en_core_web_md"]  # the larger one is taken
     pii._analyzer.cache_clear()
     spans = find_pii("Ann Smith lives in Berlin.", ["name", "place"])
     assert [(s.kind, s.start, s.end, s.score) for s in spans] == [
         ("name", 0, 9, 0.85), ("place", 19, 25, 0.6),
     ]  # fmt: skip
+    chosen = asked[0]["nlp_configuration"]["models"]
+    assert [model["model_name"] for model in chosen] == ["en_core_web_md"]
     pii._analyzer.cache_clear()
+
+
+def test_names_and_places_with_presidio_itself() -> None:
+    pytest.importorskip("presidio_analyzer", reason="presidio is not installed")
+    models = import_module("spacy.util").get_installed_models()
+    if not any(name.startswith("en_core_web") for name in models):
+        pytest.skip("no English spaCy model is installed")
+    text = "Barack Obama was born in Honolulu."
+    found = {(s.kind, text[s.start : s.end]) for s in find_pii(text, ["name", "place"])}
+    assert found == {("name", "Barack Obama"), ("place", "Honolulu")}
 
 
 @pytest.mark.parametrize(
