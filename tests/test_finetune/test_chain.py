@@ -136,8 +136,9 @@ def test_the_chapters_commands_lead_from_nothing_to_a_served_model(
     # the best of a trainer's numbers and the end of the model: refused, with the slice that fell
     good = ROOT / "configs" / "dpo.yaml"
     bad = changed(here, good, "quick-bad", learning_rate=5e-3, steps=60)
-    assert main(["finetune", "run", bad, "--checked", "--yes"]) == 0
     capsys.readouterr()
+    assert main(["finetune", "run", bad, "--checked", "--yes"]) == 0
+    assert "beware: the chosen answers lost" in capsys.readouterr().out
     assert main(["finetune", "compare", "quick-bad", "quick-dpo", "--promote"]) == 1
     both = capsys.readouterr().out
     assert re.search(

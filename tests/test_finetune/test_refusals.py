@@ -5,6 +5,7 @@ Each fault is planted among clean rows or in a recipe, and tried by the command 
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,13 +30,18 @@ LONG = " ".join(["parcel"] * 300)
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = demo_project(tmp_path_factory.mktemp("project"))
-    plain = made.root / "unmarked"
-    plain.mkdir()
-    for path in (made.root / BASE).iterdir():
-        text = path.read_text()
-        for mark in ("{% generation %}", "{% endgeneration %}"):
-            text = text.replace(mark, "")
-        (plain / path.name).write_text(text)
+    template = (made.root / BASE / "chat_template.jinja").read_text()
+    opened, closed = "{% generation %}", "{% endgeneration %}"
+    bare = template.replace(opened, "").replace(closed, "")
+    for name, text in (
+        ("unmarked", bare),
+        ("unfilled", "{% if false %}" + opened + closed + "{% endif %}" + bare),
+    ):
+        shutil.copytree(made.root / BASE, made.root / name)
+        (made.root / name / "chat_template.jinja").write_text(text)
+    settings = shutil.copytree(made.root / BASE, made.root / "unpadded")
+    held = json.loads((settings / "tokenizer_config.json").read_text())
+    (settings / "tokenizer_config.json").write_text(json.dumps({**held, "pad_token": "<|end|>"}))
     return made
 
 
@@ -106,6 +112,7 @@ def test_a_row_of_the_evals_is_refused(
 
 RECIPES: list[tuple[str, str, dict[str, Any]]] = [
     ("no marks", "marks no {% generation %}", {"base": "unmarked", "mask": "assistant"}),
+    ("all masked", ": nothing trained: 40 of 40", {"base": "unfilled", "mask": "assistant"}),
     ("random base", "random weights learns nothing", {"tuning": {"kind": "lora"}}),
     ("misspelt", "`maks`", {"maks": "all"}),
     ("old name", "use `max_length`", {"max_seq_length": 512}),
@@ -125,6 +132,16 @@ def test_recipes_that_cannot_give_what_they_promise_are_refused(
     monkeypatch.setenv("GENAI_PROJECT", str(project.root))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert says in refused(project, capsys, [], **changes)
+
+
+def test_an_end_that_is_padding_too_is_said(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GENAI_PROJECT", str(project.root))
+    given = {**demo_recipe("quick", "sft"), "base": "unpadded"}
+    (project.root / "configs" / "unpadded.yaml").write_text(yaml.safe_dump(given))
+    assert main(["finetune", "check", "unpadded"]) == 0
+    assert "warn  pad token        it is the end token" in capsys.readouterr().out
 
 
 KILLED = """

@@ -122,10 +122,10 @@ def findings(recipe: Recipe, found: Measured, most: int) -> list[Finding]:
         by_limit("end lost", say(lost), count, 0, "lose their end when cut, so the model would not"
                  " stop", keep),
         by_limit("dropped", say(dropped), count, 0, "have no room left after the prompt", keep),
-        by_limit("end trained", say(unended), count, 0, "never train the end token",
-                 "the template must end the assistant's turn with the tokenizer's eos_token"),
         by_limit("nothing trained", say(untrained), count, 0, "train no token at all",
                  "choose another `mask`"),
+        by_limit("end trained", say(unended), count, 0, "never train the end token",
+                 "the template must end the assistant's turn with the tokenizer's eos_token"),
         by_limit("prefix", [f"{each}: tokenized otherwise" for each in found.differs], count, 0,
                  "prompts change when the answer follows, so training and serving differ",
                  "mend the template: the generation prompt must be what an answer begins with"),
