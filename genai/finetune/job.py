@@ -91,7 +91,7 @@ def _check_world(recipe: Recipe) -> None:
     if world != recipe.world_size:
         raise ConfigError(
             f"{recipe.name}: {world} processes run where `scale` asks for {recipe.world_size}; use"
-            " the command that `genai finetune export --launch` writes (`accelerate launch --cpu`"
+            " the command that `genai finetune run --launch` writes (`accelerate launch --cpu`"
             " starts one process without a word)"
         )
     if world > 1 and recipe.evals.patience:
