@@ -52,6 +52,7 @@ bench: $(VENV)/.test
 	$(VENV)/bin/python benchmarks/guards.py --data $(DATA)
 	-$(VENV)/bin/python benchmarks/peers/install.py
 	$(VENV)/bin/python benchmarks/evals.py --write
+	$(VENV)/bin/python benchmarks/finetune.py --support --write
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
