@@ -9,6 +9,7 @@ import genai
 from genai.evals import load_suite
 from genai.evals.vary import check_variants
 from genai.governance.usecase import load_usecase
+from genai.loop import load_loop
 from genai.prompts import prompt_names
 from genai.reports.invoices import load_formats
 from genai.wiring import prices
@@ -26,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
         "configs/genai.yaml": genai.settings,
         "configs/guards.yaml": genai.load_guards,
         "configs/prices.yaml": lambda: prices().names(),
+        "configs/loop.yaml": lambda: load_loop(root / "configs" / "loop.yaml"),
         "the configured model": genai.model,
     }
     for path in sorted((root / "configs" / "usecases").glob("*.yaml")):

@@ -47,7 +47,9 @@ class Scored:
         """0 where all was judged, 3 where the budget ended it, 4 where nothing was measured."""
         if self.spent >= self.limit or self._over_budget():
             return 3
-        if self.report is not None and any(each.n == 0 for each in self.report.metrics):
+        if self.report is not None and any(
+            each.n == 0 and each.unmeasured for each in self.report.metrics
+        ):
             return 4
         return 0
 
@@ -188,7 +190,11 @@ class Canaries:
         """1 where a canary fails that passed before, 4 where nothing was measured, else 0."""
         if self.worse:
             return 1
-        return 4 if self.report and any(each.n == 0 for each in self.report.metrics) else 0
+        return (
+            4
+            if self.report and any(each.n == 0 and each.unmeasured for each in self.report.metrics)
+            else 0
+        )
 
     def text(self) -> str:
         """Say what fails and what is new."""

@@ -292,8 +292,8 @@ def _item(row: Any, calls: int, thumbs: Sequence[Any]) -> Item:
         column.name: getattr(row, column.name) for column in _items.c if column.name != "why"
     }
     names = ("outcome", "reason", "model", "prompt_id", "user_key", "session", "question", "answer")
+    texts: dict[str, Any] = {name: getattr(row, name) or "" for name in names}
     return Item(
         why=tuple(row.why.split()), calls=calls, comment="; ".join(notes),
-        wish=wishes[-1] if wishes else "", **own,
-        **{name: getattr(row, name) or "" for name in names},
+        wish=wishes[-1] if wishes else "", **own, **texts,
     )  # fmt: skip
