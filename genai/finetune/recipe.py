@@ -286,9 +286,9 @@ class Recipe(Settings):
     def settled(self, hardware: Hardware, *, max_length: int, parameters: int) -> "Recipe":
         """Give the recipe with nothing left open.
 
-        A CPU trains in fp32 without checkpointing or packing, which is several times faster there
-        than the defaults of TRL. A GPU trains in bf16, packs where its attention keeps packed
-        documents apart, and checkpoints above a billion parameters.
+        A CPU trains in fp32 without checkpointing or packing: where it has no instructions for bf16
+        the defaults of TRL take several times as long. A GPU trains in bf16, packs where its
+        attention keeps packed documents apart, and checkpoints above a billion parameters.
 
         Raises:
             ConfigError: the machine cannot do what the recipe asks for.
