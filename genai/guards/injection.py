@@ -82,7 +82,8 @@ class InjectionGuard:
 
     def look(self, text: str, place: Place) -> Sequence[Span]:
         """Give the spans of injected instructions; in a question a quoted one counts too."""
-        found = find_injection(text, quoted_counts=place in ("question", "tool_call"))
+        asked = place in ("question", "tool_call")
+        found = find_injection(text, quoted_counts=asked, of_answer=place == "answer")
         if place == "passage":  # to give orders is what a question is for, not a document
             found = [span for span in found if not _is_shown(text, span)] + _orders(text)
         if self._boundary is not None and not found:

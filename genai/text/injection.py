@@ -261,7 +261,14 @@ _COMPILED = [
         *MORE,
     )
 ]
-_WORDS = sorted({word for _, groups, *_ in _COMPILED for group in groups for word in group} - {"~"})
+_OF_ANSWERS = _COMPILED[: len(_RULES)]
+
+
+def _words(rules: list[tuple[str, list[frozenset[str]], re.Pattern[str], bool]]) -> list[str]:
+    return sorted({word for _, groups, *_ in rules for group in groups for word in group} - {"~"})
+
+
+_WORDS, _WORDS_OF_ANSWERS = _words(_COMPILED), _words(_OF_ANSWERS)
 # with the spaces gone only the core of the wish is looked for
 _SQUEEZED = re.compile(
     r"(?:ignore|disregard|forget|override|bypass)(?:all|any|the|your|my|previous|prior|earlier"
@@ -273,17 +280,20 @@ _SQUEEZED = re.compile(
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb"
 
 
-def find_injection(text: str, *, quoted_counts: bool = False) -> list[Span]:
+def find_injection(
+    text: str, *, quoted_counts: bool = False, of_answer: bool = False
+) -> list[Span]:
     """Give the spans of smuggled instructions. `kind` is the rule family; scores are 1.
 
-    In a question a quoted phrase counts too (`quoted_counts`); in a document it does not.
+    In a question a quoted phrase counts too (`quoted_counts`); in a document it does not. An
+    answer is not looked at for the ways of asking (`of_answer`).
     """
-    found = _scan(text, quoted_counts)
+    found = _scan(text, quoted_counts, of_answer)
     for view in views(text):
         lower = lowered(view.text)
         places = [match.span() for match in _SQUEEZED.finditer(lower)] * (view.kind == "spaced")
         disguised = view.kind == "disguised"  # still a text that may quote
-        marks = _scan(view.text, quoted_counts or not disguised)
+        marks = _scan(view.text, quoted_counts or not disguised, of_answer)
         for place in places:
             found.add(_mark(view.span(*place), "hidden"))
         for mark in marks:
@@ -304,13 +314,14 @@ def _mark(where: tuple[int, int], kind: str) -> Span:
     return Span(*where, kind, 1.0, "[removed]")
 
 
-def _scan(text: str, quoted_counts: bool) -> set[Span]:
+def _scan(text: str, quoted_counts: bool, of_answer: bool) -> set[Span]:
     lower = lowered(text)
     found = set()
-    held = {word for word in _WORDS if word in lower}
+    said = " ".join(set(lower.split()))  # the words hold no space: each word is looked at once
+    held = {word for word in (_WORDS_OF_ANSWERS if of_answer else _WORDS) if word in said}
     if not text.isascii():
         held.add("~")
-    for kind, signs, pattern, bounded in _COMPILED:
+    for kind, signs, pattern, bounded in _OF_ANSWERS if of_answer else _COMPILED:
         if any(held.isdisjoint(group) for group in signs):
             continue
         for match in pattern.finditer(lower):

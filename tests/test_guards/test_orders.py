@@ -1,10 +1,11 @@
 """Orders planted in documents, what attacks have in common, and harmless look-alikes."""
 
+import time
+
 import pytest
 
 from genai.guards.injection import InjectionGuard
 from genai.text.injection import find_injection
-from genai.text.orders import find_orders
 from genai.types import Place
 
 GUARD = InjectionGuard()  # rules alone
@@ -104,5 +105,20 @@ def test_questions_with_the_same_words_pass(text: str) -> None:
     assert find_injection(text, quoted_counts=True) == []
 
 
-def test_orders_are_looked_for_in_linear_time() -> None:
-    assert find_orders("when asked, if once before a user the reply must " * 400) is not None
+@pytest.mark.parametrize(
+    "seed",
+    [
+        "when asked, if once before a user the reply must ", "if you no nobody your rules ",
+        "your answer your your reply ", "say say that the exact only ", "keep the the hidden ",
+        "ignore the other other other ", "![a", "user: assistant: ", "switch to to to mode ",
+    ],
+)  # fmt: skip
+def test_a_hostile_document_takes_linear_time(seed: str) -> None:
+    spent = []
+    for size in (20_000, 80_000):
+        text = (seed * (size // len(seed) + 1))[:size]
+        start = time.process_time()
+        GUARD.look(text, "passage")
+        spent.append(time.process_time() - start)
+    assert spent[1] < 8 * spent[0] + 0.2, spent
+    assert spent[1] < 5, spent
