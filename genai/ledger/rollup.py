@@ -143,7 +143,8 @@ def sums(
         if only in where:
             filters += f" AND value = :{only}"
         query = f"SELECT {columns}name, bucket, sum(calls) FROM rollup_time WHERE {filters}"
-        for row in db.execute(sa.text(f"{query} GROUP BY {columns}name, bucket"), values):
+        rows = db.execute(sa.text(f"{query} GROUP BY {columns}name, bucket"), values)
+        for row in rows.cursor.fetchall():  # the driver's own rows: there may be many
             name, bucket, calls = row[len(groups) :]
             into = found.setdefault(tuple(row[: len(groups)]), Sums()).times
             into.setdefault(name, {})[int(bucket)] = int(calls)
