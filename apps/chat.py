@@ -11,6 +11,7 @@ from conversation import (
     open_chain,
     restore,
     save_uploads,
+    session,
     talk,
     turns,
     upload_index,
@@ -132,7 +133,8 @@ def run(turn: Turn, version: dict[str, Any], chain: genai.Chain) -> None:
     version["state"] = "running"
     place, pending = st.empty(), st.empty()
     pending.html(PENDING)
-    pieces = chain.stream(talk(turn), feature="chat")
+    with genai.scope(session=session()):  # so that asking again is seen as such
+        pieces = chain.stream(talk(turn), feature="chat")
     try:
         while (piece := pieces.poll(0.1)) is None or isinstance(piece, str):
             if piece is not None:

@@ -66,6 +66,12 @@ def queue(folder: Path) -> Queue:
     return Queue(ledger, LoopSettings())
 
 
+def refreshed(folder: Path) -> Queue:
+    found = queue(folder)
+    found.refresh()
+    return found
+
+
 def complain(folder: Path, question: str, answer: str = "Within ten days of the sale.") -> None:
     held, name = queue(folder).ledger, new_id()
     held.record(Call(id=name, kind="chain", started_at=time.time(), seconds=0.1, outcome="ok"))
@@ -89,6 +95,9 @@ def test_a_thumb_of_the_chat_is_edited_and_becomes_a_case(
         page.get_by_text("Store this question and answer").click()
         page.get_by_role("button", name="Send feedback").click()
         expect(page.get_by_text("Thank you.")).to_be_visible()
+    (item,) = refreshed(folder).items()
+    assert (item.why, item.calls, item.consent) == (("thumb",), 1, "tick")
+    assert item.session  # so that asking again is seen, where the ledger keeps the texts
     for page in opened(browser, address):
         expect(page.get_by_text("1 question to review. Enter your name first.")).to_be_visible()
         page.get_by_label("Your name").fill("Ada")
