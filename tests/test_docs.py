@@ -70,3 +70,10 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 
 def test_the_readme_is_short() -> None:
     assert (ROOT / "README.md").read_text(encoding="utf-8").count("\n") <= 250
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_is_named_as_a_proof_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:tests|benchmarks|evals|configs|finetune|apps)/[\w./-]+\.\w+)", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
