@@ -1,5 +1,6 @@
 """The peer: Haystack's indexing pipeline over Chroma on disk."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ def _embedder(encoder: Encoder) -> Any:
             return {"documents": [replace(each, embedding=vector) for each, vector in pairs]}
 
     return Static()
+
+
+logging.disable(logging.WARNING)  # one for every passage
 
 
 class Peer:
