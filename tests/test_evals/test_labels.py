@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -273,6 +274,8 @@ def page(project: Path) -> Any:
 @pytest.fixture
 def app(project: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(ROOT / "apps"))
+    # the page becomes the main module, and a process started later would begin by running it
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     return page(project)
 
 
