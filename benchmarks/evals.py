@@ -326,7 +326,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         found, absent = measure(names, options.repeats, options.peer_repeats, Path(folder))
         extra = more(Path(folder), chosen, options.repeats)
-    pins = ", ".join(pin for peer in PINS.values() for pin in peer)
+    homes = dict.fromkeys(each.home for each in HARNESSES.values() if not each.ours)
+    pins = ", ".join(pin for home in homes for pin in PINS[home])
     lines = [
         "# Evals beside other harnesses",
         "",

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ import pytest
 from tiny import tiny_adapter, tiny_model
 
 from genai.errors import InputError, ModelError
+from genai.ledger import Ledger
 from genai.models import Fake, open_model
+from genai.reports.monitor import monitor, prometheus
 from genai.server import create_app
 from genai.server.app import Tasks
-from genai.types import UNKNOWN_COST, Answer, Refusal, Usage
+from genai.types import UNKNOWN_COST, Answer, Call, Cost, CostStatus, Refusal, Usage
 
 KEY = "a long random key"
 SCHEMA = {
@@ -66,13 +69,15 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"base": base, "one": tiny_adapter(root / "one", base)}
 
 
-def loopback(tasks: Any, key: str = "") -> Iterator[str]:
+def loopback(tasks: Any, key: str = "", metrics: Any = None) -> Iterator[str]:
     import uvicorn
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    config = uvicorn.Config(create_app(tasks, key=key), port=port, log_level="warning")
+    config = uvicorn.Config(
+        create_app(tasks, key=key, metrics=metrics), port=port, log_level="warning"
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -259,6 +264,23 @@ def test_a_wrong_key_opens_nothing_but_the_health_check(url: str, key: str) -> N
         assert asker.get("/v1/models").status_code == 401
         assert asker.get("/v1/models/base").status_code == 401
         assert asker.get("/health").json() == {"status": "ok"}
+
+
+def test_the_metrics_are_those_of_the_report(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    cost = Cost(Decimal("0.25"), CostStatus.PRICED)
+    ledger.record(Call("a", "model", time.time(), 0.5, "ok", "m", cost=cost))
+    ledger.flush()
+
+    def figures() -> str:
+        return prometheus(monitor(ledger))
+
+    for address in loopback({"shout": shout}, KEY, figures):
+        assert httpx.get(f"{address}/metrics").status_code == 401
+        reply = httpx.get(f"{address}/metrics", headers={"authorization": f"Bearer {KEY}"})
+    assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert reply.text == figures()
+    assert "0.25" in reply.text
 
 
 def test_a_request_that_is_too_large_is_refused(url: str) -> None:

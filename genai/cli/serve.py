@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 import genai
+from genai.reports.monitor import monitor, prometheus
 from genai.server import serve
 from genai.server.app import Tasks
 from genai.wiring import open_task
@@ -21,7 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve what was named (default: the chain) and every promoted adapter, by its name."""
+    """Serve what was named (default: the chain), every promoted adapter by its name, and /metrics.
+
+    The figures of /metrics are those of `genai report monitor`.
+    """
     key = os.environ.get(_KEY, "")
     if options.host not in ("127.0.0.1", "localhost", "::1") and not key:
         raise genai.InputError(
@@ -32,8 +36,12 @@ def run(options: argparse.Namespace) -> int:
     names = ", ".join(sorted(tasks))
     print(f"serving {names} at http://{options.host}:{options.port}/v1  (end it with Ctrl-C)",
           flush=True)  # fmt: skip
-    serve(tasks, host=options.host, port=options.port, key=key)
+    serve(tasks, host=options.host, port=options.port, key=key, metrics=_metrics)
     return 0
+
+
+def _metrics() -> str:
+    return prometheus(monitor(genai.open_ledger()))
 
 
 def _named(given: str) -> tuple[str, Any]:

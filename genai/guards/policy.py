@@ -97,7 +97,7 @@ class Policy:
         ):  # an answer's own are to be turned back
             entries = [*entries, Entry(StandInGuard(), Action.PSEUDONYMISE, "closed")]
         return StreamGate(
-            entries, place, replacement=self._pseudonym() if changes else None, done=done
+            entries, place, replacement=self._pseudonym(place) if changes else None, done=done
         )
 
     def check(
@@ -132,9 +132,10 @@ class Policy:
         """Redact once, on the original."""
         return apply(text, verdicts)
 
-    def _pseudonym(self) -> Replace:
+    def _pseudonym(self, place: Place) -> Replace:
         who = merged(None)
-        scope, reader = who.tenant, who.user
+        # who asks has said what the question holds; of a document they have said nothing
+        scope, reader = who.tenant, who.user if place in ("question", "tool_call") else ""
 
         def replaced(span: Span, original: str) -> Span:
             return replace(

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from genai import bridge
 from genai.config import Config
@@ -28,7 +29,7 @@ from genai.rag.turn import Tally, Turn
 from genai.types import Action, Answer, Context, Hit, Place, Refusal, Verdict
 
 _STOPS = {Action.BLOCK, Action.REASK}
-_SAFE_PASSAGE = {Action.ALLOW, Action.FLAG}
+_SAFE_PASSAGE = {Action.ALLOW, Action.FLAG, Action.PSEUDONYMISE}
 Outcome = Answer | Refusal
 
 
@@ -136,7 +137,7 @@ class Chain:
             return "policy"
         turn.queries = (turn.asked, *await self._wordings(turn))
         turn.found = await asyncio.to_thread(self._search, turn)
-        safe = [hit for hit in turn.found if self._safe(turn, hit)]
+        safe = [seen for hit in turn.found if (seen := self._seen(turn, hit))]
         turn.found += await asyncio.to_thread(self._held_back, turn)
         turn.hits = (await self._reranked(turn, safe))[: self.config.chain.top_k]
         turn.signals = await asyncio.to_thread(look, turn.asked, turn.hits, self.index.idf)
@@ -189,7 +190,7 @@ class Chain:
         held = self.index.held_back(turn.asked, self.config.chain.top_k, context=turn.context)
         held = [hit for hit in held if (hit.bm25 or 0.0) >= least]
         for hit in held:
-            if self._safe(turn, hit):
+            if self._seen(turn, hit):
                 turn.quarantined[hit.passage.id] = "Held back when it was read."
         return held
 
@@ -207,13 +208,19 @@ class Chain:
         turn.ratings = {hit.passage.id: s for hit, s in zip(hits, scores, strict=True)}
         return sorted(hits, key=lambda hit: -turn.ratings[hit.passage.id])
 
-    def _safe(self, turn: Turn, hit: Hit) -> bool:
-        verdicts = self._check(turn, hit.passage.text, "passage")
+    def _seen(self, turn: Turn, hit: Hit) -> Hit | None:
+        """Give a passage as models may see it; None where it is quarantined."""
+        text = hit.passage.text
+        verdicts = self._check(turn, text, "passage")
         if combine(verdicts) in _SAFE_PASSAGE:
-            return True
+            shown = self.guards.apply(text, verdicts)
+            if shown == text:
+                return hit
+            turn.originals[hit.passage.id] = hit.passage
+            return replace(hit, passage=replace(hit.passage, text=shown))
         reasons = [v.reason or v.guard for v in verdicts if v.decision not in _SAFE_PASSAGE]
         turn.quarantined[hit.passage.id] = " ".join(dict.fromkeys(reasons))
-        return False
+        return None
 
     def _check(
         self, turn: Turn, text: str, place: Place, *, ours: bool = False

@@ -34,7 +34,7 @@ class Release:
         self._gate = guards.gate("answer", evidence=[p.text for p in passages], call=turn.id)
         self._waits = guards.waits("answer")
         self._citer = Citer(
-            passages,
+            [turn.originals.get(each.id, each) for each in passages],  # a quote is the document's
             self._document_hash,
             index.idf,
             settings.min_support,

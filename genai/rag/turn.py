@@ -17,6 +17,7 @@ from genai.types import (
     Cost,
     CostStatus,
     Hit,
+    Passage,
     Place,
     Reply,
     Usage,
@@ -42,6 +43,7 @@ class Turn:
     quarantined: dict[str, str] = field(default_factory=dict)
     ratings: dict[str, float] = field(default_factory=dict)
     hits: list[Hit] = field(default_factory=list)
+    originals: dict[str, Passage] = field(default_factory=dict)  # of what models see changed
     signals: Signals | None = None
     sentences: list[Sentence] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

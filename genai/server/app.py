@@ -5,7 +5,7 @@ import hmac
 import inspect
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -40,32 +40,57 @@ class Tasks(Mapping[str, Any]):
         return len(self._all())
 
 
-def create_app(tasks: Mapping[str, Any], *, key: str = "") -> Any:
-    """Make the ASGI application. With a `key`, every request but /health must bear it."""
+def create_app(
+    tasks: Mapping[str, Any], *, key: str = "", metrics: Callable[[], str] | None = None
+) -> Any:
+    """Make the ASGI application. With a `key`, every request but /health must bear it.
+
+    `metrics` gives what /metrics answers, in Prometheus' text format.
+    """
     route = extras.load("starlette.routing", "server").Route
-    server = _Server(tasks, key)
+    server = _Server(tasks, key, metrics)
     return extras.load("starlette.applications", "server").Starlette(
         routes=[
             route("/v1/chat/completions", server.chat, methods=["POST"]),
             route("/v1/models", server.models),
             route("/v1/models/{name:path}", server.model),
             route("/health", server.health),
+            route("/metrics", server.metrics),
         ]
     )
 
 
-def serve(tasks: Mapping[str, Any], *, host: str, port: int, key: str = "") -> None:
+def serve(
+    tasks: Mapping[str, Any],
+    *,
+    host: str,
+    port: int,
+    key: str = "",
+    metrics: Callable[[], str] | None = None,
+) -> None:
     """Serve until interrupted."""
     uvicorn = extras.load("uvicorn", "server")
-    uvicorn.run(create_app(tasks, key=key), host=host, port=port, log_level="warning")
+    app = create_app(tasks, key=key, metrics=metrics)
+    uvicorn.run(app, host=host, port=port, log_level="warning")
 
 
 class _Server:
-    def __init__(self, tasks: Mapping[str, Any], key: str) -> None:
-        self._tasks, self._key = tasks, key
+    def __init__(
+        self, tasks: Mapping[str, Any], key: str, metrics: Callable[[], str] | None
+    ) -> None:
+        self._tasks, self._key, self._metrics = tasks, key, metrics
 
     async def health(self, request: Any) -> Any:
         return _json({"status": "ok"})
+
+    async def metrics(self, request: Any) -> Any:
+        if refused := self._stranger(request):
+            return refused
+        if self._metrics is None:
+            return _error(Refused(404, "this server was started without metrics"))
+        text = await asyncio.to_thread(self._metrics)
+        response = extras.load("starlette.responses", "server").Response
+        return response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def models(self, request: Any) -> Any:
         if refused := self._stranger(request):

@@ -206,3 +206,28 @@ def test_texts_are_kept_as_the_guards_of_the_log_let_them(scripted: Make) -> Non
     assert b"AKIA" not in kept
     assert f"{QUESTION} I am [email].".encode() in kept
     assert b"[a guard stopped this text]" in kept
+
+
+def test_the_model_sees_stand_ins_of_a_document_too(scripted: Make) -> None:
+    Path("docs/terms.md").write_text(
+        f"{DOCUMENT}\nWho asks about the notice period writes to ann@firm.com.\n", "utf-8"
+    )
+    policy = "passage: [{guard: pii, action: pseudonymise, on_error: closed}]"
+    chain = scripted("x", policy=policy)
+
+    def ask(user: str) -> tuple[Any, str]:
+        seen = Watched(f"Who asks about the notice period writes to {stand_in} [1].")
+        chain.model = genai.model("fake/llm", provider=seen)
+        with genai.scope(user=user):
+            return chain(QUESTION), seen.sent[0]
+
+    stand_in = chain.guards.pseudonyms.hide("ann@firm.com", "email")
+    answer, sent = ask("bob")
+    assert stand_in in sent
+    assert "ann@firm.com" not in sent
+    assert "ann@firm.com" not in answer.text
+    assert stand_in in answer.text
+    assert chain.index.check(answer.citations[0])
+    chain.guards.pseudonyms.permit("eve", "")
+    answer, _ = ask("eve")
+    assert "ann@firm.com" in answer.text
