@@ -35,6 +35,7 @@ def main() -> None:
     draw_figures(found)
     draw_days(found.days)
     draw_groups(found)
+    draw_guards(found)
     draw_reasons(found)
     draw_files(found)
 
@@ -154,6 +155,21 @@ def draw_groups(found: genai.Monitor) -> None:
         ],
         hide_index=True,
     )  # fmt: skip
+
+
+def draw_guards(found: genai.Monitor) -> None:
+    """Draw what the guards decided, place by place."""
+    if found.guards:
+        st.subheader("Guards")
+        decisions = sorted({name for each in found.guards for name in each.reasons})
+        st.dataframe(
+            [
+                {"place": each.name, "texts": each.calls,
+                 **{name: each.reasons.get(name, 0) for name in decisions}}
+                for each in found.guards
+            ],
+            hide_index=True,
+        )  # fmt: skip
 
 
 def draw_reasons(found: genai.Monitor) -> None:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from statistics import fmean
 
+from genai.guards import combine
 from genai.rag.confidence import Signals, Weights
 from genai.rag.trace import Found, Sentence, Trace
 from genai.text.language import guess_language
 from genai.types import (
+    Action,
     Call,
     Citation,
     Context,
@@ -155,7 +157,11 @@ class Tally:
     def guarded(
         self, turn: Turn, place: Place, verdicts: Sequence[Verdict], started_at: float
     ) -> None:
-        """Record one run of a place's guards: who decided what, never on which text."""
+        """Record one run of a place's guards: who decided what, never on which text.
+
+        The row's reason is the strongest decision, '' where everything was allowed.
+        """
+        decision = combine(verdicts)
         self._record(
             Call(
                 id=new_id(),
@@ -166,6 +172,7 @@ class Tally:
                 model=f"guards/{place}",
                 context=replace(turn.context, parent_id=turn.id),
                 cost=_FREE,
+                reason="" if decision is Action.ALLOW else decision.value,
                 tags={"place": place, **{v.guard: v.decision.value for v in verdicts}},
             )
         )

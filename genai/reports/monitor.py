@@ -8,6 +8,7 @@ from decimal import Decimal
 from genai import stats
 from genai.ledger import Ledger, Money
 from genai.ledger.rollup import DIMENSIONS, Sums, day_name, sums
+from genai.types import Action
 
 _DAY = 86_400
 
@@ -46,7 +47,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """A period of the ledger. `whole` counts questions; `parts` counts their calls by kind."""
+    """A period of the ledger. `whole` counts questions; `parts` counts their calls by kind.
+
+    `guards` counts the texts that guards looked at, by place; its `reasons` are their decisions.
+    """
 
     since: float
     until: float
@@ -57,6 +61,7 @@ class Monitor:
     parts: Mapping[str, Line]
     thumbs: tuple[int, int]
     rolled_up: int = 0
+    guards: tuple[Line, ...] = ()
 
     def markdown(self) -> str:
         """Give the figures as Markdown."""
@@ -103,6 +108,10 @@ def monitor(
         },
         {kind: line for kind, line in parts.items() if line.calls},
         ledger.thumb_counts(since), new,
+        tuple(
+            _line(str(name).removeprefix("guards/"), each)
+            for (name,), each in sorted(of(("model",), "guard").items())
+        ),
     )  # fmt: skip
 
 
@@ -146,6 +155,17 @@ def row(line: Line) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def guard_table(found: Monitor) -> list[tuple[str, ...]]:
+    """Give what the guards decided at each place as rows of text, the head first."""
+    known = [each.value for each in Action if any(each.value in g.reasons for g in found.guards)]
+    rows = [("place", "texts", "allow", *known)]
+    for each in found.guards:
+        allowed = each.calls - sum(each.reasons.values())
+        counts = (each.calls, allowed, *(each.reasons.get(name, 0) for name in known))
+        rows.append((each.name, *(f"{count:,}" for count in counts)))
+    return rows
+
+
 def _percent(share: tuple[float, float, float] | None) -> str:
     if share is None:
         return "-"
@@ -164,6 +184,8 @@ def markdown(found: Monitor) -> str:
     for title, group in (("Models", found.models), *found.groups.items()):
         if len(group) > 1 or (group and group[0].name != "(none)"):
             lines += ["", f"## {title}", "", *_markdown_table([_HEADS, *map(row, group)])]
+    if found.guards:
+        lines += ["", "## Guards", "", *_markdown_table(guard_table(found))]
     if found.whole.reasons:
         lines += ["", "## Why not answered", ""]
         lines += [f"- {reason}: {count:,}" for reason, count in found.whole.reasons.items()]
@@ -213,6 +235,11 @@ def prometheus(found: Monitor) -> str:
         ):  # fmt: skip
             families.setdefault(name, []).append((label, value))
         families.setdefault("genai_call_seconds", []).extend(_quantiles(line, label))
+    for line in found.guards:
+        families.setdefault("genai_guarded_texts", []).append(({"place": line.name}, line.calls))
+        families.setdefault("genai_guard_decisions", []).extend(
+            ({"place": line.name, "decision": name}, count) for name, count in line.reasons.items()
+        )
     lines = []
     for name, samples in families.items():
         known = [(labels, value) for labels, value in samples if value is not None]

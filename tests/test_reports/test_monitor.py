@@ -28,6 +28,9 @@ def ledger(tmp_path: Path) -> Ledger:
                           reason=reason))  # fmt: skip
         found.record(Call(f"m{n:027x}", "model", at, dice.random(), "ok", f"model-{n % 2}", context,
                           cost=Cost(Decimal("0.01"), CostStatus.PRICED), ttft=0.1))  # fmt: skip
+        guard, decision = ("answer", "redact") if n % 5 == 0 else ("question", "")
+        found.record(Call(f"g{n:027x}", "guard", at, 0.001, "ok", f"guards/{guard}", context,
+                          reason=decision or ("block" if n % 20 == 1 else "")))  # fmt: skip
     found.flush()
     return found
 
@@ -45,7 +48,10 @@ def test_the_figures_are_those_of_the_rows(ledger: Ledger) -> None:
     assert monitor(ledger, days=2, now=NOW).whole.calls == 100
     chat = monitor(ledger, days=30, now=NOW, where={"feature": "chat"})
     assert chat.whole.calls == 100
-    assert found.rolled_up == 400
+    assert found.rolled_up == 600
+    assert [(each.name, each.calls, each.reasons) for each in found.guards] == [
+        ("answer", 40, {"redact": 40}), ("question", 160, {"block": 10}),
+    ]  # fmt: skip
     assert chat.rolled_up == 0
 
 
@@ -83,6 +89,10 @@ def test_text_page_and_metrics_say_the_same(ledger: Ledger) -> None:
         assert scraped[f"genai_tokens{{{label}}}"] == line.tokens
         assert scraped[f"genai_cost_dollars{{{label}}}"] == float(line.money.total)
         assert scraped[f'genai_call_seconds{{{label},quantile="0.99"}}'] == pytest.approx(line.p99)
+    assert "| question | 160 | 150 | 0 | 10 |" in text
+    assert scraped['genai_guarded_texts{place="question"}'] == 160
+    assert scraped['genai_guard_decisions{place="answer",decision="redact"}'] == 40
+    assert '<th scope="col">place</th>' in html
     assert "<b>mail</b>" not in html
     assert "&lt;b&gt;mail&lt;/b&gt;" in html
     assert "<script" not in html
