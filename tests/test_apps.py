@@ -95,18 +95,28 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     yield from opened(browser, address)
 
 
-def opened(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1200, "height": 900}, **options)
+def opened(browser: Browser, address: str, heading: str = "", **options: Any) -> Iterator[Page]:
+    """Open a page, the chat or the one with this heading; no error and nothing foreign in it."""
+    context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
     page = context.new_page()
     page.set_default_timeout(30_000)
     foreign: list[str] = []
     page.on("request", lambda r: foreign.append(r.url) if "127.0.0.1" not in r.url else None)
+    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
     page.goto(address)
-    expect(page.get_by_test_id("stChatInputTextArea")).to_be_visible(timeout=60_000)
+    box = page.get_by_test_id("stChatInputTextArea")
+    sign = page.get_by_role("heading", name=heading, exact=True) if heading else box
+    expect(sign).to_be_visible(timeout=60_000)
     yield page
     assert page.get_by_test_id("stException").count() == 0
     context.close()
     assert not [url for url in foreign if not url.startswith(("data:", "blob:"))]
+
+
+def settled(page: Page, wait: int = 800) -> None:
+    """Wait until nothing runs; charts are drawn a little after the page."""
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    page.wait_for_timeout(wait)
 
 
 def ask(page: Page, question: str, *, wait: bool = True) -> None:

@@ -12,7 +12,7 @@ from suites import judged, nasty, run, suite, wrong_below
 from genai import project
 
 pytestmark = pytest.mark.browser
-browser, axe = test_apps.browser, test_apps.axe
+browser, axe, address = test_apps.browser, test_apps.axe, test_apps.address
 TOO_WIDE = (
     "[...document.querySelectorAll('.cells')].filter(t => t.scrollWidth > t.parentNode.clientWidth)"
     ".map(t => t.innerText)"
@@ -28,28 +28,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    with test_apps.running(folder) as found:
-        yield found
-
-
 def opened(
     browser: Browser, address: str, width: int = 1600, scheme: str = "light"
 ) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": width, "height": 1000}, color_scheme=scheme)
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    page.goto(f"{address}/evals")
-    expect(page.get_by_role("heading", name="Evals", exact=True)).to_be_visible(timeout=60_000)
-    yield page
-    assert page.get_by_test_id("stException").count() == 0
-    context.close()
-
-
-def settled(page: Page) -> None:
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
-    page.wait_for_timeout(800)  # charts are drawn a little after the page
+    shape = {"width": width, "height": 1000}
+    return test_apps.opened(
+        browser, f"{address}/evals", "Evals", viewport=shape, color_scheme=scheme
+    )
 
 
 def test_without_a_run_the_page_names_the_command(browser: Browser, address: str) -> None:
@@ -84,7 +69,7 @@ def test_the_decision_its_figures_and_both_answers_are_shown(
         row = page.get_by_role("row", name="REGRESSION")
         each = decision.comparisons[0]
         expect(row).to_contain_text(f"{each.low:+.3g} to {each.high:+.3g}")
-        settled(page)
+        test_apps.settled(page)
         test_apps.screenshot(page, "evals-wide")
         page.get_by_text("s0: 1 to 0").click()
         expect(page.get_by_text("answered: <script>alert(1)</script>").first).to_be_visible()
@@ -102,7 +87,7 @@ def test_the_page_fits_narrow_screens_and_passes_axe(
 ) -> None:
     for page in opened(browser, address, width, scheme):
         expect(page.get_by_text("Changed cases")).to_be_visible()
-        settled(page)
+        test_apps.settled(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(TOO_WIDE) == []
         test_apps.screenshot(page, f"evals-{width}-{scheme}")

@@ -16,7 +16,7 @@ from genai.reports.monitor import monitor
 from genai.types import UNKNOWN_COST, Call, Context, Cost, CostStatus, Usage
 
 pytestmark = pytest.mark.browser
-browser, axe = test_apps.browser, test_apps.axe
+browser, axe, address = test_apps.browser, test_apps.axe, test_apps.address
 Axe = Callable[[Page], list[str]]
 
 
@@ -26,12 +26,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("monitor") / "project"
     project.init(target)
     return target
-
-
-@pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    with test_apps.running(folder) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -60,21 +54,10 @@ def opened(
     browser: Browser, address: str, name: str, width: int = 1600, scheme: str = "light"
 ) -> Iterator[Page]:
     heading = {"monitor": "Monitoring", "business": "Business case"}[name]
-    context = browser.new_context(
-        viewport={"width": width, "height": 1000}, color_scheme=scheme, accept_downloads=True
-    )
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    page.goto(f"{address}/{name}")
-    expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible(timeout=60_000)
-    yield page
-    assert page.get_by_test_id("stException").count() == 0
-    context.close()
-
-
-def settled(page: Page) -> None:
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
-    page.wait_for_timeout(1500)  # charts are drawn a little after the page
+    return test_apps.opened(
+        browser, f"{address}/{name}", heading, viewport={"width": width, "height": 1000},
+        color_scheme=scheme, accept_downloads=True,
+    )  # fmt: skip
 
 
 def metric(page: Page, name: str) -> str:
@@ -90,7 +73,7 @@ def test_an_empty_ledger_says_what_to_do(browser: Browser, address: str) -> None
 def test_the_page_shows_the_reports_figures(browser: Browser, address: str, week: Ledger) -> None:
     for page in opened(browser, address, "monitor"):
         expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(3)
-        settled(page)
+        test_apps.settled(page, 1500)
         found = monitor(week, days=30)
         assert metric(page, "Questions") == f"{found.whole.calls:,}" == "300"
         assert metric(page, "p95") == f"{found.whole.p95:.2f} s"
@@ -124,13 +107,13 @@ def test_one_feature_and_another_period_can_be_chosen(
 def choose(page: Page, label: str, option: str) -> None:
     page.get_by_role("combobox", name=label).click()
     page.get_by_role("option", name=option, exact=True).click()
-    settled(page)
+    test_apps.settled(page, 1500)
 
 
 def test_a_changed_assumption_moves_the_value(browser: Browser, address: str) -> None:
     for page in opened(browser, address, "business"):
         expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(2)
-        settled(page)
+        test_apps.settled(page, 1500)
         assert metric(page, "Value, single values") == "713,930"
         assert metric(page, "Paid back after") == "6.3 months"
         test_apps.screenshot(page, "business-wide")
@@ -138,7 +121,7 @@ def test_a_changed_assumption_moves_the_value(browser: Browser, address: str) ->
         box.fill("6")
         box.press("Enter")
         expect(page.get_by_text("Changed: minutes.")).to_be_visible()
-        settled(page)
+        test_apps.settled(page, 1500)
         assert float(metric(page, "Value, single values").replace(",", "")) < 300_000
         with page.expect_download() as download:
             page.get_by_text("Download as JSON").click()
@@ -158,10 +141,10 @@ def test_narrow_light_and_dark_pages_pass_axe(
     browser: Browser, address: str, week: Ledger, name: str, scheme: str, axe: Axe
 ) -> None:
     for page in opened(browser, address, name, 400, scheme):
-        settled(page)
+        test_apps.settled(page, 1500)
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
         test_apps.screenshot(page, f"{name}-narrow-{scheme}")
         page.set_viewport_size({"width": 1600, "height": 1000})
-        settled(page)
+        test_apps.settled(page, 1500)
         test_apps.screenshot(page, f"{name}-{scheme}")
         assert axe(page) == []

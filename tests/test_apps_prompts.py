@@ -12,7 +12,7 @@ from genai.prompts import load_prompt
 from genai.prompts.lock import Receipt, write_lock
 
 pytestmark = pytest.mark.browser
-browser, axe = test_apps.browser, test_apps.axe
+browser, axe, address = test_apps.browser, test_apps.axe, test_apps.address
 Axe = Callable[[Page], list[str]]
 PROMPT = """---
 id: rag/answer
@@ -53,28 +53,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    with test_apps.running(folder) as found:
-        yield found
-
-
 def opened(
     browser: Browser, address: str, width: int = 1600, scheme: str = "light"
 ) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": width, "height": 1000}, color_scheme=scheme)
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    foreign: list[str] = []
-    page.on("request", lambda r: foreign.append(r.url) if "127.0.0.1" not in r.url else None)
-    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
-    page.goto(f"{address}/prompts")
-    expect(page.get_by_role("heading", name="What changed")).to_be_visible(timeout=60_000)
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
-    yield page
-    assert page.get_by_test_id("stException").count() == 0
-    context.close()
-    assert not [url for url in foreign if not url.startswith(("data:", "blob:"))]
+    shape, path = {"width": width, "height": 1000}, f"{address}/prompts"
+    for page in test_apps.opened(
+        browser, path, "What changed", viewport=shape, color_scheme=scheme
+    ):
+        expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+        yield page
 
 
 def test_an_edit_is_compared_with_what_its_eval_saw(browser: Browser, address: str) -> None:

@@ -16,7 +16,7 @@ from genai.loop import LoopSettings, Queue
 from genai.types import Call, new_id
 
 pytestmark = pytest.mark.browser
-browser, axe = test_apps.browser, test_apps.axe
+browser, axe, address = test_apps.browser, test_apps.axe, test_apps.address
 Axe = Callable[[Page], list[str]]
 NASTY = "<script>alert(1)</script> ![x](http://evil.test/p.png) [y](http://evil.test) "
 CHAT = "How should the percentiles of ten calls be read?"
@@ -35,30 +35,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    with test_apps.running(folder) as found:
-        yield found
-
-
-def opened(browser: Browser, address: str, width: int = 1200, scheme: str = "light"
-           ) -> Iterator[Page]:  # fmt: skip
-    context = browser.new_context(
-        viewport={"width": width, "height": 1100},
-        color_scheme=scheme,  # type: ignore[arg-type]
+def opened(
+    browser: Browser, address: str, width: int = 1200, scheme: str = "light"
+) -> Iterator[Page]:
+    shape = {"width": width, "height": 1100}
+    return test_apps.opened(
+        browser, f"{address}/review", "Review", viewport=shape, color_scheme=scheme
     )
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    page.goto(f"{address}/review")
-    expect(page.get_by_role("heading", name="Review", exact=True)).to_be_visible(timeout=60_000)
-    yield page
-    assert page.get_by_test_id("stException").count() == 0
-    context.close()
-
-
-def settled(page: Page) -> None:
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
-    page.wait_for_timeout(500)
 
 
 def queue(folder: Path) -> Queue:
@@ -125,13 +108,13 @@ def test_a_decision_can_be_taken_back_and_a_second_reviewer_is_told(
         page.get_by_label("Your name").fill("Bo")
         page.get_by_label("Your name").press("Enter")
         expect(page.get_by_text(ASKED[0])).to_be_visible()
-        settled(page)
+        test_apps.settled(page)
         page.get_by_role("button", name="Of no use").click()
         expect(page.get_by_text("Nothing to review.")).to_be_visible()
         page.get_by_role("button", name="Take the last decision back").click()
         expect(page.get_by_text("Nothing to review.")).to_have_count(0)
         expect(page.get_by_role("button", name="It is right")).to_be_visible()
-        settled(page)
+        test_apps.settled(page)
         (item,) = queue(folder).items()
         queue(folder).review(item.id, "reject", "Cy")
         page.get_by_role("button", name="It is right").click()
@@ -159,7 +142,7 @@ def test_the_page_fits_shows_no_markup_and_passes_axe(
         expect(page.get_by_text("<script>alert(1)</script>").first).to_be_visible()
         expect(page.get_by_label("What should have come")).to_be_visible()
         expect(page.get_by_role("button", name="Make it a case").last).to_be_visible()
-        settled(page)
+        test_apps.settled(page)
         assert page.locator("img[src*=evil]").count() == 0
         assert page.locator("a[href*=evil]").count() == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -139,7 +139,8 @@ def test_guesses_stand_apart_and_stopped_cases_last() -> None:
     ],
 )  # fmt: skip
 def test_a_wrong_file_is_one_line(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
-    path = tmp_path / "plain.yaml"
+    path = tmp_path / "usecases" / "plain.yaml"
+    path.parent.mkdir()
     data = {key: each for key, each in {**PLAIN, **changes}.items() if each is not None}
     path.write_text(yaml.safe_dump(data))
     with pytest.raises(ConfigError, match=said) as caught:

@@ -45,10 +45,12 @@ def draw_inputs(stated: genai.BusinessReport) -> dict[str, float]:
     """Offer every input; give those a person has changed."""
     changes = {}
     with st.expander("Change an assumption", expanded=True):
-        columns = st.columns(4)
+        columns: list[Any] = []
         for place, (name, given) in enumerate(stated.inputs.items()):
             top: dict[str, Any] = {"max_value": 1.0} if name in SHARES else {}
             st.session_state.setdefault(f"input-{name}", float(given.central))
+            if place % 4 == 0:  # a row at a time, so that a narrow screen keeps the order
+                columns = list(st.columns(4))
             value = columns[place % 4].number_input(
                 name, min_value=0.0, key=f"input-{name}",
                 step=0.01 if name in SHARES else max(round(given.central / 20, 4), 0.001),

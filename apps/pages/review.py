@@ -41,8 +41,10 @@ def main() -> None:
         else:
             st.success("Nothing to review.")
             if found.blind:
-                st.info(f"{found.blind} calls have no stored text, so they cannot be shown."
-                        " `ledger.content: feedback` keeps a turn with its tick.")  # fmt: skip
+                calls = "1 call has" if found.blind == 1 else f"{found.blind} calls have"
+                st.info(f"{calls} something to look at, but no text was kept. To keep the turns"
+                        " that people agree to, set `ledger.content: feedback` in"
+                        " configs/genai.yaml.")  # fmt: skip
         draw_decided(loop)
     except genai.GenaiError as error:
         st.error(f"This cannot be reviewed. {clean(str(error))}")
@@ -61,11 +63,12 @@ def draw_sidebar(loop: Any) -> str:
         if before and reviewer:
             st.button("Take the last decision back", on_click=decide,
                       args=(loop, before, "reopen", reviewer), width="stretch")  # fmt: skip
-        st.subheader("Stages")
-        for stage in loop.status().stages:
+        stages = [stage for stage in loop.status().stages if stage.count]
+        if stages:
+            st.subheader("Stages")
+        for stage in stages:
             age = "" if stage.oldest is None else f", oldest {stage.oldest:.1f} days"
-            if stage.count:
-                st.markdown(f"{stage.name}: **{stage.count}**{age}")
+            st.markdown(f"{stage.name}: **{stage.count}**{age}")
     return reviewer
 
 

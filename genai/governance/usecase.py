@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from genai.config import Settings, parse_yaml, validate
+from genai.config import Settings, read_settings
 from genai.errors import ConfigError, InputError
 
 Number = float | list[float]
@@ -207,14 +207,11 @@ class UseCase(Settings):
 
 def load_usecase(path: Path) -> UseCase:
     """Read one file. Raises `ConfigError` with file, key and cure."""
-    shown = f"usecases/{path.name}"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{shown}: cannot be read ({error}); mend or remove it") from error
-    found = validate(UseCase, parse_yaml(text, shown), shown)
+    found = read_settings(UseCase, path)
     if found.id != path.stem:
-        raise ConfigError(f"{shown}: `id` is {found.id!r}; give it the name of its file")
+        raise ConfigError(
+            f"usecases/{path.name}: `id` is {found.id!r}; give it the name of its file"
+        )
     return found
 
 

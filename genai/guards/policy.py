@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from genai import __version__
-from genai.config import digest, parse_yaml, validate
+from genai.config import digest, read_settings
 from genai.errors import ConfigError
 from genai.guards.audit import Audit
 from genai.guards.base import Entry, Guard, apply, combine
@@ -92,9 +92,8 @@ class Policy:
             audit, policy = self._audit, self.hash
             done = lambda verdicts: audit.write(verdicts, place, policy, call)  # noqa: E731
         changes = any(entry.action is Action.PSEUDONYMISE for entry in entries)
-        if (
-            changes and not ours and place in ("question", "passage")
-        ):  # an answer's own are to be turned back
+        # those of an answer are to be turned back
+        if changes and not ours and place in ("question", "passage"):
             entries = [*entries, Entry(StandInGuard(), Action.PSEUDONYMISE, "closed")]
         return StreamGate(
             entries, place, replacement=self._pseudonym(place) if changes else None, done=done
@@ -229,11 +228,8 @@ def load_policy(
     Raises:
         ConfigError: names file, place, guard and cure.
     """
-    shown = f"{path.parent.name}/{path.name}"
-    if not path.is_file():
-        raise ConfigError(f"{shown}: is missing; copy it from the starter (`genai init`)")
-    settings = validate(PolicySettings, parse_yaml(path.read_text("utf-8"), shown) or {}, shown)
-    check_settings(settings, shown)
+    settings = read_settings(PolicySettings, path)
+    check_settings(settings, f"{path.parent.name}/{path.name}")
     return Policy(
         settings,
         lists=Lists(path.parent / "guards"),

@@ -5,8 +5,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from genai.config import Settings, parse_yaml, validate
-from genai.errors import ConfigError
+from genai.config import Settings, read_settings
 from genai.evals.suite import MetricSettings
 
 
@@ -55,11 +54,4 @@ def load_loop(path: Path) -> LoopSettings:
     Raises:
         ConfigError: names file, key and cure.
     """
-    shown = f"configs/{path.name}"
-    if not path.is_file():
-        return LoopSettings()
-    try:
-        data = parse_yaml(path.read_text(encoding="utf-8"), shown)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{shown}: cannot be read ({error}); mend or remove it") from error
-    return validate(LoopSettings, data or {}, shown)
+    return read_settings(LoopSettings, path) if path.is_file() else LoopSettings()

@@ -15,6 +15,7 @@ from genai import bridge
 from genai.config import Config
 from genai.errors import ModelError
 from genai.guards import Policy, combine
+from genai.guards.base import STOPS
 from genai.ledger import merged
 from genai.models import Model
 from genai.prompts import Prompt
@@ -28,8 +29,6 @@ from genai.rag.steps import Steps
 from genai.rag.turn import Tally, Turn
 from genai.types import Action, Answer, Context, Hit, Place, Refusal, Verdict
 
-_STOPS = {Action.BLOCK, Action.REASK}
-_SAFE_PASSAGE = {Action.ALLOW, Action.FLAG, Action.PSEUDONYMISE}
 Outcome = Answer | Refusal
 
 
@@ -147,7 +146,7 @@ class Chain:
     def _guarded(self, turn: Turn, text: str, *, ours: bool = False) -> str:
         """Give a question as it may be used; a guard that stops it stops the turn."""
         verdicts = self._check(turn, text, "question", ours=ours)
-        turn.stopped = turn.stopped or combine(verdicts) in _STOPS
+        turn.stopped = turn.stopped or combine(verdicts) in STOPS
         return self.guards.apply(text, verdicts)
 
     async def _rewrite(self, turn: Turn, aide: Aide, earlier: Turns) -> None:
@@ -155,7 +154,7 @@ class Chain:
         allowed = []
         for role, text in earlier:
             verdicts = self.guards.check(text, "question")
-            if combine(verdicts) not in _STOPS:
+            if combine(verdicts) not in STOPS:
                 allowed.append((role, self.guards.apply(text, verdicts)))
         if allowed:
             written = await standalone(aide, tuple(allowed), turn.asked, turn.context)
@@ -167,9 +166,7 @@ class Chain:
             return []
         count = self.config.chain.queries
         found = await wordings(self.steps.queries, turn.asked, count, turn.context)
-        return [
-            text for text in found if combine(self.guards.check(text, "question")) not in _STOPS
-        ]
+        return [text for text in found if combine(self.guards.check(text, "question")) not in STOPS]
 
     def _search(self, turn: Turn) -> list[Hit]:
         """Search every wording; a passage counts with its best score."""
@@ -212,13 +209,13 @@ class Chain:
         """Give a passage as models may see it; None where it is quarantined."""
         text = hit.passage.text
         verdicts = self._check(turn, text, "passage")
-        if combine(verdicts) in _SAFE_PASSAGE:
+        if combine(verdicts) not in STOPS:
             shown = self.guards.apply(text, verdicts)
             if shown == text:
                 return hit
             turn.originals[hit.passage.id] = hit.passage
             return replace(hit, passage=replace(hit.passage, text=shown))
-        reasons = [v.reason or v.guard for v in verdicts if v.decision not in _SAFE_PASSAGE]
+        reasons = [v.reason or v.guard for v in verdicts if v.decision in STOPS]
         turn.quarantined[hit.passage.id] = " ".join(dict.fromkeys(reasons))
         return None
 
@@ -292,7 +289,7 @@ class Chain:
     def _refuse(self, turn: Turn, reason: str) -> Refusal:
         call = self._tally.close(turn, self.model.name, "refusal", reason)
         words = getattr(self.config.refusals, reason)
-        stopped = [v.reason for v in turn.verdicts if v.decision in _STOPS and v.reason]
+        stopped = [v.reason for v in turn.verdicts if v.decision in STOPS and v.reason]
         return Refusal(
             reason=reason,
             message=" ".join([words.message, *dict.fromkeys(stopped)]),

@@ -8,16 +8,17 @@ from pathlib import Path
 from genai import project as projects
 from genai.errors import ConfigError
 from genai.guards import Audit, Policy, Pseudonyms, combine, load_policy
+from genai.guards.base import STOPS
 from genai.guards.judge import Ask
 from genai.ledger import merged
 from genai.models import Model
 from genai.project import Project
 from genai.prompts import load_prompt
-from genai.types import Action, Context
+from genai.types import Context
 from genai.wiring.parts import model, settings
 
 KEY = "GENAI_PSEUDONYM_KEY"
-_HARMLESS = {Action.ALLOW, Action.FLAG, Action.REDACT, Action.PSEUDONYMISE}
+_NO_LLM = "extractive"
 
 
 def load_guards(project: Project | None = None, *, path: Path | None = None) -> Policy:
@@ -47,7 +48,7 @@ class Screen:
 
     def stops(self, text: str) -> bool:
         """Say whether a passage must never be found."""
-        return combine(self._held().check(text, "passage")) not in _HARMLESS
+        return combine(self._held().check(text, "passage")) in STOPS
 
     def id(self) -> str:
         """Name the guards of passages: another name makes every passage looked at again."""
@@ -80,7 +81,7 @@ def _judge(project: Project) -> Ask | None:
     except ConfigError:  # whoever reads the settings for their own sake says so
         return None
     name = config.evals.judge or config.chain.model
-    if name.startswith("offline/"):
+    if name == _NO_LLM:
         return None
     opened: list[Model] = []
 

@@ -162,6 +162,12 @@ def test_a_judge_that_gives_no_number_counts_as_its_file_says(scripted: Make) ->
     assert [v.decision for v in opened.verdicts] == [genai.Action.FLAG]
 
 
+def test_a_judge_without_a_model_is_refused_when_it_is_read(scripted: Make) -> None:
+    judge = "answer: [{guard: judge, prompt: guard/policy, action: block, on_error: open}]"
+    with pytest.raises(ConfigError, match="`guard/policy` needs a model"):
+        scripted(SAID, policy=judge)
+
+
 def test_what_is_held_back_when_it_is_read_stands_in_the_trace(scripted: Make) -> None:
     Path("docs/poison.md").write_text(POISONED, encoding="utf-8")
     chain = scripted(SAID)

@@ -12,8 +12,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from genai.config import Settings, parse_yaml, validate
-from genai.errors import ConfigError
+from genai.config import Settings, read_settings
 from genai.ledger import Ledger
 from genai.types import Call
 
@@ -143,14 +142,7 @@ FIGURES: Mapping[str, Figure] = {
 
 def load_alerts(path: Path) -> AlertSettings:
     """Read the rules. Raises `ConfigError` with file, key and cure."""
-    shown = f"{path.parent.name}/{path.name}"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"{shown}: is missing; copy it from the starter (`genai init`)"
-        ) from error
-    return validate(AlertSettings, parse_yaml(text, shown) or {}, shown)
+    return read_settings(AlertSettings, path)
 
 
 def due(

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from genai.config import Settings, parse_yaml, validate
+from genai.config import Settings, read_settings
 from genai.errors import ConfigError
 
 # what the formulas need, with unit and meaning
@@ -158,14 +158,7 @@ class Input:
 
 def load_business(path: Path) -> BusinessSettings:
     """Read the assumptions. Raises `ConfigError` with file, key and cure."""
-    shown = f"{path.parent.name}/{path.name}"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"{shown}: is missing; copy it from the starter (`genai init`)"
-        ) from error
-    return validate(BusinessSettings, parse_yaml(text, shown), shown)
+    return read_settings(BusinessSettings, path)
 
 
 def inputs_of(settings: BusinessSettings, measured: Mapping[str, Input]) -> dict[str, Input]:

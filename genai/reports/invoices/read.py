@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 
-from genai.config import Settings, parse_yaml, validate
+from genai.config import Settings, read_settings
 from genai.errors import ConfigError, InputError
 from genai.types import Usage
 
@@ -107,14 +107,7 @@ class Line:
 
 def load_formats(path: Path) -> InvoiceSettings:
     """Read the mapping. Raises `ConfigError` with file, key and cure."""
-    shown = f"{path.parent.name}/{path.name}"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"{shown}: is missing; copy it from the starter (`genai init`)"
-        ) from error
-    return validate(InvoiceSettings, parse_yaml(text, shown), shown)
+    return read_settings(InvoiceSettings, path)
 
 
 def read_invoice(

@@ -1,36 +1,13 @@
-"""Settings of a project: arguments > `GENAI_*` environment > `configs/genai.yaml` > defaults.
+"""The sections of `configs/genai.yaml`: what may be set, and what holds by default."""
 
-A setting `chain.model` is overridden by `GENAI_CHAIN_MODEL`. Secrets never stand in a file: a
-setting names the environment variable that holds one.
-"""
-
-import difflib
-import hashlib
-import json
 import os
 import re
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-)
+from pydantic import Field, field_validator
 
-from genai.errors import ConfigError
+from genai.config.read import Settings, digest
 
-
-class Settings(BaseModel):
-    """Base of every settings section: frozen, and a misspelt key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-S = TypeVar("S", bound=Settings)
 _LEDGER_URL = "GENAI_LEDGER_URL"
 _INDEX_SERVER = "GENAI_INDEX_SERVER"
 
@@ -259,132 +236,3 @@ class Config(Settings):
     def hash(self) -> str:
         """12 hex digits over every setting that shapes an answer, for the rows of the ledger."""
         return digest(self.model_dump(mode="json", exclude={"tracking"}))
-
-
-def digest(value: object) -> str:
-    """Hash canonical JSON (sorted keys, no spaces) to 12 hex digits."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML's safe loader, but a key given twice is an error instead of the last one winning."""
-
-
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[str] = set()
-    for key, _ in node.value:
-        if key.value in seen:
-            where = f"line {key.start_mark.line + 1}"
-            raise yaml.constructor.ConstructorError(None, None, f"`{key.value}` twice, {where}")
-        seen.add(key.value)
-    return loader.construct_mapping(node, deep=True)
-
-
-_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
-def parse_yaml(text: str, name: str) -> Any:
-    """Read YAML safely; `name` is the file for error messages.
-
-    Raises:
-        ConfigError: broken YAML, or a key given twice.
-    """
-    try:
-        return yaml.load(text, Loader=_UniqueKeys)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{name}:{where} is not valid YAML: {problem}; mend it") from error
-
-
-def validate(schema: type[S], data: object, name: str) -> S:
-    """Check `data` against a settings class.
-
-    Raises:
-        ConfigError: one line with file, key and cure; a misspelt key gets a suggestion.
-    """
-    if not isinstance(data, dict):
-        raise ConfigError(f"{name}: must be a mapping of settings, not {type(data).__name__}")
-    try:
-        return schema.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(f"{name}: {_first_problem(schema, error)}") from error
-
-
-def _first_problem(schema: type[BaseModel], error: ValidationError) -> str:
-    # a misspelt key also leaves the right one missing; the misspelling is the thing to say
-    problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    path = [str(step) for step in problem["loc"]]
-    key, section = (path[-1] if path else ""), ".".join(path[:-1])
-    if problem["type"] != "extra_forbidden":
-        where = f"`{'.'.join(path)}`: " if path else ""
-        said = problem["msg"].removeprefix("Value error, ")
-        value = problem["input"]
-        # an address may hold a password; a whole section says nothing
-        quiet = key in ("url", "server") or not isinstance(value, str | int | float | bool)
-        return f"{where}{said}{'' if quiet else f' (got {value!r})'}"
-    known = _fields_at(schema, path[:-1])
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known)}"
-    return f"`{key}` is not a setting{f' of `{section}`' if section else ''}; {hint}"
-
-
-def _fields_at(schema: type[BaseModel], path: list[str]) -> list[str]:
-    """Follow `path` through nested settings classes, through dict and list items too."""
-    current: Any = schema
-    for step in path:
-        fields = getattr(current, "model_fields", {})
-        annotation = fields[step].annotation if step in fields else current
-        args = [a for a in getattr(annotation, "__args__", ()) if hasattr(a, "model_fields")]
-        current = args[0] if args else annotation
-    return sorted(getattr(current, "model_fields", {}))
-
-
-def load_config(path: Path, **overrides: Any) -> Config:
-    """Read settings; `overrides` are dotted keys with `__` for the dot (`chain__model="..."`).
-
-    Raises:
-        ConfigError: names file, key and cure.
-    """
-    name = f"{path.parent.name}/{path.name}"
-    try:
-        data = parse_yaml(path.read_text(encoding="utf-8"), name) if path.is_file() else {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{name}: cannot be read ({error}); mend or remove it") from error
-    data = {} if data is None else data
-    if not isinstance(data, dict):
-        raise ConfigError(f"{name}: must be a mapping of settings, not {type(data).__name__}")
-    for section, key, value in _environment():
-        name = f"{name} with GENAI_* variables"
-        _set(data, section, key, value)
-    for dotted, value in overrides.items():
-        if value is not None:
-            section, _, key = dotted.rpartition("__")
-            _set(data, section, key, value)
-    return validate(Config, data, name)
-
-
-def _set(data: dict[str, Any], section: str, key: str, value: object) -> None:
-    if section:
-        data[section] = {**(data.get(section) or {}), key: value}
-    else:
-        data[key] = value
-
-
-def _environment() -> list[tuple[str, str, str]]:
-    found = []
-    for section, field in Config.model_fields.items():
-        nested = getattr(field.annotation, "model_fields", None)
-        for key in nested or [""]:
-            variable = "_".join(["GENAI", section, key] if key else ["GENAI", section]).upper()
-            if variable in os.environ and section not in {
-                "version",
-                "models",
-                "refusals",
-                "budgets",
-            }:
-                value = os.environ[variable]
-                found.append((section, key, value) if key else ("", section, value))
-    return found

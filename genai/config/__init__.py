@@ -1,0 +1,30 @@
+"""Settings of a project: arguments > `GENAI_*` environment > `configs/genai.yaml` > defaults.
+
+A setting `chain.model` is overridden by `GENAI_CHAIN_MODEL`. Secrets never stand in a file: a
+setting names the environment variable that holds one.
+"""
+
+from genai.config.load import load_config
+from genai.config.read import Settings, digest, parse_yaml, read_settings, validate
+from genai.config.sections import (
+    BudgetSettings,
+    ChainSettings,
+    ConfidenceSettings,
+    Config,
+    EvalSettings,
+    IndexSettings,
+    LedgerSettings,
+    ModelSettings,
+    RefusalSettings,
+    RefusalText,
+    ReplaySettings,
+    TelemetrySettings,
+    TrackingSettings,
+)
+
+__all__ = [
+    "BudgetSettings", "ChainSettings", "ConfidenceSettings", "Config", "EvalSettings",
+    "IndexSettings", "LedgerSettings", "ModelSettings", "RefusalSettings", "RefusalText",
+    "ReplaySettings", "Settings", "TelemetrySettings", "TrackingSettings", "digest",
+    "load_config", "parse_yaml", "read_settings", "validate",
+]  # fmt: skip

@@ -1,0 +1,128 @@
+"""Read settings files: YAML without surprises, and one line for whatever is wrong with them."""
+
+import difflib
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from genai.errors import ConfigError
+
+
+class Settings(BaseModel):
+    """Base of every settings section: frozen, and a misspelt key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def digest(value: object) -> str:
+    """Hash canonical JSON (sorted keys, no spaces) to 12 hex digits."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML's safe loader, but a key given twice is an error instead of the last one winning."""
+
+
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if key.value in seen:
+            where = f"line {key.start_mark.line + 1}"
+            raise yaml.constructor.ConstructorError(None, None, f"`{key.value}` twice, {where}")
+        seen.add(key.value)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def parse_yaml(text: str, name: str) -> Any:
+    """Read YAML safely; `name` is the file for error messages.
+
+    Raises:
+        ConfigError: broken YAML, or a key given twice.
+    """
+    try:
+        return yaml.load(text, Loader=_UniqueKeys)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{name}:{where} is not valid YAML: {problem}; mend it") from error
+
+
+def validate(schema: type[S], data: object, name: str) -> S:
+    """Check `data` against a settings class.
+
+    Raises:
+        ConfigError: one line with file, key and cure; a misspelt key gets a suggestion.
+    """
+    if not isinstance(data, dict):
+        raise ConfigError(f"{name}: must be a mapping of settings, not {type(data).__name__}")
+    try:
+        return schema.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{name}: {_first_problem(schema, error)}") from error
+
+
+def read_settings(schema: type[S], path: Path) -> S:
+    """Read a settings file that a project must have.
+
+    Raises:
+        ConfigError: it is missing, cannot be read, or has a mistake; names file, key and cure.
+    """
+    if not path.is_file():
+        raise ConfigError(f"{shown(path)}: is missing; copy it from the starter (`genai init`)")
+    return validate(schema, read_yaml(path), shown(path))
+
+
+def shown(path: Path) -> str:
+    """Name a settings file as messages do: its folder and its name."""
+    return f"{path.parent.name}/{path.name}"
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file; an empty one is an empty mapping. Raises `ConfigError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{shown(path)}: cannot be read ({error}); mend or remove it") from error
+    data = parse_yaml(text, shown(path))
+    return {} if data is None else data
+
+
+def _first_problem(schema: type[BaseModel], error: ValidationError) -> str:
+    # a misspelt key also leaves the right one missing; the misspelling is the thing to say
+    problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    path = [str(step) for step in problem["loc"]]
+    key, section = (path[-1] if path else ""), ".".join(path[:-1])
+    if problem["type"] != "extra_forbidden":
+        where = f"`{'.'.join(path)}`: " if path else ""
+        said = problem["msg"].removeprefix("Value error, ")
+        value = problem["input"]
+        # an address may hold a password; a whole section says nothing
+        quiet = key in ("url", "server") or not isinstance(value, str | int | float | bool)
+        return f"{where}{said}{'' if quiet else f' (got {value!r})'}"
+    known = _fields_at(schema, path[:-1])
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known)}"
+    return f"`{key}` is not a setting{f' of `{section}`' if section else ''}; {hint}"
+
+
+def _fields_at(schema: type[BaseModel], path: list[str]) -> list[str]:
+    """Follow `path` through nested settings classes, through dict and list items too."""
+    current: Any = schema
+    for step in path:
+        fields = getattr(current, "model_fields", {})
+        annotation = fields[step].annotation if step in fields else current
+        args = [a for a in getattr(annotation, "__args__", ()) if hasattr(a, "model_fields")]
+        current = args[0] if args else annotation
+    return sorted(getattr(current, "model_fields", {}))
