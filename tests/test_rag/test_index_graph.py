@@ -21,7 +21,6 @@ from genai.config import Config, IndexSettings, validate
 from genai.errors import ConfigError, IndexUnusable, InputError
 from genai.models import Embedder
 from genai.rag import Index, vectors
-from genai.rag.index import find
 from genai.rag.vectors.chroma import Chroma
 
 
@@ -29,7 +28,6 @@ from genai.rag.vectors.chroma import Chroma
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let 20 passages be many."""
     monkeypatch.setattr(vectors, "EXACT_BELOW", 20)
-    monkeypatch.setattr(find, "EXACT_BELOW", 20)
 
 
 def made(path: Path, **options: Any) -> Index:

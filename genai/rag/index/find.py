@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from genai import extras
 from genai.errors import IndexUnusable, InputError
+from genai.rag import vectors
 from genai.rag.index.opened import Opened
 from genai.rag.search import View, Where, fuse
-from genai.rag.vectors import EXACT_BELOW, best_matches
 from genai.types import Hit
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def find(
         lexical, near = _first(lexical, ids), _first(near, ids)
         # who was found by words alone has a nearest sentence too
         rows = [*{*lexical, *near}] if vector is not None else []
-        dense = {} if vector is None else best_matches(vector, store.sentence_vectors(rows))
+        dense = {} if vector is None else vectors.best_matches(vector, store.sentence_vectors(rows))
         fused = fuse(
             {ids[row]: score for row, score in lexical.items()},
             {ids[row]: score for row, score in dense.items()},
@@ -93,7 +93,11 @@ def nearest(
     few = len(view) if allowed is None else int(np.count_nonzero(allowed))
     wanted = CANDIDATES if allowed is None else CANDIDATES * len(view) * 2 // max(few, 1)
     graph = opened.graph() if opened.has_graph() else None
-    if graph is None or wanted > _FAR * CANDIDATES or (allowed is not None and few < EXACT_BELOW):
+    if (
+        graph is None
+        or wanted > _FAR * CANDIDATES
+        or (allowed is not None and few < vectors.EXACT_BELOW)
+    ):
         return view.nearest(vector, CANDIDATES, allowed)
     ids = graph.nearest(vector, wanted)
     rows = list(opened.store.rows_of(ids).values())
