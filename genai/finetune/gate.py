@@ -14,7 +14,7 @@ from typing import Any
 
 from genai.config import ModelSettings, digest, validate
 from genai.errors import InputError
-from genai.evals import Options, Report, Tools, decide, evaluate, load_suite
+from genai.evals import Decision, Options, Report, Tools, decide, evaluate, load_suite
 from genai.evals.gate import Word
 from genai.finetune.job import build, prepare
 from genai.finetune.lock import LOCK, read_lock
@@ -22,7 +22,13 @@ from genai.finetune.recipe import Recipe, base_of, located
 from genai.models import Hooks, Model, open_model
 from genai.models.engine import Engine
 from genai.models.local import Local, find_folder
-from genai.models.weights import is_adapter, read_manifest, weights_digest, write_manifest
+from genai.models.weights import (
+    is_adapter,
+    read_manifest,
+    template_digest,
+    weights_digest,
+    write_manifest,
+)  # fmt: skip
 from genai.project import Project
 from genai.types import Call
 
@@ -101,11 +107,14 @@ class Judge:
 
 
 def judge_run(
-    folder: Path, project: Project, against: Sequence[str] = (), judge: Judge | None = None
-) -> list[Gate]:
-    """Judge a run against its base, the model it would replace, and what is named in `against`.
+    folder: Path, project: Project, against: Sequence[str] = (), judge: Judge | None = None,
+    name: str = "",
+) -> list[Gate]:  # fmt: skip
+    """Judge a run against its base and what is served as `name`, or against those in `against`.
 
-    The record is kept in the run's folder; `promote` needs it.
+    `name` is what the run would be served as (default: its own). The record is kept in the run's
+    folder; `promote` needs it. A model that was asked by another chat template answers another
+    prompt, so it is not compared.
 
     Raises:
         InputError: the run has not finished, or a model to compare with is not there.
@@ -116,15 +125,20 @@ def judge_run(
     task = _task(str(folder / "model"), recipe, judge)
     after = _measure(recipe, project, task, judge)
     found = []
-    for name in against or _rivals(recipe, project):
-        if name == "random weights":
+    for rival in against or _rivals(recipe, project, name):
+        if rival == "random weights":
             before_task = _untrained(recipe, project, judge)
-            weights = str(held["base"]["weights"])
+            weights, template = str(held["base"]["weights"]), held["template"]
         else:
-            before_task = _task(name, recipe, judge)
-            weights = weights_digest(find_folder(name))
-        before = _measure(recipe, project, before_task, judge)
-        found.append(_gate(held, recipe, before, after, (name, weights)))
+            before_task = _task(rival, recipe, judge)
+            weights = weights_digest(find_folder(rival))
+            template = template_digest(find_folder(rival))
+        if template != held["template"]:
+            decision = _other_template(after, rival, held["template"], template)
+        else:
+            before = _measure(recipe, project, before_task, judge)
+            decision = _decide(recipe, before, after, rival)
+        found.append(_gate(held, after, decision, weights))
     record = [asdict(each) for each in found]
     (folder / GATE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return found
@@ -177,11 +191,12 @@ def promote(folder: Path, project: Project, name: str = "") -> Path:
     """Put a run's model where it is served from. It replaces the one of that name at once.
 
     Raises:
-        InputError: the evals do not call it better, or no worse; names the slice that fell.
+        InputError: the evals do not call it better, or no worse, than its base and the model that
+            it would replace; names the slice that fell.
     """
-    if why := refusal(folder):
-        raise InputError(f"{folder.name}: is not promoted: {why}")
     target = adapters(project) / (name or folder.name)
+    if why := refusal(folder) or _unjudged(folder, target):
+        raise InputError(f"{folder.name}: is not promoted: {why}")
     draft = target.with_name(f".{target.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     copy_model(folder / "model", draft)
@@ -196,6 +211,20 @@ def promote(folder: Path, project: Project, name: str = "") -> Path:
     return target
 
 
+def _unjudged(folder: Path, target: Path) -> str:
+    """Name what a run would stand in for and was not held to; "" where there is no such thing."""
+    held = read_lock(folder)
+    judged = {held["weights"], *(each.baseline_weights for each in read_gate(folder))}
+    rivals = {"its base": str(held["base"]["weights"])}
+    if target.is_dir():
+        rivals[f"what is served as {target.name}"] = weights_digest(target)
+    missing = next((name for name, weights in rivals.items() if weights not in judged), "")
+    if not missing:
+        return ""
+    named = f" --name {target.name}" if target.name != folder.name else ""
+    return f"it was not judged against {missing}; run: genai finetune compare {folder.name}{named}"
+
+
 def copy_model(source: Path, target: Path) -> None:
     """Copy a model's folder; an adapter is told the way to its base from where it now lies."""
     shutil.copytree(source, target)
@@ -208,10 +237,10 @@ def copy_model(source: Path, target: Path) -> None:
 # -- measuring -----------------------------------------------------------------------------------
 
 
-def _rivals(recipe: Recipe, project: Project) -> list[str]:
-    """Give what a run must not be worse than: its base, and the model of its name now served."""
+def _rivals(recipe: Recipe, project: Project, name: str) -> list[str]:
+    """Give what a run must not be worse than: its base, and the model that it would replace."""
     base = "random weights" if recipe.weights == "random" else base_of(recipe, project)
-    current = adapters(project) / recipe.name
+    current = adapters(project) / (name or recipe.name)
     return [base, *([str(current)] if current.is_dir() else [])]
 
 
@@ -240,16 +269,27 @@ def _measure(recipe: Recipe, project: Project, task: Any, judge: Judge) -> Repor
     return evaluate(suite, task, project.state / "runs", judge.tools, options)
 
 
-def _gate(
-    held: Mapping[str, Any], recipe: Recipe, before: Report, after: Report,
-    baseline: tuple[str, str],
-) -> Gate:  # fmt: skip
-    name = Path(baseline[0]).parent.name if baseline[0].endswith("/model") else baseline[0]
-    name = Path(name).name if Path(name).is_dir() else name
-    stage = recipe.evals.stage
-    decision = decide(
-        before.scorecard, after.scorecard, stage=stage, margin=after.margins.get(stage), name=name
+def _other_template(after: Report, rival: str, own: str, template: str) -> Decision:
+    reason = (
+        f"it is asked by another chat template ({template[:12]}, the run by {own[:12]}), so the two"
+        " answer other prompts; serve the run under another name, or train both with one template"
     )
+    return Decision(after.suite, _shown(rival), after.stage, Word.CANNOT_COMPARE, (), reason)
+
+
+def _decide(recipe: Recipe, before: Report, after: Report, rival: str) -> Decision:
+    stage = recipe.evals.stage
+    margin = after.margins.get(stage)
+    return decide(before.scorecard, after.scorecard, stage=stage, margin=margin, name=_shown(rival))
+
+
+def _shown(rival: str) -> str:
+    """Give the short name of a model: that of its run, or of its folder."""
+    name = Path(rival).parent.name if rival.endswith("/model") else rival
+    return Path(name).name if Path(name).is_dir() else name
+
+
+def _gate(held: Mapping[str, Any], after: Report, decision: Decision, weights: str) -> Gate:
     rows = tuple(
         SliceRow(
             c.metric, str(c.word), c.gate, c.before, c.after, c.n, c.losses, c.gains, c.low, c.high,
@@ -258,10 +298,10 @@ def _gate(
         for c in decision.comparisons
     )  # fmt: skip
     data = {path: str(each["sha256"]) for path, each in held["data"].items()}
-    key = digest([held["weights"], baseline[1], after.dataset, [row.metric for row in rows]])
+    key = digest([held["weights"], weights, after.dataset, [row.metric for row in rows]])
     return Gate(
-        id=key, run=recipe.name, weights=held["weights"], baseline=name,
-        baseline_weights=baseline[1], suite=after.suite, dataset=after.dataset,
+        id=key, run=held["recipe"]["name"], weights=held["weights"], baseline=decision.baseline,
+        baseline_weights=weights, suite=after.suite, dataset=after.dataset,
         word=str(decision.word), reason=decision.reason, slices=rows, trainer=_trainer(held),
         at=time.time(), data=data,
     )  # fmt: skip

@@ -87,6 +87,17 @@ def text_digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def template_digest(folder: Path) -> str:
+    """Give the digest of the chat template that a model is asked by; "" where it has none."""
+    if is_adapter(folder):
+        return read_manifest(folder)["template"]
+    own, inside = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    if own.is_file():
+        return text_digest(own.read_text(encoding="utf-8"))
+    given = json.loads(inside.read_text(encoding="utf-8")) if inside.is_file() else {}
+    return text_digest(given["chat_template"]) if given.get("chat_template") else ""
+
+
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds an adapter rather than a whole model."""
     return (folder / "adapter_config.json").is_file()

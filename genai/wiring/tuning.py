@@ -116,10 +116,11 @@ def _plan(
     return found.as_dict()
 
 
-def judge(run: str | Path, against: Sequence[str] = ()) -> "list[Gate]":
-    """Judge a run by its suite against its base, the model now served, and those in `against`.
+def judge(run: str | Path, against: Sequence[str] = (), name: str = "") -> "list[Gate]":
+    """Judge a run by its suite against its base and what is served now, or those in `against`.
 
-    `run` is a run's name or folder. The record is kept beside the run; `promote` needs it.
+    `run` is a run's name or folder, `name` what it would be served as (default: the run's name).
+    The record is kept beside the run; `promote` needs it.
 
     Raises:
         InputError: the run has not finished, or a model is not there.
@@ -137,7 +138,7 @@ def judge(run: str | Path, against: Sequence[str] = ()) -> "list[Gate]":
         ),
     )
     where, folder = tracked.store(project, config), run_folder(run)
-    found = judge_run(folder, project, against, own)
+    found = judge_run(folder, project, against, own, name)
     if where is not None:
         tracked.judged(where, folder, found)
     return found

@@ -2,12 +2,14 @@
 
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from tuning import make_project, preference, recipe
 
+from genai.cli import main
 from genai.errors import InputError
 from genai.evals.gate import decide
 from genai.evals.scorecard import Head, MetricHead, Row, Scorecard
@@ -19,7 +21,10 @@ from genai.project import Project
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return make_project(tmp_path_factory.mktemp("project"))
+    made = make_project(tmp_path_factory.mktemp("project"))
+    (made.root / "configs").mkdir()
+    (made.root / "configs" / "genai.yaml").write_text("version: 1\n")
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +88,68 @@ def test_a_run_is_held_to_what_is_served_under_its_name(project: Project, good: 
     assert [each.baseline for each in again] == ["random weights", "small"]
     assert [each.word for each in again] == ["IMPROVED", "PASS"]
     shutil.rmtree(project.state / "adapters" / "small")
+
+
+@pytest.fixture(scope="module")
+def weak(project: Project) -> Outcome:
+    """A run that is no worse than nothing, and no more."""
+    return run(recipe(name="weak", training__steps=12), project, Options(score=False))
+
+
+def compare(project: Project, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setenv("GENAI_PROJECT", str(project.root))
+    return main(["finetune", "compare", *words])
+
+
+def test_a_run_is_held_to_what_it_would_replace_under_any_name(
+    project: Project, good: Outcome, weak: Outcome, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    served = project.state / "adapters" / "task"
+    assert compare(project, monkeypatch, "weak", "--promote", "--name", "task") == 0
+    assert compare(project, monkeypatch, "small", "--promote", "--name", "task") == 0  # better
+    assert "small against task: IMPROVED" in capsys.readouterr().out
+    assert json.loads((served / "run.lock.json").read_text())["weights"] == good.weights
+
+    assert compare(project, monkeypatch, "weak", "--promote", "--name", "task") == 1
+    said = capsys.readouterr().out
+    assert "weak against random weights: PASS" in said  # its base would let it through
+    assert re.search(r"weak: not promoted: REGRESSION against task: exact \d\.\d+ -> \d\.\d+", said)
+    assert json.loads((served / "run.lock.json").read_text())["weights"] == good.weights
+
+    assert compare(project, monkeypatch, "small", "--promote", "--name", "task") == 0  # equal
+    assert "small against task: PASS" in capsys.readouterr().out
+    shutil.rmtree(served)
+
+
+def test_what_a_run_was_not_held_to_it_does_not_replace(
+    project: Project, good: Outcome, weak: Outcome, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    judge_run(good.folder, project)
+    served = promote(good.folder, project, "task")
+    judge_run(weak.folder, project)  # under its own name, where nothing is served
+    with pytest.raises(InputError, match=r"against what is served as task; run: .* --name task$"):
+        promote(weak.folder, project, "task")
+    against = ("small", "--against", str(good.model), "--promote")
+    assert compare(project, monkeypatch, *against) == 64  # its base is left out
+    assert "it was not judged against its base" in capsys.readouterr().err
+    shutil.rmtree(served)
+
+
+def test_models_that_are_asked_by_other_templates_are_not_compared(
+    project: Project, good: Outcome, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    served = project.state / "adapters" / "other"
+    shutil.copytree(good.model, served)
+    path = served / "chat_template.jinja"
+    path.write_text(path.read_text().replace("{{ bos_token }}", "{{ bos_token }}{# v2 #}"))
+    assert compare(project, monkeypatch, "small", "--promote", "--name", "other") == 4
+    said = capsys.readouterr().out
+    assert "small against other: CANNOT_COMPARE\n  it is asked by another chat template" in said
+    assert "small: not promoted: CANNOT_COMPARE against other" in said
+    shutil.rmtree(served)
 
 
 def test_what_was_not_judged_or_was_trained_again_is_not_promoted(

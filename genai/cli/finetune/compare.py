@@ -19,8 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print every comparison; 1 where a run is worse, 2 where it is undecided, 4 not comparable."""
     codes = set()
+    served = options.name if len(options.runs) == 1 else ""
     for name in options.runs:
-        for gate in genai.judge(name, options.against):
+        for gate in genai.judge(name, options.against, served):
             print(gate.text())
             codes.add({"REGRESSION": 1, "INCONCLUSIVE": 2, "CANNOT_COMPARE": 4}.get(gate.word, 0))
     if options.promote:
@@ -28,6 +29,6 @@ def run(options: argparse.Namespace) -> int:
             if why := refusal(run_folder(name)):
                 print(f"{name}: not promoted: {why}")
             else:
-                path = genai.promote(name, options.name if len(options.runs) == 1 else "")
+                path = genai.promote(name, served)
                 print(f"{name}: served as local/{path}")
     return next((code for code in (1, 4, 2) if code in codes), 0)
