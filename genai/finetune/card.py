@@ -17,9 +17,12 @@ _HOLES = ("More Information Needed", "TODO", "TBD")
 
 
 def write_card(
-    path: Path, held: Mapping[str, Any], recipe: Recipe, gates: Sequence[Gate], *, refusal: str = ""
-) -> None:
-    """Write the card of a run. `refusal` is why the gate does not let it through.
+    path: Path, held: Mapping[str, Any], recipe: Recipe, gates: Sequence[Gate], *,
+    folder: str, refusal: str = "",
+) -> None:  # fmt: skip
+    """Write the card of a run, for a folder of this name.
+
+    `refusal` is why the gate does not let it through.
 
     Raises:
         ConfigError: a field of the recipe's `card` is empty; names it.
@@ -29,7 +32,8 @@ def write_card(
     ]  # fmt: skip
     if missing:
         raise ConfigError(f"{recipe.name}: `card.{missing[0]}` is empty; say it in the recipe")
-    text = "\n".join([*_head(held, recipe), *_body(held, recipe, gates, refusal)]) + "\n"
+    parts = [*_head(held, recipe), *_body(held, recipe, gates, refusal), *_use(recipe, folder)]
+    text = "\n".join(parts) + "\n"
     if hole := next((word for word in _HOLES if word in text), ""):
         raise ConfigError(f"{recipe.name}: the card would hold {hole!r}; say it in the recipe")
     path.write_text(text, encoding="utf-8")
@@ -63,7 +67,6 @@ def _body(
     for gate in gates:
         yield from _gate(gate)
     yield from _section("What it took", _took(held, recipe))
-    yield from _use(held, recipe)
 
 
 def _section(title: str, rows: Sequence[tuple[str, str]]) -> Iterator[str]:
@@ -141,13 +144,15 @@ def _took(held: Mapping[str, Any], recipe: Recipe) -> list[tuple[str, str]]:
         ("tokens", f"{actual['tokens']:,}"),
         ("cost", unknown.format("`budget.hourly_price`") if price is None
          else f"{hours * price:.4g} {recipe.budget.currency}"),
+        ("power", unknown.format("`budget.watts`") if watts is None
+         else f"{watts:g} W of the machine, as the recipe says"),
         ("energy", unknown.format("`budget.watts`") if watts is None
          else f"{hours * watts / 1000:.4g} kWh"),
     ]  # fmt: skip
 
 
-def _use(held: Mapping[str, Any], recipe: Recipe) -> Iterator[str]:
-    yield "\n## How to run and verify it\n"
-    yield "```python\nimport genai\n\nmodel = genai.model('local/FOLDER')  # this folder\n```\n"
+def _use(recipe: Recipe, folder: str) -> Iterator[str]:
+    yield "\n## How to run and verify it\n\nFrom beside this folder:\n"
+    yield f"```python\nimport genai\n\nmodel = genai.model({f'local/{folder}'!r})\n```\n"
     yield f"`genai finetune verify {recipe.name}` trains its first steps again and compares the"
     yield "weights. `SHA256SUMS` holds the digest of every file here."

@@ -76,7 +76,7 @@ def export_run(
         copy_model(source, draft)
     for name in (LOCK, GATE):
         shutil.copy2(run / name, draft / name)
-    write_card(draft / "README.md", held, recipe, read_gate(run), refusal=why)
+    write_card(draft / "README.md", held, recipe, read_gate(run), folder=target.name, refusal=why)
     words = list(write_serving(draft, recipe))
     made = None
     if gguf is not None:

@@ -13,7 +13,7 @@ from genai import extras
 from genai.compute import on_cluster
 from genai.errors import ConfigError, InputError
 from genai.finetune.recipe import Recipe
-from genai.models.weights import is_adapter
+from genai.models.weights import is_adapter, read_base
 
 _FSDP2 = {
     "fsdp_version": 2,
@@ -100,11 +100,16 @@ def write_launch(recipe: Recipe, recipe_path: str, folder: Path, *, gpu: bool) -
 
 
 def serving_commands(folder: Path, recipe: Recipe) -> Mapping[str, str]:
-    """Give the command of each server that can take an exported folder."""
+    """Give the command of each server that can take an exported folder, run from within it.
+
+    An adapter is served on its base: a hub id, or the way to its folder from here.
+    """
     name = recipe.name
     if is_adapter(folder):
+        base = shlex.quote(read_base(folder))
+        revision = f" --revision {recipe.revision}" if recipe.revision else ""
         vllm = (
-            f"vllm serve BASE --enable-lora --lora-modules {name}=. --max-lora-rank"
+            f"vllm serve {base}{revision} --enable-lora --lora-modules {name}=. --max-lora-rank"
             f" {recipe.tuning.rank} --max-loras 4 --max-cpu-loras 8"
         )
         return {"vllm": f'{vllm} --generation-config vllm --api-key "$KEY"'}

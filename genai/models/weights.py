@@ -145,6 +145,12 @@ def read_manifest(folder: Path) -> dict[str, str]:
     return found
 
 
+def read_base(folder: Path) -> str:
+    """Give the base of an adapter as its manifest holds it: a hub id, or the way there from it."""
+    read_manifest(folder)  # says what is wrong with it
+    return str(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["base"])
+
+
 def check_base(folder: Path, held: dict[str, str], base: Path, templates: Iterable[str]) -> None:
     """Refuse an adapter on other weights or another template than it was trained on.
 

@@ -32,7 +32,7 @@ GATE = Gate("g1", "small", "a" * 64, "base", "c" * 64, "quick", "dada", "IMPROVE
 
 def card(tmp_path: Path, **changes: object) -> str:
     given = {"budget": {"hourly_price": 3.6, "watts": 50}, **changes}
-    write_card(tmp_path / "README.md", LOCK, recipe(**given), [GATE])
+    write_card(tmp_path / "README.md", LOCK, recipe(**given), [GATE], folder="merged")
     return (tmp_path / "README.md").read_text()
 
 
@@ -43,14 +43,15 @@ def test_the_card_says_what_was_measured(tmp_path: Path) -> None:
         " | IMPROVED |", "| json_valid | 1.000 | 0.980 | 200 | 4, 0 | -0.040 to +0.000 | shown |",
         "72 s; planned 36 s", "0.072 USD", "0.001 kWh", "12,345", "`cccc", "a processor",
         "torch 2.13.0, trl 1.16.0", "for information: loss 0.500, rewards/margins 0.360",
-        "genai finetune verify small", "| rows.jsonl | `dddddddddddddddd` | CC0-1.0 | tests |",
+        "genai finetune verify small", "genai.model('local/merged')",
+        "50 W of the machine", "| rows.jsonl | `dddddddddddddddd` | CC0-1.0 | tests |",
     ):  # fmt: skip
         assert said in text, said
 
 
 def test_no_field_is_left_open(tmp_path: Path) -> None:
     text = card(tmp_path)
-    assert not re.search(r"More Information Needed|TODO|TBD|None|nan", text)
+    assert not re.search(r"More Information Needed|TODO|TBD|None|nan|FOLDER|BASE", text)
     rows = [line for line in text.splitlines() if line.startswith("|") and "---" not in line]
     assert len(rows) > 25
     for line in rows:
@@ -68,6 +69,7 @@ def test_the_head_is_what_hubs_read(tmp_path: Path) -> None:
 def test_what_nobody_told_is_unknown_and_no_zero(tmp_path: Path) -> None:
     text = card(tmp_path, budget={})
     assert "| cost | unknown: the recipe names no `budget.hourly_price` |" in text
+    assert "| power | unknown: the recipe names no `budget.watts` |" in text
     assert "| energy | unknown: the recipe names no `budget.watts` |" in text
 
 

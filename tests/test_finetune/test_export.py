@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,11 @@ from tuning import QUESTIONS, make_project, preference, recipe
 from genai.errors import ConfigError, InputError
 from genai.finetune.export import check_merge, export_run, write_sums
 from genai.finetune.gate import judge_run
-from genai.finetune.launch import accelerate_config, write_launch
+from genai.finetune.launch import accelerate_config, serving_commands, write_launch
 from genai.finetune.train import Options, Outcome, run
 from genai.models import open_model
+from genai.models.local import find_folder
+from genai.models.weights import read_manifest
 from genai.project import Project
 
 
@@ -93,7 +96,36 @@ def test_an_adapter_alone_finds_its_base_from_where_it_now_lies(
     assert made.difference is None
     said = open_model(f"local/{made.folder}")(QUESTIONS[0], max_tokens=16).text
     assert said == open_model(f"local/{tuned.model}")(QUESTIONS[0], max_tokens=16).text
-    assert "--enable-lora" in (made.folder / "serve" / "vllm.sh").read_text()
+    script = (made.folder / "serve" / "vllm.sh").read_text()
+    assert "vllm serve ../../.genai/finetune/runs/small/model --enable-lora" in script
+    # the script runs from within the folder, and its base is found from there
+    assert _argument_of(made.folder / "serve" / "vllm.sh", tmp_path) == find_folder(
+        read_manifest(made.folder)["base"]
+    )
+    assert "genai.model('local/adapter')" in (made.folder / "README.md").read_text()
+
+
+def _argument_of(script: Path, tmp_path: Path) -> Path:
+    """Run a script with a `vllm` that only says which folder it was given."""
+    fake = tmp_path / "vllm"
+    fake.write_text('#!/bin/sh\ncd "$2" && pwd\n')
+    fake.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [script], capture_output=True, text=True, check=True, env={**os.environ, "PATH": path}
+    )
+    return Path(done.stdout.strip())
+
+
+def test_an_adapter_of_a_hub_base_is_served_on_its_id_at_its_commit(
+    project: Project, tuned: Outcome, tmp_path: Path
+) -> None:
+    adapter = shutil.copytree(tuned.model, tmp_path / "adapter")
+    held = json.loads((adapter / "adapter.json").read_text())
+    (adapter / "adapter.json").write_text(json.dumps({**held, "base": "org/base"}))
+    given = preference(base="org/base", revision="abc123")
+    line = serving_commands(adapter, given)["vllm"]
+    assert line.startswith("vllm serve org/base --revision abc123 --enable-lora --lora-modules")
 
 
 def test_what_the_gate_refuses_is_exported_only_when_forced_and_says_so(
