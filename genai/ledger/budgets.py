@@ -1,7 +1,12 @@
 """Spending limits: what a call may cost at most is reserved before it, and settled after it.
 
 One conditional UPDATE a budget, in one transaction, so that two processes can never both spend the
-last cent. A lease that is not settled in time is booked, since the call may have been billed.
+last cent. A lease that is not settled in time is booked, since the call may have been billed; its
+real cost replaces that when it comes.
+
+Bound: at all times spent + reserved <= limit + overshoot. A call can overshoot only by what it cost
+above its reservation, and while spent + reserved is above the limit no call is admitted; so what is
+ever spent above the limit is the excess of calls that were in flight together.
 """
 
 import atexit
@@ -42,7 +47,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class BudgetRow:
-    """What became of one budget in one window."""
+    """What became of one budget in one window.
+
+    `overshoot` is the sum, over its calls, of what each cost above its reservation.
+    """
 
     scope: str
     value: str
@@ -51,6 +59,7 @@ class BudgetRow:
     limit: Decimal
     spent: Decimal
     reserved: Decimal
+    overshoot: Decimal = Decimal(0)
 
     @property
     def left(self) -> Decimal:
@@ -62,7 +71,9 @@ class BudgetRow:
         amounts = (self.spent, self.limit, self.reserved, self.left)
         money = [f"${each.normalize():f}" for each in amounts]
         name = " ".join(part for part in (self.scope, self.value, self.window) if part)
-        return f"{name}: {money[0]} of {money[1]} spent, {money[2]} reserved, {money[3]} left"
+        text = f"{name}: {money[0]} of {money[1]} spent, {money[2]} reserved, {money[3]} left"
+        over = f", overshoot ${self.overshoot.normalize():f}" if self.overshoot else ""
+        return text + over
 
 
 class Budgets:
@@ -157,7 +168,8 @@ class Budgets:
         from genai.ledger.tables import reservations as table
 
         with self._database.begin() as db:
-            query = table.select().where(table.c.call_id == call_id, table.c.state == "open")
+            open_or_booked = table.c.state.in_(("open", "expired"))
+            query = table.select().where(table.c.call_id == call_id, open_or_booked)
             for row in db.execute(query.with_for_update()).all():
                 _close(db, row, "settled", int(row.amount) if amount is None else to_pico(amount))
 
@@ -201,14 +213,22 @@ class Budgets:
 
     def status(self) -> list[BudgetRow]:
         """Give every budget that was met, newest window first."""
-        from genai.ledger.tables import budgets as table
+        import sqlalchemy as sa
 
-        query = table.select().order_by(table.c.window.desc(), table.c.scope, table.c.value)
+        from genai.ledger.tables import budgets as table
+        from genai.ledger.tables import reservations as held
+
+        more = sa.func.sum(held.c.settled - held.c.amount).label("overshoot")
+        excess = sa.select(held.c.budget_id, more).where(held.c.settled > held.c.amount)
+        of = excess.group_by(held.c.budget_id).subquery()
+        query = sa.select(table, of.c.overshoot).outerjoin(of, of.c.budget_id == table.c.id)
+        query = query.order_by(table.c.window.desc(), table.c.scope, table.c.value)
         with self._database.begin(write=False) as db:
             return [
                 BudgetRow(
                     row.scope, row.value, row.period, row.window,
-                    *(from_pico(n) or Decimal(0) for n in (row.limit, row.spent, row.reserved)),
+                    *(from_pico(n) or Decimal(0)
+                      for n in (row.limit, row.spent, row.reserved, row.overshoot)),
                 )
                 for row in db.execute(query)
             ]  # fmt: skip
@@ -225,19 +245,22 @@ def _sweep(db: "sa.Connection", now: float) -> int:
 
 
 def _close(db: "sa.Connection", row: Any, state: str, spent: int | None) -> None:
+    """Book a reservation; one that was booked when its lease ran out is booked anew."""
     from genai.ledger.tables import budgets, reservations
 
     own = (
         reservations.c.budget_id == row.budget_id,
         reservations.c.call_id == row.call_id,
-        reservations.c.state == "open",
+        reservations.c.state == row.state,
     )
     done = db.execute(reservations.update().where(*own).values(state=state, settled=spent))
     if done.rowcount:
+        freed = row.amount if row.state == "open" else 0
+        booked = int(spent or 0) - int(row.settled or 0)
         db.execute(
             budgets.update()
             .where(budgets.c.id == row.budget_id)
-            .values(reserved=budgets.c.reserved - row.amount, spent=budgets.c.spent + spent)
+            .values(reserved=budgets.c.reserved - freed, spent=budgets.c.spent + booked)
         )
 
 
