@@ -16,12 +16,16 @@ _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"}
 
 
 class Database:
-    """Opens transactions; every failure is one sentence that names the file or the server."""
+    """Opens transactions; every failure is one sentence that names the file or the server.
 
-    def __init__(self, path: Path, url: str = "") -> None:
+    `durable` says that what is committed survives the loss of power.
+    """
+
+    def __init__(self, path: Path, url: str = "", *, durable: bool = False) -> None:
         self.name = hide(url) or str(path)
         self._path = path
         self._url = url
+        self._durable = durable
         self._lock = threading.Lock()
         self._engine: sa.Engine | None = None
 
@@ -78,7 +82,10 @@ class Database:
     def _open(self, check: bool) -> "sa.Engine":
         with self._lock:
             if self._engine is None:
-                engine = _postgres(self._url) if self._url else _sqlite(self._path)
+                if self._url:
+                    engine = _postgres(self._url, self._durable)
+                else:
+                    engine = _sqlite(self._path, self._durable)
                 self._prepare(engine, check)
                 if not check:
                     return engine
@@ -111,7 +118,7 @@ def _version(db: "sa.Connection") -> int:
     return int(db.execute(tables.meta.select().where(tables.meta.c.key == "version")).one().value)
 
 
-def _sqlite(path: Path) -> "sa.Engine":
+def _sqlite(path: Path, durable: bool) -> "sa.Engine":
     import sqlalchemy as sa
     from sqlalchemy import event
 
@@ -130,7 +137,8 @@ def _sqlite(path: Path) -> "sa.Engine":
     def _prepare(connection: Any, _: object) -> None:
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+        # FULL waits for the disk at every commit, NORMAL only before pages leave the log
+        connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         connection.execute("PRAGMA secure_delete=ON")
 
     @event.listens_for(engine, "begin")
@@ -141,15 +149,27 @@ def _sqlite(path: Path) -> "sa.Engine":
     return engine
 
 
-def _postgres(url: str) -> "sa.Engine":
+def _postgres(url: str, durable: bool) -> "sa.Engine":
     import sqlalchemy as sa
+    from sqlalchemy import event
 
     extras.load("psycopg", "server")
     _, _, rest = url.partition("://")
-    return sa.create_engine(
+    engine = sa.create_engine(
         f"postgresql+psycopg://{rest}", pool_size=2, pool_pre_ping=True,
         connect_args={"connect_timeout": 5, "prepare_threshold": None},
     )  # fmt: skip
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _: object) -> None:
+        if durable:  # what a server sets above `on` stays
+            connection.execute(
+                "SELECT set_config('synchronous_commit', 'on', false)"
+                " WHERE current_setting('synchronous_commit') = 'off'"
+            )
+            connection.commit()
+
+    return engine
 
 
 def hide(url: str) -> str:

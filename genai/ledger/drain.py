@@ -1,9 +1,9 @@
 """Moves spool files into the tables: one statement a batch, and the file's offset with it.
 
-A line that cannot be stored is
-counted and set aside in `spool/failed.txt`; it blocks no other.
+A line that cannot be stored is counted and set aside in `spool/failed.txt`; it blocks no other.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -91,6 +91,8 @@ class Drainer:
                 if failed:
                     with (path.parent / "failed.txt").open("ab") as file:
                         file.writelines(failed)
+                        file.flush()
+                        os.fsync(file.fileno())  # soon the only copy
                 stored += _calls(lines) - sum(map(_calls, failed))
                 broken += len(failed)
                 done.written, done.failed = done.written + written, done.failed + len(failed)

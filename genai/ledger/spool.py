@@ -28,7 +28,8 @@ _WAITING = 10_000  # rows kept in memory while the disk refuses them
 class Spool:
     """This process's spool file, made on the first row; a forked child makes its own.
 
-    `durability="full"` waits for the disk after each row, so that it survives power loss too.
+    `durability="full"` waits for the disk after each row and each new name in a folder, so that
+    rows survive power loss too.
     """
 
     def __init__(self, folder: Path, durability: str = "default") -> None:
@@ -39,7 +40,7 @@ class Spool:
             os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._file, self._size = -1, 0
         self._path = self.folder
         self._underway = Underway(self.folder, _name())
@@ -58,8 +59,8 @@ class Spool:
         line = _line(row)
         with self._lock:
             if self._full or not self._underway.put(row["id"], line):
-                self._open[row["id"]] = line
                 self._put(line)
+                self._open[row["id"]] = line
 
     def append(self, row: Any, call_id: str = "") -> None:
         """Write one row. Where the disk refuses, it waits in memory and is tried again.
@@ -114,6 +115,8 @@ class Spool:
         return True
 
     def _start(self) -> None:
+        holding = {self.folder, self.folder.parent}
+        holding |= {each.parent for each in self.folder.parents if not each.exists()}
         self.folder.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         self._path = self.folder / f"{_name()}.jsonl"
@@ -121,13 +124,27 @@ class Spool:
         if self._file >= 0:
             os.close(self._file)
         self._file, self._size = new, 0
-        for line in self._open.values():  # what is under way goes over into the new file
-            self._size += os.write(new, line)
+        if self._full:
+            for folder in holding:
+                _sync(folder)
+        self._carry_over()
+
+    def _carry_over(self) -> None:
+        """Write what is under way into the file that is now empty."""
+        self._size = sum(os.write(self._file, line) for line in self._open.values())
+        if self._full and self._size:
+            os.fdatasync(self._file)
 
     @property
     def size(self) -> int:
         """Bytes in this process's file."""
         return self._size if self._file >= 0 else 0
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold all other threads' writers while the block runs."""
+        with self._lock:
+            yield
 
     @contextmanager
     def emptied(self) -> Iterator[Path | None]:
@@ -138,8 +155,11 @@ class Spool:
                 return
             path = self._path
             yield path
-            os.ftruncate(self._file, 0)
-            self._size = sum(os.write(self._file, line) for line in self._open.values())
+            try:
+                os.ftruncate(self._file, 0)
+                self._carry_over()
+            except OSError as error:
+                self.trouble = error.strerror or str(error)
 
     def left_underway(self) -> list[Path]:
         """List the notes of processes that are gone."""
@@ -152,6 +172,15 @@ class Spool:
         except FileNotFoundError:  # another process has just drained and removed one
             return self.files()
         return [path for _, path in sorted(found)]
+
+
+def _sync(folder: Path) -> None:
+    """Put the names in a folder on the disk; without it a file can be whole and yet not found."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _name() -> str:

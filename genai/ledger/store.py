@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import os
 import secrets
-import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from genai.errors import LedgerUnusable
 from genai.ledger.database import Database
 from genai.ledger.query import DayRow, Groups, Summary
 from genai.ledger.row import flat_context, row_of, to_pico, unflatten
+from genai.ledger.signals import flush_on_signals
 from genai.ledger.spool import Spool
 from genai.types import Call, Context, Cost, new_id
 
@@ -70,7 +70,7 @@ class Ledger:
         clean: Callable[[str], str] = str,
     ) -> None:
         self.path = path
-        self.database = Database(path, url)
+        self.database = Database(path, url, durable=durability == "full")
         self._content = content
         self._clean = clean
         self._spool = Spool(path.parent / "spool", durability)
@@ -152,7 +152,7 @@ class Ledger:
                 if self._drainer is None or not self._drainer.is_alive():
                     atexit.unregister(self._last)
                     atexit.register(self._last)
-                    _flush_on_signals(self._last)
+                    flush_on_signals(self._stop)
                     self._drainer = threading.Thread(
                         target=self._drain_forever, name="genai-ledger", daemon=True
                     )
@@ -176,6 +176,11 @@ class Ledger:
                 " writable\n"
             )
             os.write(2, text.encode())
+
+    def _stop(self) -> None:
+        """Store the last rows while no thread adds more."""
+        with self._lock, self._spool.held():
+            self._last()
 
     def drain(self) -> "Drained":
         """Move every spooled row into the tables, those of dead processes too.
@@ -289,17 +294,6 @@ class Ledger:
         self.drain()
         return roll_up(self.database)
 
-    def thumb_counts(self, since: float = 0.0) -> tuple[int, int]:
-        """Count thumbs up and down of calls since a Unix time."""
-        import sqlalchemy as sa
-
-        from genai.ledger import tables
-
-        table = tables.feedback
-        query = sa.select(table.c.value, sa.func.count()).where(table.c.created_at >= since)
-        found = {bool(value): int(n) for value, n in self._read(query.group_by(table.c.value))}
-        return found.get(True, 0), found.get(False, 0)
-
     def summary(self, since: float = 0.0) -> Summary:
         """Give totals since a Unix time; money with its coverage."""
         return self.groups(since).summary()
@@ -356,18 +350,3 @@ def _local_key(path: Path) -> bytes:
         finally:
             made.unlink()
     return path.read_bytes()
-
-
-def _flush_on_signals(flush: Any) -> None:
-    """Store what is spooled when the process is asked to end, then let it end as it would have."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        return  # the program has its own handler, which ends in a normal exit
-
-    def end(number: int, frame: object) -> None:
-        flush()
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
-    signal.signal(signal.SIGTERM, end)

@@ -87,19 +87,6 @@ def test_however_a_process_ends_its_rows_are_there(tmp_path: Path, way: str, cod
     assert len(Ledger(path).calls(limit=1000)) == 500
 
 
-def test_full_durability_waits_for_the_disk_after_each_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: list[int] = []
-    monkeypatch.setattr("genai.ledger.spool.os.fdatasync", synced.append)
-    ledger = Ledger(tmp_path / "ledger.db", durability="full")
-    for _ in range(3):
-        ledger.record(call())
-    assert len(synced) == 3
-    Ledger(tmp_path / "other.db").record(call())
-    assert len(synced) == 3
-
-
 def test_a_spool_that_is_emptied_loses_and_doubles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
