@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import test_apps
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from genai import project
 from genai.ledger import Ledger
@@ -91,6 +91,29 @@ def test_the_page_shows_the_reports_figures(browser: Browser, address: str, week
         text = Path(download.value.path()).read_text()
         assert "300 questions" in text
         assert "<img" not in text
+
+
+def test_a_plot_zooms_and_goes_back(browser: Browser, address: str, week: Ledger) -> None:
+    """Scrolling over a plot narrows its days, dragging moves them, two clicks bring all back."""
+    for page in opened(browser, address, "monitor"):
+        expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(3)
+        test_apps.settled(page, 1500)
+        plot = page.get_by_test_id("stVegaLiteChart").first
+        box = plot.bounding_box()
+        assert box is not None
+        whole, first = ticks(plot), plot.locator(".role-axis-label text").first.text_content() or ""
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.mouse.wheel(0, -400)
+        expect(plot.locator("svg")).not_to_contain_text(first)
+        assert ticks(plot) != whole
+        page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(plot.locator("svg")).to_contain_text(first)
+        assert ticks(plot) == whole
+
+
+def ticks(plot: Locator) -> list[str]:
+    """Give the labels of a plot's axes, sorted: their order in the page is that of drawing."""
+    return sorted(plot.locator(".role-axis-label text").all_text_contents())
 
 
 def test_one_feature_and_another_period_can_be_chosen(

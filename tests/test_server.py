@@ -19,7 +19,8 @@ from tiny import tiny_adapter, tiny_model
 from genai.errors import InputError, ModelError
 from genai.ledger import Ledger
 from genai.models import Fake, open_model
-from genai.reports.monitor import monitor, prometheus
+from genai.reports.monitor import monitor
+from genai.reports.monitor_text import prometheus
 from genai.server import create_app
 from genai.server.app import Tasks
 from genai.types import UNKNOWN_COST, Answer, Call, Cost, CostStatus, Refusal, Usage

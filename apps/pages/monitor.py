@@ -81,13 +81,18 @@ def draw_figures(found: genai.Monitor) -> None:
          ("First text, p50", seconds(line.ttft))),
         (("Cost", f"${line.money.total:.4f}"), ("Per answer", per),
          ("Tokens", f"{line.tokens:,}"), ("Read from a cache", percent(line.cached))),
-        (("Thumbs up / down", f"{up} / {down}"), ("Retries", f"{line.retries:,}")),
+        (("Thumbs up / down", f"{up} / {down}"), ("Retries", f"{line.retries:,}"),
+         ("Answered from our cache", f"{line.replayed:,}"),
+         ("Between tokens, p50", seconds(line.inter_token))),
     )  # fmt: skip
     for row in rows:
         for column, (title, value) in zip(st.columns(4), row, strict=False):
             column.metric(title, value)
     st.markdown(clean(f"Money: {line.money}. Cost of {line.money.known:,} of"
                       f" {line.money.calls:,} calls known."))  # fmt: skip
+    if found.misdated:
+        st.warning(f"{found.misdated:,} questions are left out: a wrong clock dated them before"
+                   " 2020 or after today.")  # fmt: skip
     if line.refused is not None and line.failed is not None:
         _, low, high = line.refused
         _, least, most = line.failed
@@ -148,7 +153,9 @@ def draw_groups(found: genai.Monitor) -> None:
             {
                 GROUPS[name]: line.name, "calls": line.calls, "ok": line.answers,
                 "refused": percent(line.refused), "failed": percent(line.failed),
-                "p50": seconds(line.p50), "p95": seconds(line.p95), "tokens": line.tokens,
+                "p50": seconds(line.p50), "p95": seconds(line.p95), "p99": seconds(line.p99),
+                "first text": seconds(line.ttft), "between tokens": seconds(line.inter_token),
+                "tokens": line.tokens, "from a cache": percent(line.cached),
                 "cost": str(line.money),
             }
             for line in lines(found, name)

@@ -5,7 +5,8 @@ import os
 from typing import Any
 
 import genai
-from genai.reports.monitor import monitor, prometheus
+from genai.reports.monitor import monitor
+from genai.reports.monitor_text import prometheus
 from genai.server import serve
 from genai.server.app import Tasks
 from genai.wiring import open_task

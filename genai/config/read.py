@@ -15,7 +15,7 @@ from genai.errors import ConfigError
 class Settings(BaseModel):
     """Base of every settings section: frozen, and a misspelt key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 S = TypeVar("S", bound=Settings)

@@ -1,6 +1,6 @@
 """What calls led to: the outcome and the thumb of each, and those that somebody should look at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,6 +76,24 @@ def outcomes(
     ]  # fmt: skip
 
 
+def thumb_counts(
+    ledger: "Ledger", since: float, until: float, where: Mapping[str, str] | None = None
+) -> tuple[int, int]:
+    """Count the calls whose last thumb of a period (Unix times, the end not included) is up, down.
+
+    `where` keeps to calls with these values of their columns.
+    """
+    from genai.ledger import tables
+
+    call, thumb = tables.calls, _thumbs(since, until)
+    query = _sa().select(thumb.c.value, _sa().func.count())
+    if where:
+        query = query.select_from(thumb.join(call, call.c.id == thumb.c.call_id))
+        query = query.where(*(call.c[name] == value for name, value in where.items()))
+    found = {bool(value): int(n) for value, n in _read(ledger, query.group_by(thumb.c.value))}
+    return found.get(True, 0), found.get(False, 0)
+
+
 def complaints(ledger: "Ledger", *, since: float = 0.0, limit: int = 1000) -> list[Complaint]:
     """Give the newest calls whose last thumb is down, and those that failed, newest first."""
     from genai.ledger import tables
@@ -112,14 +130,17 @@ def complaints(ledger: "Ledger", *, since: float = 0.0, limit: int = 1000) -> li
     ]  # fmt: skip
 
 
-def _thumbs() -> Any:
-    """The last thumb of each call."""
+def _thumbs(since: float = 0.0, until: float | None = None) -> Any:
+    """The last thumb of each call, of those given in a period."""
     from genai.ledger import tables
 
     sa, table = _sa(), tables.feedback
     order = (table.c.created_at.desc(), table.c.id.desc())
     rank = sa.func.row_number().over(partition_by=table.c.call_id, order_by=order).label("rank")
-    ranked = sa.select(table, rank).subquery()
+    given = sa.select(table, rank).where(table.c.created_at >= since)
+    if until is not None:
+        given = given.where(table.c.created_at < until)
+    ranked = given.subquery()
     return sa.select(ranked).where(ranked.c.rank == 1).subquery("thumb")
 
 

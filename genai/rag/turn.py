@@ -8,6 +8,7 @@ from decimal import Decimal
 from statistics import fmean
 
 from genai.guards import combine
+from genai.ledger.sums import total_cost
 from genai.rag.confidence import Signals, Weights
 from genai.rag.trace import Found, Sentence, Trace
 from genai.text.language import guess_language
@@ -121,17 +122,7 @@ class Turn:
     @property
     def cost(self) -> Cost:
         """Money of all calls made for this question; unknown if any of them is."""
-        costs = [call.cost for call in self.children]
-        paid = [cost for cost in costs if cost.status != CostStatus.DECLARED_FREE]
-        if not paid:
-            return Cost(Decimal(0), CostStatus.DECLARED_FREE, "every call was declared free")
-        unknown = [cost for cost in paid if cost.amount is None]
-        if unknown:
-            return Cost(None, CostStatus.UNPRICED, unknown[0].reason)
-        amount = sum((cost.amount for cost in paid if cost.amount is not None), Decimal(0))
-        statuses = {cost.status for cost in paid}
-        status = statuses.pop() if len(statuses) == 1 else CostStatus.ESTIMATED
-        return Cost(amount, status, paid[0].reason)
+        return total_cost([call.cost for call in self.children])
 
 
 class Tally:
@@ -183,6 +174,7 @@ class Tally:
         usage = turn.usage
         if usage.source == "none" and all(c.kind != "model" for c in turn.children):
             usage = Usage(source="counted")  # no model was called, so it is known to be 0
+        first = next((c for c in turn.children if c.kind == "model"), None)
         call = Call(
             id=turn.id,
             kind="chain",
@@ -191,7 +183,8 @@ class Tally:
             outcome=outcome,
             model=model,
             context=replace(turn.context, parent_id=""),
-            ttft=next((c.ttft for c in turn.children if c.kind == "model"), None),
+            ttft=first and first.ttft,
+            itl_mean=first and first.itl_mean,
             usage=usage,
             cost=turn.cost,
             reason=reason,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from genai import stats
-from genai.errors import Unmeasured
+from genai.errors import InputError, Unmeasured
 from genai.ledger import Ledger
 from genai.types import Call
 
@@ -54,6 +54,11 @@ class Period:
     first: date
     last: date
 
+    def __post_init__(self) -> None:
+        """Refuse a period that ends before it begins. Raises `InputError`."""
+        if self.last < self.first:
+            raise InputError(f"{self.first} to {self.last}: a period has at least one day")
+
     def holds(self, at: float) -> bool:
         """Whether a Unix time lies in it, in UTC days."""
         return (
@@ -69,8 +74,16 @@ def drift(
     """Compare the questions of two periods; `rate` is the share of false findings accepted.
 
     Raises:
+        InputError: the periods overlap, or the rate is no share.
         Unmeasured: a period has fewer than 200 questions.
     """
+    if not 0 < rate < 1:
+        raise InputError(f"--rate {rate:g}: the share of false findings lies between 0 and 1")
+    if reference.first <= current.last and current.first <= reference.last:
+        raise InputError(
+            f"the reference, {reference.first} to {reference.last}, shares days with the current"
+            f" period, {current.first} to {current.last}; set --from and --to before it"
+        )
     first = min(reference.first, current.first)
     since = float((first.toordinal() - date(1970, 1, 1).toordinal()) * _DAY)
     chains = ledger.calls(limit=10**9, since=since, kind="chain")

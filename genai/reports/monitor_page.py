@@ -3,7 +3,8 @@
 import html
 from collections.abc import Sequence
 
-from genai.reports.monitor import Line, Monitor, guard_table, markdown, row, table
+from genai.reports.monitor import Line, Monitor
+from genai.reports.monitor_text import guard_table, period, row, table
 
 _STYLE = """
 :root{color-scheme:light dark}
@@ -41,7 +42,6 @@ def page(found: Monitor) -> str:
     reasons = [("reason", "questions"), *((r, f"{n:,}") for r, n in found.whole.reasons.items())]
     why = f"<h2>why not answered</h2>{_table(reasons)}" if len(reasons) > 1 else ""
     guards = f"<h2>guards</h2>{_table(guard_table(found))}" if found.guards else ""
-    period = markdown(found).splitlines()[2]
     empty = "" if found.whole.calls else "<p>No question yet: ask one with genai ask.</p>"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -49,7 +49,7 @@ def page(found: Monitor) -> str:
         '<meta http-equiv="Content-Security-Policy" content="default-src \'none\';'
         " style-src 'unsafe-inline'\">"
         f"<title>Monitoring</title><style>{_STYLE}</style></head><body><main>"
-        f'<h1>Monitoring</h1><p>{_e(period)}</p>{empty}<div class="plots">{plots}</div>'
+        f'<h1>Monitoring</h1><p>{_e(period(found))}</p>{empty}<div class="plots">{plots}</div>'
         f"<h2>days</h2>{_table(rows)}{groups}{guards}{why}</main></body></html>"
     )
 

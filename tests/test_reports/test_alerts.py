@@ -298,6 +298,8 @@ def test_another_currency_is_no_dollar_and_an_empty_ledger_no_alarm(
         ({"name": "x", "figure": "cost", "above": 1, "below": 2}, "give one of"),
         ({"name": "x", "figure": "cost", "above": 1, "to": ["pager"]}, "tells `pager`"),
         ({"name": "x", "figure": "cost", "abov": 1}, "did you mean `above`?"),
+        ({"name": "x", "figure": "cost", "above": float("nan")}, "`rules.0.above`"),
+        ({"name": "x", "figure": "cost", "above": 1, "hours": -1}, "`rules.0.hours`"),
     ],
 )
 def test_a_wrong_rule_is_named(tmp_path: Path, rule: dict[str, Any], said: str) -> None:

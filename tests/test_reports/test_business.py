@@ -15,6 +15,7 @@ import genai
 from genai.cli import main
 from genai.errors import ConfigError
 from genai.ledger import Ledger
+from genai.project import init
 from genai.reports.business import (
     BusinessSettings,
     Input,
@@ -219,6 +220,7 @@ def test_the_page_is_self_contained_and_inert(tmp_path: Path) -> None:
          "`inputs.escalated` is a share: 22.0 is not in 0..1"),
         ({"ramp": [2]}, "`ramp` holds shares"),
         ({"discont": 0.1}, "did you mean `discount`?"),
+        ({"inputs": stated(minutes=said_by(value=math.nan))}, "`inputs.minutes.value`"),
     ],
 )  # fmt: skip
 def test_an_impossible_assumption_is_named(
@@ -233,6 +235,32 @@ def test_an_impossible_assumption_is_named(
         load_business(path)
     assert said in str(caught.value)
     assert str(caught.value).startswith("configs/business.yaml")
+
+
+def test_what_cannot_be_drawn_or_judged_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "configs" / "business.yaml"
+    for words in (["--draws", "0"], ["--seed", "-1"], ["--draws", "-5"]):
+        assert main(["report", "business", *words]) == 64
+        assert "draws are at least 1, a seed at least 0\n" in capsys.readouterr().err
+    shipped = path.read_text()
+    for text, said in (
+        (shipped.replace("figure: payback", "figure: paybak"), "did you mean `payback`?"),
+        ("inputs: [", "is not valid YAML"),
+        ("", "`inputs`"),
+    ):
+        path.write_text(text)
+        assert main(["report", "business", "--draws", "50"]) == 64
+        err = capsys.readouterr().err
+        assert said in err
+        assert err.startswith("genai: configs/business.yaml: ")
+        assert err.count("\n") == 1
+    path.unlink()
+    assert main(["report", "business"]) == 64
+    assert "is missing" in capsys.readouterr().err
 
 
 def rows(ledger: Ledger, count: int, *, cost: str | None = "0.05", refused: int = 0) -> None:
@@ -255,6 +283,13 @@ def test_the_ledger_replaces_guesses_and_says_where_it_cannot(tmp_path: Path) ->
     assert len(found["cost"].blocks) == 10
     assert (found["escalated"].central, found["escalated"].n) == (0.15, 200)
     assert found["volume"].central == pytest.approx(200 / 10 * 30.4)
+    for n, at in enumerate((5.0, 1_790_000_000.0 + 86_400 * 5000)):  # 1970, and years ahead
+        ledger.record(Call(f"f{n:027x}", "chain", at, 0.1, "ok", "m"))
+    ledger.flush()
+    again = measured(ledger)[0]
+    assert again["volume"].central == found["volume"].central
+    assert again["escalated"].central == found["escalated"].central
+    assert again["volume"].source == "ledger, 10 days, 2 questions with a wrong date left out"
     wanted = settings(inputs=stated(cost={"measured": True}))
     assert inputs_of(wanted, found)["cost"].kind == "blocks"
     with pytest.raises(ConfigError, match="`inputs.cost` is marked as measured"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from genai import stats
+from genai.cli import main
 from genai.errors import Unmeasured
 from genai.ledger import Ledger
 from genai.reports.drift import Period, compare, drift
@@ -90,6 +91,29 @@ def test_the_ledger_is_enough_and_too_few_questions_say_so(tmp_path: Path) -> No
     assert drift(ledger, reference, current)[0].figure == "refusal share"
     with pytest.raises(Unmeasured, match="30 questions; 200 are needed"):
         drift(ledger, Period(start, start), current)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--days", "0"], "a period has at least one day"),
+        (["--from", "2026-10-10", "--to", "2026-10-01"],
+         "2026-10-10 to 2026-10-01: a period has at least one day"),
+        (["--from", "2026-01-01", "--to", "2999-01-01"], "shares days with the current period"),
+        (["--rate", "2"], "--rate 2: the share of false findings lies between 0 and 1"),
+    ],
+)  # fmt: skip
+def test_periods_that_cannot_be_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    words: list[str], said: str,
+) -> None:  # fmt: skip
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "genai.yaml").write_text("version: 1\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "drift", *words]) == 64
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
 
 
 def test_one_day_cannot_be_exchanged() -> None:

@@ -118,6 +118,16 @@ def test_the_verb_prints_incidents(
     monkeypatch.chdir(tmp_path)
     assert main(["report", "incidents"]) == 4
     assert "5 are needed" in capsys.readouterr().err
+    for words, said in (
+        (["--from", "2026-10-10", "--to", "2026-10-01"], "needs a day of reference and a day"),
+        (["--reference", "0"], "with 0 days of reference"),
+        (["--reference", "40"], "with 40 days of reference"),
+        (["--alarms", "-1"], "--alarms -1: the false findings accepted are more than 0"),
+    ):
+        assert main(["report", "incidents", *words]) == 64
+        err = capsys.readouterr().err
+        assert said in err
+        assert err.count("\n") == 1
     ledger = Ledger(tmp_path / ".genai" / "ledger.db")
     for call in month(bad_from=13):
         ledger.record(call)

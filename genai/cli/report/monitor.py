@@ -4,8 +4,9 @@ import argparse
 from pathlib import Path
 
 import genai
-from genai.reports.monitor import markdown, monitor, prometheus
+from genai.reports.monitor import monitor
 from genai.reports.monitor_page import page
+from genai.reports.monitor_text import markdown, prometheus
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,8 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the figures as Markdown."""
+    wrong = [each for each in options.where if "=" not in each]
+    if wrong:
+        raise genai.InputError(f"--where {wrong[0]}: give NAME=VALUE, such as feature=chat")
+    where = dict(each.split("=", 1) for each in options.where)
     try:
-        where = dict(each.split("=", 1) for each in options.where)
         found = monitor(genai.open_ledger(), days=options.days, where=where)
     except ValueError as error:
         raise genai.InputError(f"--where: {error}") from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from genai import extras
+from genai.errors import ConfigError, InputError
 from genai.reports.business.formula import monthly, price_of, use_of
 from genai.reports.business.inputs import BusinessSettings, Input
 
@@ -53,7 +54,13 @@ def outlook(
     settings: BusinessSettings, inputs: Mapping[str, Input], *, draws: int = 10_000,
     seed: int = 20_260,
 ) -> Outlook:  # fmt: skip
-    """Draw all inputs and give the distribution of the value. The same seed gives the same."""
+    """Draw all inputs and give the distribution of the value. The same seed gives the same.
+
+    Raises:
+        InputError: there is nothing to draw, or the seed is negative.
+    """
+    if draws < 1 or seed < 0:
+        raise InputError(f"--draws {draws} --seed {seed}: draws are at least 1, a seed at least 0")
     np: Any = extras.load("numpy", "evals")
     drawn = _drawn(np, settings, inputs, draws, np.random.default_rng(seed))
     value, cumulative = _value(np, settings, drawn)
@@ -87,8 +94,6 @@ def _drawn(
 
 
 def _factor(np: Any, names: Sequence[str], pairs: Mapping[str, float]) -> Any:
-    from genai.errors import ConfigError
-
     matrix = np.eye(len(names))
     for pair, value in pairs.items():
         one, _, other = pair.partition(" ")

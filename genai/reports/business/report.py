@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from genai.config import digest
+from genai.errors import ConfigError
 from genai.reports.business import plots
 from genai.reports.business.draws import Outlook, outlook
 from genai.reports.business.formula import Case, case_of, crossings
 from genai.reports.business.inputs import BusinessSettings, Criterion, Input
 from genai.reports.business.workbook import write_workbook
+
+_PLAIN = (float, float | None)  # types of a figure that a kill criterion may name
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,13 @@ def business_report(
 def _judge(
     criterion: Criterion, case: Case, found: Outlook
 ) -> tuple[Criterion, float | None, bool]:
+    known = [each.name for kind in (Outlook, Case) for each in fields(kind) if each.type in _PLAIN]
+    if criterion.figure not in known:
+        close = get_close_matches(criterion.figure, known, n=1)
+        hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known)}"
+        raise ConfigError(
+            f"configs/business.yaml: `kill`: `{criterion.figure}` is not a figure; {hint}"
+        )
     value = getattr(found, criterion.figure, getattr(case, criterion.figure, None))
     if not isinstance(value, int | float):
         return criterion, None, False

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from genai import extras
+from genai.errors import InputError
 from genai.ledger import Ledger
 from genai.ledger.rollup import day_name
 from genai.reports.incidents.facts import LABELS, PRICE, Facts, read_facts
@@ -68,8 +69,16 @@ def incidents(
     `alarms` is how many false findings are accepted in the period.
 
     Raises:
+        InputError: no day is left after the reference, or no false finding is accepted.
         Unmeasured: the reference has too few days with questions.
     """
+    if not 1 <= reference <= last - first:
+        raise InputError(
+            f"{day_name(first)} to {day_name(last)} with {reference} days of reference: the period"
+            " needs a day of reference and a day after it; set --from, --to and --reference"
+        )
+    if alarms <= 0:
+        raise InputError(f"--alarms {alarms:g}: the false findings accepted are more than 0")
     facts = read_facts(ledger, first, last, reference)
     return of_facts(facts, reference, alarms=alarms)
 

@@ -1,0 +1,160 @@
+"""Monitoring in words: the figures as tables, as Markdown and in Prometheus' text format."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+from genai.ledger.rollup import day_name
+from genai.reports.monitor import Line, Monitor
+from genai.types import Action
+
+_Sample = tuple[dict[str, str], float | Decimal]
+_DAY = 86_400
+HEADS = (
+    "", "questions", "answers", "refused", "failed", "cost", "per answer", "tokens", "cached",
+    "replayed", "p50", "p95", "p99", "first token", "between tokens",
+)  # fmt: skip
+
+
+def table(found: Monitor) -> list[tuple[str, ...]]:
+    """Give the whole and its days as rows of text, the head first."""
+    return [HEADS, *(row(line) for line in (found.whole, *found.days))]
+
+
+def row(line: Line) -> tuple[str, ...]:
+    """Give the figures of a line as text; what is unknown is a dash."""
+    per = "-" if line.per_answer is None else f"${line.per_answer:.4f}"
+    return (
+        line.name, f"{line.calls:,}", f"{line.answers:,}", _percent(line.refused),
+        _percent(line.failed), str(line.money), per, f"{line.tokens:,}",
+        "-" if line.cached is None else f"{line.cached:.1%}", f"{line.replayed:,}",
+        *map(_time, (line.p50, line.p95, line.p99, line.ttft, line.inter_token)),
+    )  # fmt: skip
+
+
+def guard_table(found: Monitor) -> list[tuple[str, ...]]:
+    """Give what the guards decided at each place as rows of text, the head first."""
+    known = [each.value for each in Action if any(each.value in g.reasons for g in found.guards)]
+    rows = [("place", "texts", "allow", *known)]
+    for each in found.guards:
+        allowed = each.calls - sum(each.reasons.values())
+        counts = (each.calls, allowed, *(each.reasons.get(name, 0) for name in known))
+        rows.append((each.name, *(f"{count:,}" for count in counts)))
+    return rows
+
+
+def _percent(share: tuple[float, float, float] | None) -> str:
+    if share is None:
+        return "-"
+    value, low, high = share
+    return f"{value:.1%} ({low:.1%} to {high:.1%})"
+
+
+def _time(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.3g} s"
+
+
+def markdown(found: Monitor) -> str:
+    """Give the figures as Markdown."""
+    lines = ["# Monitoring", "", period(found), ""]
+    lines += _markdown_table(table(found))
+    for title, group in (("Models", found.models), *found.groups.items()):
+        if len(group) > 1 or (group and group[0].name != "(none)"):
+            lines += ["", f"## {title}", "", *_markdown_table([HEADS, *map(row, group)])]
+    if found.guards:
+        lines += ["", "## Guards", "", *_markdown_table(guard_table(found))]
+    if found.whole.reasons:
+        lines += ["", "## Why not answered", ""]
+        lines += [f"- {reason}: {count:,}" for reason, count in found.whole.reasons.items()]
+    return "\n".join(lines) + "\n"
+
+
+def period(found: Monitor) -> str:
+    """Give the period in words, and what is in none."""
+    up, down = found.thumbs
+    wrong = (
+        f" {found.misdated:,} questions are left out: a wrong clock dated them before 2020 or after"
+        " today."
+        if found.misdated
+        else ""
+    )
+    first, last = (day_name(int(at // _DAY)) for at in (found.since, found.until))
+    return (
+        f"{first} to {last} (UTC): {found.whole.calls:,} questions, {up} thumbs up, {down} down."
+        f" Percentiles are at most 1 % off, shares have their 95 % interval.{wrong}"
+    )
+
+
+def _markdown_table(rows: list[tuple[str, ...]]) -> list[str]:
+    def line(cells: tuple[str, ...]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    return [line(rows[0]), "|" + "---|" * len(rows[0]), *map(line, rows[1:])]
+
+
+def prometheus(found: Monitor) -> str:
+    """Give the same figures in Prometheus' text format; what is unknown is left out.
+
+    They are those of a period that moves, so each is a gauge. Models have families of their own;
+    every other dimension is a label of `genai_group_*`.
+    """
+    families: dict[str, list[_Sample]] = {}
+    for name, labels, value in _samples(found):
+        if value is not None:
+            families.setdefault(f"genai_{name}", []).append((labels, value))
+    lines = []
+    for name, samples in families.items():
+        lines.append(f"# TYPE {name} gauge")
+        lines += [f"{name}{_labels(labels)} {_number(value)}" for labels, value in samples]
+    return "\n".join(lines) + "\n"
+
+
+def _samples(found: Monitor) -> Iterator[tuple[str, dict[str, str], float | Decimal | None]]:
+    for name, value in zip(("up", "down"), found.thumbs, strict=True):
+        yield "feedback", {"value": name}, value
+    yield "misdated_questions", {}, found.misdated
+    for reason, count in found.whole.reasons.items():
+        yield "not_answered", {"reason": reason}, count
+    yield from _figures("", found.whole, {}, "questions", "question_seconds")
+    for line in found.models:
+        yield from _figures("model_", line, {"model": line.name}, "calls", "call_seconds")
+    for dimension, group in found.groups.items():
+        for line in group:
+            label = {"dimension": dimension, "value": line.name}
+            yield from _figures("group_", line, label, "questions", "question_seconds")
+    for line in found.guards:
+        yield "guarded_texts", {"place": line.name}, line.calls
+        for decision, count in line.reasons.items():
+            yield "guard_decisions", {"place": line.name, "decision": decision}, count
+
+
+def _figures(
+    prefix: str, line: Line, labels: dict[str, str], counted: str, timed: str
+) -> Iterator[tuple[str, dict[str, str], float | Decimal | None]]:
+    """Give every figure of a line, as the tables have them."""
+    for name, value in (
+        (counted, line.calls), ("answers", line.answers),
+        ("refused_share", line.refused and line.refused[0]),
+        ("failed_share", line.failed and line.failed[0]), ("cost_dollars", line.money.total),
+        ("cost_unknown_calls", line.money.calls - line.money.known),
+        ("dollars_per_answer", line.per_answer), ("tokens", line.tokens),
+        ("cached_share", line.cached), ("replayed", line.replayed), ("retries", line.retries),
+    ):  # fmt: skip
+        yield prefix + name, labels, value
+    for share, value in (("0.5", line.p50), ("0.95", line.p95), ("0.99", line.p99)):
+        yield prefix + timed, {**labels, "quantile": share}, value
+    middle = {**labels, "quantile": "0.5"}
+    yield prefix + "first_text_seconds", middle, line.ttft
+    yield prefix + "between_tokens_seconds", middle, line.inter_token
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    inner = ",".join(f'{name}="{_escape(value)}"' for name, value in labels.items())
+    return f"{{{inner}}}" if inner else ""
+
+
+def _number(value: float | Decimal) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else f"{value:.10g}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
