@@ -137,6 +137,7 @@ def serve(delay: float = 0.0, *, echo: bool = False) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+        process.stdout.close()
 
 
 def seen(url: str) -> dict[str, float]:

@@ -16,7 +16,6 @@ import pytest
 from faults import faulty, reply
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from postgres import binaries, new_database, postgres
 
 from genai.config import ModelSettings
 from genai.errors import BudgetExceeded
@@ -32,17 +31,8 @@ def dollars(text: str) -> Cost:
     return Cost(Decimal(text), CostStatus.PRICED)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if binaries() is None and "CI" not in os.environ:
-        pytest.skip("PostgreSQL's server is not installed")
-    with postgres(tmp_path_factory.mktemp("postgres")) as found:
-        yield found
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    url = new_database(request.getfixturevalue("server")) if request.param == "postgres" else ""
+@pytest.fixture
+def database(url: str, tmp_path: Path) -> Iterator[Database]:
     found = Database(tmp_path / "ledger.db", url)
     yield found
     found.dispose()

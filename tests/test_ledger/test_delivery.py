@@ -61,11 +61,13 @@ import os, signal, sys, time
 from pathlib import Path
 from genai.ledger import Ledger
 from genai.types import Call
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever this run of the tests ignores
+signal.signal(signal.SIGINT, signal.default_int_handler)
 ledger = Ledger(Path(sys.argv[1]))
 for n in range(500):
     ledger.record(Call(f"{n:06}", "model", 1.0, 0.1, "ok"))
-if sys.argv[2] == "term":
-    os.kill(os.getpid(), signal.SIGTERM)
+if sys.argv[2].startswith("SIG"):
+    os.kill(os.getpid(), getattr(signal, sys.argv[2]))
     time.sleep(30)
 if sys.argv[2] == "_exit":
     os._exit(0)
@@ -75,16 +77,47 @@ if sys.argv[2] == "error":
 
 
 @pytest.mark.parametrize(
-    ("way", "code"), [("end", 0), ("error", 3), ("term", -signal.SIGTERM), ("_exit", 0)]
-)
+    ("way", "code"),
+    [
+        ("end", 0), ("error", 3), ("_exit", 0), ("SIGTERM", -signal.SIGTERM),
+        ("SIGHUP", -signal.SIGHUP), ("SIGINT", 1),  # this one is an exception in Python
+    ],
+)  # fmt: skip
 def test_however_a_process_ends_its_rows_are_there(tmp_path: Path, way: str, code: int) -> None:
     path = tmp_path / "ledger.db"
-    done = subprocess.run([sys.executable, "-c", ENDED, path, way], timeout=60)
+    line = [sys.executable, "-c", ENDED, path, way]
+    done = subprocess.run(line, timeout=60, stderr=subprocess.DEVNULL)
     assert done.returncode == code
     if way != "_exit":  # those were stored by the process itself, not by the next one
         with sqlite3.connect(path) as db:
             assert db.execute("SELECT count(*) FROM call").fetchone() == (500,)
     assert len(Ledger(path).calls(limit=1000)) == 500
+
+
+BUSY = """
+import sys
+from pathlib import Path
+from genai.ledger import Ledger
+from genai.types import Call
+ledgers = [Ledger(Path(sys.argv[1]) / name / "ledger.db") for name in "ab"]
+for n in range(10**7):
+    for ledger in ledgers:
+        ledger.record(Call(f"{n:08}", "model", 1.0, 0.1, "ok"))
+    if n == 1000:
+        print("busy", flush=True)
+"""
+
+
+def test_a_signal_in_the_middle_of_a_write_ends_the_process_and_flushes(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", BUSY, tmp_path], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"busy\n"
+    process.terminate()
+    assert process.wait(60) == -signal.SIGTERM
+    process.stdout.close()
+    for name in "ab":  # by the process itself
+        with sqlite3.connect(tmp_path / name / "ledger.db") as db:
+            assert db.execute("SELECT count(*) FROM call").fetchone()[0] > 1000
 
 
 def test_a_spool_that_is_emptied_loses_and_doubles_nothing(

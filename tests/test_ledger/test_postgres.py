@@ -1,6 +1,5 @@
 """The same ledger on a real PostgreSQL server."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,20 +8,11 @@ from pathlib import Path
 
 import pytest
 from makers import call
-from postgres import binaries, new_database, postgres
+from postgres import new_database
 
 from genai.errors import LedgerUnusable
 from genai.ledger import Ledger
 from genai.types import Context, Usage
-
-if binaries() is None and "CI" not in os.environ:
-    pytest.skip("PostgreSQL's server is not installed", allow_module_level=True)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with postgres(tmp_path_factory.mktemp("postgres")) as found:
-        yield found
 
 
 @pytest.fixture
