@@ -63,7 +63,8 @@ class ModelError(InputError):
 
     Kinds: `unknown_model key permission network timeout rate_limited bad_request conflict
     unprocessable server bad_reply refusal`. `retry_after` is the wait the server asks for, in
-    seconds; `status` its HTTP status; `sent` is False where the request never left this machine.
+    seconds; `status` its HTTP status; `sent` is False where the request never left this machine;
+    `received` is what had arrived of the reply, None where nothing had. It is never shown.
     """
 
     def __init__(
@@ -74,12 +75,14 @@ class ModelError(InputError):
         retry_after: float | None = None,
         status: int | None = None,
         sent: bool = True,
+        received: object = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.retry_after = retry_after
         self.status = status
         self.sent = sent
+        self.received = received
 
 
 class BudgetExceeded(GenaiError):

@@ -195,8 +195,9 @@ UNKNOWN_COST = Cost(None, CostStatus.UNPRICED)
 class Reply:
     """What a model said, with what it took to say it.
 
-    `call_id` is the ledger row of the attempt that answered; `attempts` counts it and those that
-    failed before. `parsed` is the value of a structured reply.
+    `call_id` is the ledger row of the attempt that answered, `attempts` counts it and those before
+    it, `parsed` is the value of a structured reply, `refusal` what the model said instead of a
+    text, and `logprobs` are the tokens' probabilities where they were asked for.
     """
 
     text: str
@@ -211,6 +212,8 @@ class Reply:
     parsed: Any = None
     response_model: str = ""
     attempts: int = 1
+    refusal: str = ""
+    logprobs: tuple[Any, ...] = field(default=(), repr=False, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,10 +310,7 @@ class Refusal:
 
 
 def new_id() -> str:
-    """Give a ledger row its id: 28 hex digits that sort by time of creation.
-
-    The end is random for each process and counts within it.
-    """
+    """Give a row its id: 28 hex digits that sort by time, with a part random for each process."""
     return f"{time.time_ns():016x}{_process[0]}{next(_count) & 0xFFFF:04x}"
 
 

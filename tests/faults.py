@@ -80,6 +80,24 @@ def stream(
     return send
 
 
+def part(size: int, then: str = "close", status: int = 200) -> Fault:
+    """Promise a whole reply, send so many bytes of its body, then `close`, `reset` or `stall`."""
+
+    def send(connection: socket.socket, request: bytes) -> bool:
+        content = json.dumps(completion() if status == 200 else ERROR).encode()
+        head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n"
+        head += f"Content-Length: {len(content)}\r\n\r\n"
+        connection.sendall(head.encode() + content[:size])
+        if then == "stall":
+            _stall(connection)
+        elif then == "reset":
+            time.sleep(0.02)  # what was sent is read first
+            _reset(connection)
+        return False
+
+    return send
+
+
 def stall(connection: socket.socket, request: bytes) -> bool:
     """Take the request and say nothing."""
     _stall(connection)
@@ -119,7 +137,7 @@ class Server:
     def __init__(self, faults: list[Fault]) -> None:
         self.faults = faults
         self.keep = True  # off for a long run
-        self.count = 0
+        self.count = self.sockets = 0
         self.requests: list[bytes] = []
         self.times: list[float] = []
         self.hung_up = threading.Event()
@@ -180,6 +198,7 @@ def faulty(*faults: Fault) -> Iterator[tuple[str, Server]]:
         while not ended:
             with suppress(OSError):
                 connection, _ = listener.accept()
+                server.sockets += 1
                 threading.Thread(target=server.serve, args=(connection,), daemon=True).start()
 
     thread = threading.Thread(target=accept, daemon=True)

@@ -1,10 +1,11 @@
 """One call and its attempts: which model next, how long to wait, and one true row for each.
 
-A retry or a fallback happens only before the first piece of a reply; after it, what was received
-is recorded and the error is the caller's.
+A retry or a fallback happens only before the first byte of a reply's body; after it, what was
+received is recorded and the error is the caller's. The body of an error status is no reply.
 """
 
 import asyncio
+import copy
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -166,12 +167,13 @@ class Plan:
         while not self.target.breaker.lets_through():
             if len(self._left) == 1:
                 wait = self.target.breaker.seconds_left()
-                raise ModelError(
+                error = ModelError(
                     f"model {self.target.name}: failed {self.target.breaker.failures} times in a"
                     f" row and is left alone for {wait:.0f} s; check the provider, or add a"
                     " fallback",
                     "network",
                 )
+                raise counted(error, self.attempts)
             self._next_target()
 
     def _next_target(self) -> None:
@@ -185,14 +187,14 @@ class Plan:
         if isinstance(error, BudgetExceeded) or not isinstance(error, ModelError):
             raise error
         if attempt.touched or kind in _HOPELESS:
-            raise self._counted(error)
+            raise counted(error, self.attempts)
         if kind in _AGAIN and self._tries <= self.target.retries:
             wait = self._wait(attempt.retry_after)
             if wait is not None:
                 await asyncio.sleep(wait)
                 return
         if len(self._left) == 1:
-            raise self._counted(error)
+            raise counted(error, self.attempts)
         self._next_target()
 
     def _wait(self, asked: float | None) -> float | None:
@@ -202,9 +204,10 @@ class Plan:
             return jitter
         return asked + jitter / 10 if asked <= _PATIENCE else None
 
-    def _counted(self, error: ModelError) -> ModelError:
-        if self.attempts == 1:
-            return error
-        found = ModelError(f"{error}; {self.attempts} attempts were made", error.kind)
-        found.__cause__ = error
-        return found
+
+def counted(error: ModelError, attempts: int) -> ModelError:
+    """Give the error with the number of attempts in its message, all else as it was."""
+    found = copy.copy(error)
+    found.args = (f"{error} ({attempts} attempt{'' if attempts == 1 else 's'})",)
+    found.__cause__ = error
+    return found

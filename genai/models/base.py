@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from genai import bridge
@@ -43,7 +43,8 @@ class ToolPiece:
 class Delta:
     """A piece of a reply as it arrives, or all of it; the last ones carry usage and the finish.
 
-    `request_id`, `tier` and `status` are what the provider calls this request.
+    `request_id`, `tier` and `status` are what the provider calls this request. `refusal` is what
+    the model says instead of a text, `logprobs` the tokens' probabilities in the provider's form.
     """
 
     text: str = ""
@@ -55,6 +56,11 @@ class Delta:
     tier: str = ""
     status: int | None = None
     reported: str = ""
+    refusal: str = ""
+    logprobs: tuple[Any, ...] = field(default=(), hash=False)
+
+
+BEGUN = Delta()  # bytes of a good reply have arrived, and no event of it yet
 
 
 class Provider(Protocol):
@@ -99,10 +105,25 @@ def worst_case(
     known = (entry(model) or {}).get("max_output_tokens")
     if known:
         most = min(most, int(known))
-    choices = params.get("n") if isinstance(params.get("n"), int) else 1
     sent = sum(count_tokens(message.text) + _OVERHEAD for message in messages)
     sent += count_tokens(str(params.get("tools") or ""))
-    return price(model, Usage(sent, most * (choices or 1), source="provider"))
+    return price(model, Usage(sent, most, source="provider"))
+
+
+def refuse_choices(name: str, params: Mapping[str, Any]) -> None:
+    """Refuse `n` above 1 before a request leaves: one reply of a call is kept, all are billed.
+
+    Raises:
+        ModelError: names the key and what to do.
+    """
+    n = params.get("n")
+    if isinstance(n, int) and n > 1:
+        raise ModelError(
+            f"model {name}: `n` asks for {n} replies, and one is kept of each call; leave `n` out"
+            f" and call {n} times (`repeats` in a suite); nothing was sent (0 attempts)",
+            "bad_request",
+            sent=False,
+        )
 
 
 def as_messages(prompt: Prompted) -> tuple[Message, ...]:

@@ -15,14 +15,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from genai import extras
 from genai.errors import InputError, ModelError
 from genai.ledger import merged
 from genai.ledger.usage import openai_usage
 from genai.models import wire
 from genai.models.attempts import Hooks
-from genai.models.base import Prompted, as_messages
-from genai.models.sdk import SDK
+from genai.models.base import Prompted, as_messages, refuse_choices
+from genai.models.sdk import SDK, package
 from genai.types import Call, Context, Cost, CostStatus, Reply, Usage
 
 _ENDED = {"completed", "expired", "cancelled", "failed"}
@@ -67,6 +66,7 @@ class Batch:
         """
         if not prompts:
             raise InputError("batch: no prompts; give at least one")
+        refuse_choices(self.name, params)
         lines, context = [], merged(context)
         worst = Decimal(0)
         for key, prompt in prompts.items():
@@ -78,7 +78,7 @@ class Batch:
                 worst += self._hooks.worst(self.name, messages, params).amount or 0
         if self._hooks.budgets is not None:
             self._check(context, worst)
-        openai = self._package()
+        openai = package()
         try:
             client = self._client(openai)
             file = client.files.create(file=("batch.jsonl", b"\n".join(lines)), purpose="batch")
@@ -95,7 +95,7 @@ class Batch:
 
     def cancel(self, number: str) -> None:
         """Ask the server to stop; what was answered by then is still fetched and billed."""
-        openai = self._package()
+        openai = package()
         try:
             self._client(openai).batches.cancel(number)
         except openai.OpenAIError as error:
@@ -118,7 +118,7 @@ class Batch:
                 f"batch {number}: the server refused it ({codes}); mend and submit it again",
                 "bad_request",
             )
-        openai, replies = self._package(), {}
+        openai, replies = package(), {}
         where = merged(context)
         took = float((found.completed_at or found.created_at) - found.created_at)
         for file in (found.output_file_id, found.error_file_id):
@@ -184,14 +184,11 @@ class Batch:
             self._hooks.budgets.settle_later(mark, Decimal(0))
 
     def _get(self, number: str) -> Any:
-        openai = self._package()
+        openai = package()
         try:
             return self._client(openai).batches.retrieve(number)
         except openai.OpenAIError as error:
             raise self._sdk._named(error) from error
-
-    def _package(self) -> Any:
-        return extras.load("openai", "gateway")
 
     def _client(self, openai: Any) -> Any:
         if self._own is None:

@@ -3,21 +3,24 @@
 Vectors are unit-length float32 rows; an empty text gives a row of zeros, which matches nothing.
 """
 
+import asyncio
 import hashlib
 import importlib
 import json
 import random
 import time
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genai import bridge, extras
-from genai.errors import ModelError
+from genai.errors import GenaiError, ModelError
 from genai.ledger import merged
-from genai.models.attempts import Hooks
+from genai.ledger.cap import Cap, current_cap
+from genai.models.attempts import Hooks, counted
 from genai.models.base import count_tokens
-from genai.types import Call, Context, Usage, new_id
+from genai.types import Call, Context, Cost, Usage, new_id
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,10 +75,12 @@ class Embedder:
                 vectors, usage = self._encode(texts)
             except BaseException as caught:
                 error = caught if isinstance(caught, Exception) else None
-                kind = getattr(caught, "kind", "")
-                if kind not in _AGAIN or attempt == _ATTEMPTS:
+                if not isinstance(caught, ModelError):
                     raise
-                wait = getattr(caught, "retry_after", None)
+                again = caught.kind in _AGAIN and caught.received is None
+                if not again or attempt == _ATTEMPTS:
+                    raise counted(caught, attempt) from caught
+                wait = caught.retry_after
             else:
                 return vectors
             finally:
@@ -136,9 +141,30 @@ class _Attempt:
             and worst.amount != 0
             and self._hooks.budgets.reserve(self.id, context, embedder.name, worst)
         )
+        self._cap = self._hold(worst)
         telemetry = self._hooks.telemetry
         self._span = telemetry.begin(self._call, {}) if telemetry is not None else None
         self._start = time.perf_counter()
+
+    def _hold(self, worst: Cost) -> Cap | None:
+        """Reserve the cost under the run's cap, if there is one; wait for calls in flight."""
+        cap = current_cap()
+        if cap is None or not worst.amount:
+            return None
+        try:
+            while not cap.reserve(self.id, self._call.model, worst):
+                if _in_loop():  # whoever waits here keeps those calls from ending
+                    raise ModelError(
+                        f"{self._call.model}: calls in flight hold what is left of the run's"
+                        f" ${cap.limit}; run again, or raise the cap",
+                        "rate_limited",
+                    )
+                time.sleep(0.005)
+        except GenaiError:
+            if self._reserved:
+                self._hooks.budgets.settle_later(self.id, Decimal(0))
+            raise
+        return cap
 
     def close(self, error: Exception | None, usage: Usage | None) -> None:
         """Price, settle and record."""
@@ -150,10 +176,20 @@ class _Attempt:
         call.cost = hooks.price(call.model, call.usage)
         if self._reserved:
             hooks.budgets.settle_later(self.id, call.cost.amount)
+        if self._cap is not None:
+            self._cap.settle(self.id, call.cost.amount)
         if self._span is not None:
             hooks.telemetry.end(self._span, call, messages=(), reply="", error=error)
         if hooks.record is not None:
             hooks.record(call)
+
+
+def _in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def make_embedder(

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genai import bridge, extras
+from genai import bridge
 from genai.errors import InputError, ModelError
-from genai.models.sdk import SDK
+from genai.models.sdk import SDK, package
 from genai.types import Part
 
 _MOST = 512 * 2**20  # bytes; OpenAI takes no larger file
@@ -98,7 +98,7 @@ async def _asked(sdk: SDK, path: Path, ask: Callable[[Any], Any], gone: bool = F
 
     With `gone` it is no error that the server does not know the file.
     """
-    openai: Any = extras.load("openai", "gateway")
+    openai = package()
     try:
         client = await sdk._client(openai)
         if isinstance(client, openai.OpenAI):  # the caller's own

@@ -17,7 +17,25 @@ _MOST = 32 * 2**20  # bytes of one reply, or of one event of a stream
 _keepers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
 
 
-class TooLarge(ValueError):
+class Fault(Exception):
+    """What went wrong on the way; `received` is what had arrived of a good reply's body."""
+
+    received = b""
+
+
+class NotSent(Fault):
+    """Nothing left this machine."""
+
+
+class Late(Fault):
+    """The whole reply took longer than allowed."""
+
+
+class Broken(Fault):
+    """The connection ended in the middle."""
+
+
+class TooLarge(Fault):
     """A reply beyond what this process will hold."""
 
 
@@ -34,13 +52,16 @@ async def post(
     """
     aiohttp: Any = extras.load("aiohttp", "gateway")
     session = await _session(aiohttp)
+    status, received = 0, list[bytes]()
     try:
         async with session.post(
             url, data=body, headers=headers, timeout=_limit(connect, total), allow_redirects=False
         ) as response:
-            return response.status, response.headers, await _body(response.content)
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise _named(aiohttp, error) from error
+            status = response.status
+            await _body(response.content, received)
+            return status, response.headers, b"".join(received)
+    except (aiohttp.ClientError, TimeoutError, TooLarge) as error:
+        raise _named(aiohttp, error, b"".join(received) if status < 300 else b"") from error
 
 
 async def events(
@@ -48,7 +69,8 @@ async def events(
 ) -> AsyncGenerator[bytes | tuple[int, Mapping[str, str], bytes], None]:
     """Send a request and give the data of each server-sent event; closing it closes the socket.
 
-    Where the status is not 2xx, the one item is the status, headers and body. Raises as `post`.
+    The first item is empty and says that the reply has begun. Where the status is not 2xx, the one
+    item is the status, headers and body. Raises as `post`.
     """
     aiohttp: Any = extras.load("aiohttp", "gateway")
     session = await _session(aiohttp)
@@ -57,7 +79,9 @@ async def events(
             url, data=body, headers=headers, timeout=_limit(connect, total), allow_redirects=False
         ) as response:
             if response.status >= 300:
-                yield response.status, response.headers, await _body(response.content)
+                received: list[bytes] = []
+                await _body(response.content, received)
+                yield response.status, response.headers, b"".join(received)
                 return
             async for data in _events(response.content):
                 yield data
@@ -65,19 +89,21 @@ async def events(
         raise _named(aiohttp, error) from error
 
 
-async def _body(content: Any) -> bytes:
-    pieces, size = [], 0
+async def _body(content: Any, received: list[bytes]) -> None:
+    size = 0
     async for piece in content.iter_any():
         size += len(piece)
         if size > _MOST:
             raise TooLarge(f"more than {_MOST >> 20} MB")
-        pieces.append(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        received.append(piece)
 
 
 async def _events(content: Any) -> AsyncIterator[bytes]:
-    rest = b""
+    rest, begun = b"", False
     async for piece in content.iter_any():
+        if not begun:
+            begun = True
+            yield b""
         lines = (rest + piece).split(b"\n")
         rest = lines.pop()
         if len(rest) > _MOST:
@@ -95,24 +121,18 @@ def _limit(connect: float, total: float) -> Any:
     return aiohttp.ClientTimeout(total=total, sock_connect=connect)
 
 
-def _named(aiohttp: Any, error: Exception) -> Exception:
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        return NotSent(type(error).__name__)
-    if isinstance(error, aiohttp.InvalidURL):
-        return NotSent("the URL is not valid")
-    return (Late if isinstance(error, TimeoutError) else Broken)(type(error).__name__)
-
-
-class NotSent(Exception):
-    """Nothing left this machine."""
-
-
-class Late(Exception):
-    """The whole reply took longer than allowed."""
-
-
-class Broken(Exception):
-    """The connection ended in the middle."""
+def _named(aiohttp: Any, error: Exception, received: bytes = b"") -> Fault:
+    said = type(error).__name__
+    if isinstance(error, TooLarge):
+        found: Fault = error
+    elif isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        found = NotSent(said)
+    elif isinstance(error, aiohttp.InvalidURL):
+        found = NotSent("the URL is not valid")
+    else:
+        found = (Late if isinstance(error, TimeoutError) else Broken)(said)
+    found.received = received
+    return found
 
 
 async def _session(aiohttp: Any) -> Any:

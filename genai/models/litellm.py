@@ -9,7 +9,7 @@ from genai import extras
 from genai.errors import ModelError
 from genai.models import wire
 from genai.models.base import Delta
-from genai.models.sdk import read_chunk
+from genai.models.sdk import package, read_chunk
 from genai.types import Message
 
 _KINDS = {
@@ -28,6 +28,7 @@ _KINDS = {
 def _package() -> Any:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it fetches prices
     litellm: Any = extras.load("litellm", "gateway")
+    package()  # litellm sends much through `openai`
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
@@ -35,7 +36,10 @@ def _package() -> Any:
 
 
 class LiteLLM:
-    """Streams chat completions through `litellm.acompletion`."""
+    """Streams chat completions through `litellm.acompletion`.
+
+    It does not say when the first byte of a reply arrives: a reply has begun with its first chunk.
+    """
 
     remote = True
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from genai.errors import ModelError, Unmeasured
 from genai.ledger.cap import Cap, current_cap
-from genai.models.base import Delta, ToolPiece, count_tokens
+from genai.models.base import BEGUN, Delta, ToolPiece, count_tokens, refuse_choices
 from genai.types import UNKNOWN_COST, Call, Cost, CostStatus, Reply, ToolCall, Usage, new_id
 
 if TYPE_CHECKING:
@@ -37,9 +37,12 @@ class Attempt:
         self.target = target
         self._context = plan.context
         self.params = {**target.params, **plan.given} if target.params else plan.given
+        refuse_choices(target.name, self.params)
         self.started_at = time.time()
         self._start = time.perf_counter()
         self._text: list[str] = []
+        self._refusal = ""
+        self._logprobs: list[Any] = []
         self._tools: list[ToolPiece] = []
         self._times: list[float] = []
         self._last = Delta()
@@ -97,7 +100,9 @@ class Attempt:
         if cap is None or not self._remote:
             return
         hooks, name = self._plan.hooks, self.target.name
-        worst = hooks.worst(name, self._plan.messages, self.params) if hooks.worst else UNKNOWN_COST
+        worst = UNKNOWN_COST
+        if hooks.worst is not None and cap.limit is not None:
+            worst = hooks.worst(name, self._plan.messages, self.params)
         while not cap.reserve(self.id, name, worst):
             await asyncio.sleep(_CAP_POLL)
         self._cap = cap
@@ -119,18 +124,15 @@ class Attempt:
     async def pieces(self) -> AsyncGenerator[str, None]:
         """Give text as it arrives."""
         if self._replayed is not None:
-            for delta in self._replayed:
-                self.add(delta)
-                if delta.text:
-                    yield delta.text
-            return
-        source = aiter(self.target.provider.stream(self._plan.messages, self.params))
+            source = _again(self._replayed)
+        else:
+            source = aiter(self.target.provider.stream(self._plan.messages, self.params))
         limits, now = self.target.timeouts, asyncio.get_running_loop().time
         end = now() + limits.total
         wait, word, key = limits.first, "no reply", "timeout"
+        due = now() + wait
         try:
             while True:
-                due = now() + wait
                 try:
                     async with asyncio.timeout_at(min(due, end)):
                         delta = await anext(source)
@@ -140,10 +142,12 @@ class Attempt:
                     if due > end:
                         word, wait, key = "no end of the reply", limits.total, "total_timeout"
                     raise self._late(word, wait, key) from error
-                wait, word = limits.between, "no further text"
                 self.add(delta)
                 if delta.text:
                     yield delta.text
+                if delta is not BEGUN:  # else the first token is still awaited
+                    wait, word = limits.between, "no further text"
+                    due = now() + wait
         finally:
             aclose = getattr(source, "aclose", None)
             if aclose is not None:
@@ -173,6 +177,9 @@ class Attempt:
                 self._tools.extend(delta.tools)
         if delta.usage is not None:
             self._usage = delta.usage
+        if delta.refusal or delta.logprobs:
+            self._refusal += delta.refusal
+            self._logprobs.extend(delta.logprobs)
         last = self._last
         if delta.finish_reason or delta.model or delta.request_id or delta.tier or delta.reported:
             self._last = Delta(
@@ -193,6 +200,9 @@ class Attempt:
         """Write the row and let go of what was held; the first close is the one that counts."""
         if isinstance(error, ModelError):
             self.retry_after, self._sent = error.retry_after, error.sent
+            if isinstance(error.received, Delta):
+                self.add(error.received)
+                error.received = BEGUN  # the content stays here
         self._error = error
         call = self._row(outcome, error)
         if not self._closed:
@@ -215,6 +225,8 @@ class Attempt:
             tool_calls=tools,
             response_model=call.response_model,
             attempts=self.number,
+            refusal=self._refusal,
+            logprobs=tuple(self._logprobs),
         )
 
     def _let_go(self, call: Call, quiet: bool) -> None:
@@ -237,7 +249,11 @@ class Attempt:
             hooks.record(call)
         if hooks.replay is not None and self._key and self._replayed is None:
             if call.outcome == "ok":
-                hooks.replay.keep(self._key, "".join(self._text), self._tools, self._usage, call)
+                said = "".join(self._text)
+                tools, logprobs = tuple(self._tools), tuple(self._logprobs)
+                whole = Delta(said, self._usage, tools=tools, refusal=self._refusal,
+                              logprobs=logprobs)  # fmt: skip
+                hooks.replay.keep(self._key, whole, call)
 
     def _row(self, outcome: str, error: Exception | None = None) -> Call:
         kind = ""
@@ -296,3 +312,9 @@ class Attempt:
         if outcome != "ok" and cost.status == CostStatus.PRICED:
             return replace(cost, status=CostStatus.ESTIMATED, reason=f"the reply ended: {outcome}")
         return cost
+
+
+async def _again(kept: Sequence[Delta]) -> AsyncIterator[Delta]:
+    """Give a kept reply once more."""
+    for delta in kept:
+        yield delta

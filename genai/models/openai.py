@@ -14,10 +14,10 @@ import msgspec
 from genai.errors import ModelError
 from genai.ledger.usage import openai_usage
 from genai.models import http, wire
-from genai.models.base import Delta
+from genai.models.base import BEGUN, Delta
 from genai.types import Message, Usage
 
-_FAULTS = (http.NotSent, http.Broken, http.Late, wire.ServerSaid, ValueError)
+_FAULTS = (http.Fault, wire.ServerSaid, ValueError)
 _PUBLIC = "https://api.openai.com/v1"
 
 
@@ -75,6 +75,8 @@ class OpenAI:
                         delta = wire.read(data)
                         finished = finished or bool(delta.finish_reason)
                         yield delta
+                    else:
+                        yield BEGUN
             if not begun:
                 raise ValueError("no event in it")
             if not finished:
@@ -87,25 +89,26 @@ class OpenAI:
         content = await self._post("/chat/completions", self._body(messages, params))
         try:
             delta = wire.read(content)
+            if not (delta.finish_reason or delta.text or delta.tools or delta.refusal):
+                raise ValueError("no choice in it")
         except (*_FAULTS, msgspec.DecodeError) as error:
-            raise self._named(error) from error
-        if not (delta.finish_reason or delta.text or delta.tools):
-            raise self._named(ValueError("no choice in it"))
+            raise self._named(error, content) from error
         return delta
 
     async def embed(
         self, texts: Sequence[str], params: Mapping[str, Any]
     ) -> tuple[list[list[float]], Usage]:
         """Give one vector a text, in order, and the tokens used."""
-        body = wire.encode({"input": list(texts), "model": self._model, **params})
+        body = wire.encode(wire.vectors_request(self._model, texts, params))
+        content = await self._post("/embeddings", body)
         try:
-            found = wire.decode_vectors(await self._post("/embeddings", body))
-            vectors = [each.embedding for each in sorted(found.data, key=lambda each: each.index)]
+            found = wire.decode_vectors(content)
+            vectors = [wire.floats(each) for each in sorted(found.data, key=lambda e: e.index)]
             if len(vectors) != len(texts):
                 raise ValueError(f"{len(vectors)} vectors for {len(texts)} texts")
             return vectors, Usage() if found.usage is None else openai_usage(found.usage)
         except (ValueError, msgspec.DecodeError) as error:
-            raise self._named(error) from error
+            raise self._named(error, content) from error
 
     async def _post(self, path: str, body: bytes) -> bytes:
         url, headers = self._address()
@@ -128,8 +131,14 @@ class OpenAI:
                 sent=False,
             ) from error
 
-    def _named(self, error: Exception) -> ModelError:
-        """Say a fault of the network or of the reply in one sentence."""
+    def _named(self, error: Exception, body: bytes = b"") -> ModelError:
+        """Say a fault of the network or of the reply in one sentence, and keep what arrived."""
+        found = self._said(error)
+        body = body or getattr(error, "received", b"")
+        found.received = wire.partial(body) if body else None
+        return found
+
+    def _said(self, error: Exception) -> ModelError:
         name, where = self._label, self._where()
         if isinstance(error, http.Late):
             return ModelError(

@@ -71,18 +71,19 @@ class Replay:
             )
         return key, kept
 
-    def keep(
-        self, key: str, text: str, tools: Sequence[ToolPiece], usage: Usage | None, call: Call
-    ) -> None:
+    def keep(self, key: str, reply: Delta, call: Call) -> None:
         """Keep a reply."""
+        usage = reply.usage
         body = {
-            "text": text,
-            "tools": [asdict(piece) for piece in tools],
+            "text": reply.text,
+            "tools": [asdict(piece) for piece in reply.tools],
             "usage": None if usage is None else asdict(usage),
             "finish_reason": call.finish_reason,
             "model": call.response_model,
             "request_id": call.request_id,
             "tier": call.served_tier,
+            "refusal": reply.refusal,
+            "logprobs": reply.logprobs,
         }
         word = "REPLACE" if self.mode == "refresh" else "INSERT OR IGNORE"  # the first one counts
         with self._lock:
@@ -111,13 +112,17 @@ class Replay:
             if usage is not None:
                 usage = Usage(**{**usage, "fees": tuple(map(tuple, usage["fees"]))})
             tools = tuple(ToolPiece(**piece) for piece in body.pop("tools"))
+            body["logprobs"] = tuple(body.get("logprobs", ()))
             whole = Delta(usage=usage, tools=tools, **body)
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(
                 f"{self.path}: a recorded reply is damaged ({type(error).__name__}); record it"
                 " again with GENAI_REPLAY_MODE=refresh"
             ) from error
-        return [replace(whole, usage=None, finish_reason=""), replace(whole, text="", tools=())]
+        return [
+            replace(whole, usage=None, finish_reason=""),
+            replace(whole, text="", tools=(), refusal="", logprobs=()),
+        ]
 
     def _open(self) -> sqlite3.Connection:
         """Give this process's connection; one that crossed a fork is left alone."""

@@ -4,6 +4,7 @@ Imported on the first call. Chat over HTTP is in `openai.py`; batches are in `ba
 """
 
 import asyncio
+import logging
 import os
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from genai import extras
 from genai.errors import ModelError
 from genai.ledger.usage import openai_usage
 from genai.models import wire
-from genai.models.base import Delta, ToolPiece
+from genai.models.base import BEGUN, Delta, ToolPiece
 from genai.types import Message
 
 # the SDK's error classes in the kinds of ModelError; `http.py` gives the same by status
@@ -37,8 +38,17 @@ _CURES = {
     "timeout": "the server at {url} did not answer in time; try again",
     "network": "no connection to {url}; check that it runs and the network",
 }
+_log = logging.getLogger("openai")
 # an async client belongs to the event loop it was first used in, and is shared within it
 _clients: weakref.WeakKeyDictionary[Any, dict[tuple[str, ...], Any]] = weakref.WeakKeyDictionary()
+
+
+def package() -> Any:
+    """Give the `openai` package; its log holds messages at DEBUG, which `OPENAI_LOG` alone sets."""
+    found: Any = extras.load("openai", "gateway")
+    if _log.level == logging.NOTSET:
+        _log.setLevel(logging.INFO)
+    return found
 
 
 class SDK:
@@ -82,14 +92,14 @@ class SDK:
         self, messages: Sequence[Message], params: Mapping[str, Any]
     ) -> AsyncIterator[Delta]:
         """Give the reply piece by piece."""
-        openai: Any = extras.load("openai", "gateway")
+        openai = package()
         try:
             client = await self._client(openai)
             create, request, read = self._request(client, messages, params)
             finished = False
             events = _from_sync if isinstance(client, openai.OpenAI) else _from_async
             async for event in events(create, request):
-                delta = read(event)
+                delta = BEGUN if event is None else read(event)
                 finished = finished or bool(delta.finish_reason)
                 yield delta
             if not finished:
@@ -223,10 +233,13 @@ def _for_responses(message: dict[str, Any]) -> dict[str, Any]:
 
 def read_chunk(chunk: Any) -> Delta:
     """Read one chunk of an OpenAI-shaped chat stream."""
-    text, finish, tools = "", "", []
+    text, finish, refusal, tools, logprobs = "", "", "", [], ()
     if chunk.choices:
         choice = chunk.choices[0]
         text, finish = choice.delta.content or "", choice.finish_reason or ""
+        refusal = getattr(choice.delta, "refusal", None) or ""
+        listed = getattr(getattr(choice, "logprobs", None), "content", None) or ()
+        logprobs = tuple(each if isinstance(each, dict) else each.model_dump() for each in listed)
         for piece in getattr(choice.delta, "tool_calls", None) or ():
             function = piece.function
             tools.append(
@@ -243,6 +256,8 @@ def read_chunk(chunk: Any) -> Delta:
         getattr(chunk, "model", None) or "",
         getattr(chunk, "id", None) or "",
         getattr(chunk, "service_tier", None) or "",
+        refusal=refusal,
+        logprobs=logprobs,
     )
 
 
@@ -250,6 +265,8 @@ def read_event(event: Any) -> Delta:
     """Read one event of a Responses stream."""
     if event.type == "response.output_text.delta":
         return Delta(event.delta)
+    if event.type == "response.refusal.delta":
+        return Delta(refusal=event.delta)
     if event.type == "response.output_item.done" and event.item.type == "function_call":
         item = event.item
         return Delta(
@@ -269,6 +286,7 @@ def read_event(event: Any) -> Delta:
 
 async def _from_async(create: Any, request: dict[str, Any]) -> AsyncIterator[Any]:
     response = await create(**request)
+    yield None  # the server has said yes
     try:
         async for event in response:
             yield event
@@ -280,6 +298,7 @@ async def _from_sync(create: Any, request: dict[str, Any]) -> AsyncIterator[Any]
     """Read a sync client's stream in threads, so the loop is never blocked."""
     response = await asyncio.to_thread(create, **request)
     events = iter(response)
+    yield None  # the server has said yes
     try:
         while (event := await asyncio.to_thread(next, events, None)) is not None:
             yield event

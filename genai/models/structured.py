@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from genai.errors import ModelError
+from genai.models.attempts import counted
 from genai.types import Context, Cost, CostStatus, Message, Part, Reply, Usage
 
 _MOST = 2  # times to ask again
@@ -41,18 +42,20 @@ async def structured(
         value, problem = _fit(reply.text, check)
         if not problem:
             return _total(said, value)
-        if reply.finish_reason in _REFUSED:
-            raise ModelError(
+        if reply.refusal or reply.finish_reason in _REFUSED:
+            error = ModelError(
                 f"model {reply.model}: refused to answer ({reply.finish_reason}); change the"
                 " request or use another model",
                 "refusal",
             )
+            raise counted(error, sum(each.attempts for each in said))
         if len(said) > most:
-            raise ModelError(
+            error = ModelError(
                 f"model {reply.model}: no reply fitted the schema in {len(said)} requests"
                 f" ({problem}); simplify the schema or use a stronger model",
                 "bad_reply",
             )
+            raise counted(error, sum(each.attempts for each in said))
         wrong = Message("assistant", (Part(reply.text, "untrusted"),))
         again = f"That does not fit the schema: {problem}. Reply with the corrected JSON only."
         messages = [*messages, wrong, Message("user", (Part(again),))]

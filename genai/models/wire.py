@@ -1,10 +1,16 @@
 """The OpenAI chat protocol on the wire: request bytes, and replies as small structs.
 
 Held to the `openai` SDK by `tests/test_models/test_conformance.py`: the same bytes out, the same
-values in.
+values in. Of a reply these are carried: text, refusal, tool calls, finish, model, id, service tier,
+log probabilities of the text, usage. Not carried: `created`, `system_fingerprint`, audio,
+annotations, and choices beyond the first, which nobody can ask for (`n` above 1 is refused).
 """
 
+import array
+import base64
 import json
+import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,10 +47,16 @@ class _Tool(msgspec.Struct):
 class _Said(msgspec.Struct):
     content: str | list[Any] | None = None
     tool_calls: list[_Tool] | None = None
+    refusal: str | None = None
+
+
+class _Logprobs(msgspec.Struct):
+    content: list[Any] | None = None
 
 
 class _Choice(msgspec.Struct):
     index: int = 0
+    logprobs: _Logprobs | None = None
     delta: _Said | None = None
     message: _Said | None = None
     finish_reason: str | None = None
@@ -60,7 +72,7 @@ class _Body(msgspec.Struct):
 
 
 class _Vector(msgspec.Struct):
-    embedding: list[float]
+    embedding: list[float] | str
     index: int = 0
 
 
@@ -131,14 +143,17 @@ def read(body: bytes | memoryview | str) -> Delta:
         ValueError: not a chat completion; it may be cut, another format, or not UTF-8.
     """
     found = _decode(body)
-    text, finish = "", ""
+    text, finish, refusal = "", "", ""
     tools: tuple[ToolPiece, ...] = ()
+    logprobs: tuple[Any, ...] = ()
     if found.choices:
         choice = next((each for each in found.choices if each.index == 0), found.choices[0])
         finish = choice.finish_reason or ""
         said = choice.delta or choice.message
+        if choice.logprobs is not None:
+            logprobs = tuple(choice.logprobs.content or ())
         if said is not None:
-            text = _text(said.content)
+            text, refusal = _text(said.content), said.refusal or ""
             if said.tool_calls:
                 tools = tuple(map(_piece, said.tool_calls))
     elif found.error is not None:
@@ -154,7 +169,44 @@ def read(body: bytes | memoryview | str) -> Delta:
         request_id=found.id or "",
         tier=found.service_tier or "",
         reported=_reported(found.usage),
+        refusal=refusal,
+        logprobs=logprobs,
     )
+
+
+_CONTENT = re.compile(rb'"content"\s*:\s*"((?:[^"\\]+|\\.)*)', re.DOTALL)
+_NAMED = re.compile(rb'"(id|model)"\s*:\s*"([^"\\]{1,200})"')
+
+
+def partial(body: bytes) -> Delta:
+    """Read what is there of a whole reply that was cut or spoilt: its text, id and model."""
+    said = _CONTENT.search(body)
+    raw = said.group(1).decode("utf-8", "ignore") if said else ""
+    raw = re.sub(r"\\u[0-9a-fA-F]{0,3}$", "", raw)
+    try:
+        text = json.loads(f'"{raw}"', strict=False).encode("utf-8", "ignore").decode()
+    except ValueError:
+        text = raw
+    named = {key.decode(): value.decode("utf-8", "ignore") for key, value in _NAMED.findall(body)}
+    return Delta(text, model=named.get("model", ""), request_id=named.get("id", ""))
+
+
+def vectors_request(name: str, texts: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the body of a request for vectors; they come as base64 unless the caller says how."""
+    known = ("user", "dimensions", "encoding_format")  # in the SDK's order
+    params = {"encoding_format": "base64", **params}
+    first = {key: params[key] for key in known if key in params}
+    return {"input": list(texts), "model": name, **first, **params}
+
+
+def floats(vector: _Vector) -> list[float]:
+    """Give a vector's numbers: as a server listed them, or out of base64 of 32-bit floats."""
+    if not isinstance(vector.embedding, str):
+        return vector.embedding
+    found = array.array("f", base64.b64decode(vector.embedding, validate=True))
+    if sys.byteorder == "big":
+        found.byteswap()
+    return found.tolist()
 
 
 class ServerSaid(Exception):

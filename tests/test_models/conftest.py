@@ -1,9 +1,37 @@
-"""A standard test of LangChain may skip only for a reason its class explains."""
+"""What the tests of models share; LangChain's may skip only for a reason their class explains."""
 
+import logging
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from asking import KEY
+
+from genai.ledger import Ledger
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger.db")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait little between attempts."""
+    monkeypatch.setattr("genai.models.attempts._BASE", 0.01)
+
+
+@pytest.fixture
+def secret(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Set a key; neither it nor what was asked may stand in any log, at any level."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with caplog.at_level(logging.DEBUG):
+        yield
+    for record in caplog.get_records("call"):
+        said = f"{record.getMessage()} {record.exc_text or ''}"
+        assert "private" not in said
+        assert "very-secret" not in said
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,8 +1,10 @@
 """Our own wire is held to the `openai` SDK: the same bytes out, the same values and errors in."""
 
 import asyncio
+import base64
 import contextlib
 import json
+import struct
 from typing import Any
 
 import faults
@@ -19,6 +21,7 @@ from genai.models import open_model, wire
 from genai.models.base import Delta, as_messages
 from genai.models.openai import OpenAI
 from genai.models.sdk import KINDS
+from genai.types import Call
 
 TOOL = {
     "type": "function",
@@ -119,10 +122,18 @@ def pieces(name: str, text: str) -> dict[str, Any]:
             "function": {"name": name or None, "arguments": text}}  # fmt: skip
 
 
+def likely(token: str) -> dict[str, Any]:
+    spelt = list(token.encode())
+    other = {"token": "x", "bytes": [120], "logprob": -4.5}
+    return {"token": token, "bytes": spelt, "logprob": -0.125, "top_logprobs": [other]}
+
+
 def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
+    tokens = [likely(delta["content"])] if delta.get("content") else []
     base = {"id": "c9", "object": "chat.completion.chunk", "created": 1, "model": "gpt-x",
             "service_tier": "default", "system_fingerprint": "fp"}  # fmt: skip
-    choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+    choice = {"index": 0, "delta": delta, "finish_reason": finish,
+              "logprobs": {"content": tokens, "refusal": None} if tokens else None}  # fmt: skip
     return f"data: {json.dumps({**base, 'choices': [choice], **more})}\n\n".encode()
 
 
@@ -138,6 +149,8 @@ STREAM = b"".join(
         b": a comment\n\n",
         chunk({"content": "naïve "}),
         b"event: message\n" + chunk({"content": "日本"}),
+        chunk({"refusal": "not "}),
+        chunk({"refusal": "that"}),
         chunk({"tool_calls": [pieces("add", "")]}),
         chunk({"tool_calls": [pieces("", '{"a":')]}),
         chunk({"tool_calls": [pieces("", " 1}")]}),
@@ -150,10 +163,11 @@ STREAM = b"".join(
 WHOLE = json.dumps(
     {"id": "c9", "object": "chat.completion", "created": 1, "model": "gpt-x",
      "service_tier": "default", "usage": USAGE,
-     "choices": [{"index": 0, "finish_reason": "tool_calls", "logprobs": None, "message":
-                  {"role": "assistant", "content": "naïve 日本", "refusal": None, "tool_calls": [
-                      {"id": "t1", "type": "function",
-                       "function": {"name": "add", "arguments": '{"a": 1}'}}]}}]}
+     "choices": [{"index": 0, "finish_reason": "tool_calls",
+                  "logprobs": {"content": [likely("naïve "), likely("日本")], "refusal": None},
+                  "message": {"role": "assistant", "content": "naïve 日本", "refusal": "not that",
+                              "tool_calls": [{"id": "t1", "type": "function", "function": {
+                                  "name": "add", "arguments": '{"a": 1}'}}]}}]}
 ).encode()  # fmt: skip
 
 
@@ -165,11 +179,14 @@ def sse(connection: Any, request: bytes) -> bool:
     return False
 
 
-def seen_by_us(url: str, streamed: bool) -> tuple[Any, ...]:
-    model = open_model(f"openai/m@{url}")
+def seen_by_us(url: str, streamed: bool, client: Any = None) -> tuple[Any, ...]:
+    rows: list[Call] = []
+    model = open_model(f"openai/m@{url}", client=client, record=rows.append)
     answer: Any = list(model.stream("hi"))[-1] if streamed else model("hi")
     calls = tuple((call.id, call.name, call.arguments) for call in answer.tool_calls)
-    return answer.text, answer.finish_reason, answer.response_model, calls, answer.usage
+    (row,) = rows
+    return (answer.text, answer.finish_reason, answer.response_model, calls, answer.usage,
+            row.request_id, row.served_tier, answer.refusal, answer.logprobs)  # fmt: skip
 
 
 def seen_by_sdk(url: str, streamed: bool) -> tuple[Any, ...]:
@@ -182,14 +199,21 @@ def seen_by_sdk(url: str, streamed: bool) -> tuple[Any, ...]:
             calls = tuple((c.id, c.function.name, c.function.arguments) for c in made)  # type: ignore[union-attr]
             finish = whole.choices[0].finish_reason
             assert whole.usage is not None
+            assert whole.choices[0].logprobs is not None
+            likely = tuple(each.model_dump() for each in whole.choices[0].logprobs.content or ())
             return (message.content, finish, whole.model, calls,
-                    openai_usage(whole.usage.model_dump()))  # fmt: skip
-        text, finish_reason, model, usage, parts = "", "", "", None, []
+                    openai_usage(whole.usage.model_dump()), whole.id, whole.service_tier,
+                    message.refusal, likely)  # fmt: skip
+        text, finish_reason, refusal, tier, last, parts, likely = "", "", "", "", None, [], ()
+        usage = None
         with client.chat.completions.create(model="m", messages=hi, stream=True) as events:
             for event in events:
-                model, usage = event.model, event.usage or usage
+                last, usage, tier = event, event.usage or usage, event.service_tier or tier
                 for choice in event.choices:
                     text += choice.delta.content or ""
+                    refusal += choice.delta.refusal or ""
+                    if choice.logprobs is not None:
+                        likely += tuple(x.model_dump() for x in choice.logprobs.content or ())
                     finish_reason = choice.finish_reason or finish_reason
                     parts += choice.delta.tool_calls or []
         joined = wire.join(
@@ -202,8 +226,10 @@ def seen_by_sdk(url: str, streamed: bool) -> tuple[Any, ...]:
             ]
         )
         assert usage is not None
+        assert last is not None
         calls = tuple((call.id, call.name, call.arguments) for call in joined)
-        return text, finish_reason, model, calls, openai_usage(usage.model_dump())
+        return (text, finish_reason, last.model, calls, openai_usage(usage.model_dump()),
+                last.id, tier, refusal, likely)  # fmt: skip
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -214,6 +240,55 @@ def test_the_reply_has_the_same_values(streamed: bool, monkeypatch: pytest.Monke
     assert ours == theirs
     assert ours[0] == "naïve 日本"
     assert ours[4].cached_tokens == 20
+    assert ours[5:8] == ("c9", "default", "not that")
+    assert [each["token"] for each in ours[8]] == ["naïve ", "日本"]
+
+
+def test_a_client_of_your_own_gives_the_same_values() -> None:
+    with faulty(sse) as (url, _):
+        client = openai.OpenAI(base_url=url, api_key="k", max_retries=0)
+        ours, theirs = seen_by_us(url, True, client), seen_by_sdk(url, True)
+        client.close()
+    assert ours == theirs
+
+
+def vectors(connection: Any, request: bytes) -> bool:
+    """Answer with vectors in the form that was asked for; the second one first."""
+    asked = json.loads(request)
+    lists = [[0.5, -0.25, 3e-05], [1.0, 0.1, 2.0]]
+    given: list[Any] = lists
+    if asked.get("encoding_format") == "base64":
+        given = [base64.b64encode(struct.pack("<3f", *each)).decode() for each in lists]
+    data = [
+        {"object": "embedding", "index": 1 - n, "embedding": each} for n, each in enumerate(given)
+    ]
+    usage = {"prompt_tokens": 3, "total_tokens": 3}
+    body = {"object": "list", "model": "e", "data": data, "usage": usage}
+    return reply(body=json.dumps(body).encode())(connection, request)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"dimensions": 3}, {"encoding_format": "float"}, {"user": "u", "dimensions": 3}],
+    ids=["plain", "dimensions", "as lists", "with a user"],
+)
+def test_vectors_are_asked_for_by_the_same_bytes_and_are_the_same(params: Any) -> None:
+    with faulty(vectors) as (url, server):
+        ours, usage = asyncio.run(OpenAI("e", base_url=url).embed(["naïve", "b"], params))
+        with openai.OpenAI(base_url=url, api_key="k", max_retries=0) as client:
+            found = client.embeddings.create(model="e", input=["naïve", "b"], **params)
+    mine, theirs = (request.partition(b"\r\n\r\n")[2] for request in server.requests)
+    assert mine == theirs
+    assert ours == [each.embedding for each in sorted(found.data, key=lambda each: each.index)]
+    assert usage.input_tokens == found.usage.prompt_tokens == 3
+
+
+@pytest.mark.parametrize("embedding", ["AAAA", "%%%%", [1, "2"], None], ids=str)
+def test_vectors_that_are_none_are_a_bad_reply(embedding: Any) -> None:
+    body = json.dumps({"data": [{"index": 0, "embedding": embedding}]}).encode()
+    with faulty(reply(body=body)) as (url, _), pytest.raises(ModelError) as caught:
+        asyncio.run(OpenAI("e", base_url=url).embed(["a"], {}))
+    assert caught.value.kind == "bad_reply"
 
 
 def ask_sdk(url: str, streamed: bool, timeout: float) -> None:
@@ -261,7 +336,7 @@ def test_a_stream_is_read_at_any_cut() -> None:
         return [event async for event in _events(Content())]
 
     whole = asyncio.run(cut(10**6))
-    assert len(whole) == 9
+    assert len(whole) == 12  # the first one says that bytes arrive
     for size in (1, 2, 3, 5, 64, 1000):
         assert asyncio.run(cut(size)) == whole
 

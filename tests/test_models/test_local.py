@@ -98,7 +98,7 @@ def test_a_seed_gives_the_same_draw_again(base: Path) -> None:
 @pytest.mark.parametrize(
     ("params", "said"),
     [
-        ({"n": 2}, "`n` is not supported"),
+        ({"n": 2}, "`n` asks for 2 replies"),
         ({"logprobs": True}, "`logprobs` is not supported"),
         ({"temperature": 3}, "`temperature` must be a number from 0 to 2, not 3"),
         ({"max_tokens": 0}, "`max_tokens` must be"),

@@ -97,6 +97,21 @@ def test_after_the_last_request_it_is_an_error_without_content(schema: Any) -> N
     assert len(server.requests) == len(rows) == 2
 
 
+def test_a_model_that_declines_is_not_asked_again() -> None:
+    message = {"role": "assistant", "content": None, "refusal": "I will not say a secret-name."}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    body = json.dumps({"id": "c", "model": "m", "choices": [choice]}).encode()
+    rows: list[Call] = []
+    with faulty(reply(body=body)) as (url, server):
+        with pytest.raises(ModelError, match=r"refused to answer.*\(1 attempt\)") as e:
+            ask(url, Person, rows)
+        assert open_model(f"openai/m@{url}")("hi").refusal == message["refusal"]
+    assert e.value.kind == "refusal"
+    assert "secret" not in str(e.value)
+    assert len(rows) == 1
+    assert len(server.requests) == 2
+
+
 @pytest.mark.parametrize("schema", [7, "text", {"type": "no-such-type"}])
 def test_a_wrong_schema_is_an_error_before_any_request(schema: Any) -> None:
     with faulty(says(GOOD)) as (url, server), pytest.raises(ModelError, match="schema"):
