@@ -38,6 +38,7 @@ _CURES = {
     "timeout": "the server at {url} did not answer in time; try again",
     "network": "no connection to {url}; check that it runs and the network",
 }
+_AZURE = "https://cognitiveservices.azure.com/.default"  # what a token is asked for
 _log = logging.getLogger("openai")
 # an async client belongs to the event loop it was first used in, and is shared within it
 _clients: weakref.WeakKeyDictionary[Any, dict[tuple[str, ...], Any]] = weakref.WeakKeyDictionary()
@@ -113,14 +114,26 @@ class SDK:
                 " again",
                 "bad_reply",
             ) from error
-        except Exception as error:  # the SDK lets httpx's own errors through in a stream
-            if not type(error).__module__.startswith("httpx"):
-                raise
-            raise ModelError(
-                f"model {self.name}/{self._model}: the connection to {self._where()} broke off in"
-                f" the middle ({type(error).__name__}); try again",
+        except Exception as error:
+            raise self._foreign(error) from error
+
+    def _foreign(self, error: Exception) -> Exception:
+        """Name what is not the SDK's: httpx's errors in a stream, and a sign-in that failed."""
+        said, name = type(error).__name__, f"model {self.name}/{self._model}"
+        if type(error).__module__.startswith("httpx"):
+            return ModelError(
+                f"{name}: the connection to {self._where()} broke off in the middle ({said}); try"
+                " again",
                 "network",
-            ) from error
+            )
+        if type(error).__module__.startswith("azure."):
+            return ModelError(
+                f"{name}: the sign-in to Azure failed ({said}); set {self._key_env}, or sign in"
+                " with `az login` or a managed identity and try again",
+                "key",
+                sent=False,
+            )
+        return error
 
     def _request(
         self, client: Any, messages: Sequence[Message], params: Mapping[str, Any]
@@ -155,14 +168,14 @@ class SDK:
         mine = (self.name, self._url or "", key)
         if mine not in clients:
             make = self._azure if self.name == "azure" else self._plain
-            keeper = _keep(make(openai, key))
+            keeper = _keep(*make(openai, key))
             clients[mine] = (keeper, await anext(keeper))
         return clients[mine][1]
 
-    def _plain(self, openai: Any, key: str) -> Any:
-        return openai.AsyncOpenAI(base_url=self._url, api_key=key or "none", max_retries=0)
+    def _plain(self, openai: Any, key: str) -> tuple[Any, ...]:
+        return (openai.AsyncOpenAI(base_url=self._url, api_key=key or "none", max_retries=0),)
 
-    def _azure(self, openai: Any, key: str) -> Any:
+    def _azure(self, openai: Any, key: str) -> tuple[Any, ...]:
         """Sign in to Azure: by key, or by what `azure-identity` finds on this machine."""
         url = self._url or os.environ.get("AZURE_OPENAI_ENDPOINT")
         if not url:
@@ -175,12 +188,11 @@ class SDK:
         version = os.environ.get("OPENAI_API_VERSION", "2025-04-01-preview")
         options = {"azure_endpoint": url, "api_version": version, "max_retries": 0}
         if key:
-            return openai.AsyncAzureOpenAI(api_key=key, **options)
+            return (openai.AsyncAzureOpenAI(api_key=key, **options),)
         identity: Any = extras.load("azure.identity.aio", "azure")
-        token = identity.get_bearer_token_provider(
-            identity.DefaultAzureCredential(), "https://cognitiveservices.azure.com/.default"
-        )
-        return openai.AsyncAzureOpenAI(azure_ad_token_provider=token, **options)
+        found = identity.DefaultAzureCredential()
+        token = identity.get_bearer_token_provider(found, _AZURE)
+        return openai.AsyncAzureOpenAI(azure_ad_token_provider=token, **options), found
 
     def _named(self, error: Exception) -> ModelError:
         names = [cls.__name__ for cls in type(error).__mro__]
@@ -203,12 +215,13 @@ class SDK:
         return str(getattr(self._own, "base_url", url))
 
 
-async def _keep(client: Any) -> AsyncGenerator[Any, None]:
+async def _keep(client: Any, *more: Any) -> AsyncGenerator[Any, None]:
     """Hold a client as long as its loop: a loop that ends closes its generators, and so this."""
     try:
         yield client
     finally:
-        await client.close()
+        for each in (client, *more):
+            await each.close()
 
 
 def _for_responses(message: dict[str, Any]) -> dict[str, Any]:
@@ -233,7 +246,8 @@ def _for_responses(message: dict[str, Any]) -> dict[str, Any]:
 
 def read_chunk(chunk: Any) -> Delta:
     """Read one chunk of an OpenAI-shaped chat stream."""
-    text, finish, refusal, tools, logprobs = "", "", "", [], ()
+    text, finish, refusal, tools = "", "", "", []
+    logprobs: tuple[Any, ...] = ()
     if chunk.choices:
         choice = chunk.choices[0]
         text, finish = choice.delta.content or "", choice.finish_reason or ""

@@ -1,6 +1,7 @@
 """What the `openai` package serves for us: the Responses API and Azure, on a loopback server."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -91,6 +92,43 @@ def test_azure_is_reached_by_its_own_address_and_key(monkeypatch: pytest.MonkeyP
     assert "/openai/deployments/my-deployment/chat/completions?api-version=" in head
     assert "api-key: azure-key" in head
     assert rows[0].provider == "azure"
+
+
+def token() -> Fault:
+    """Answer as a managed identity's endpoint does."""
+    body = {"access_token": "token-very-secret", "expires_on": str(int(time.time()) + 3600),
+            "resource": "https://cognitiveservices.azure.com", "token_type": "Bearer"}  # fmt: skip
+    return reply(body=json.dumps(body).encode())
+
+
+@pytest.mark.usefixtures("secret")
+@pytest.mark.parametrize("good", [True, False])
+def test_azure_without_a_key_signs_in_by_what_the_machine_has(
+    monkeypatch: pytest.MonkeyPatch, good: bool
+) -> None:
+    monkeypatch.delenv("AZURE_OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("IDENTITY_HEADER", "header-very-secret")
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "ManagedIdentityCredential")
+    rows: list[Call] = []
+    signed_in = token() if good else reply(400, body=b'{"message": "no identity"}')
+    with (
+        faulty(signed_in) as (identity, asked),
+        faulty(stream()) as (url, server),
+    ):
+        monkeypatch.setenv("IDENTITY_ENDPOINT", identity)
+        model = opened("azure/my-deployment", url.removesuffix("/v1"), rows)
+        if good:
+            assert model("my private question").text == "Hello from the loopback."
+            assert model("my private question").text == "Hello from the loopback."
+            assert b"Bearer token-very-secret" in server.requests[1]
+            assert len(asked.requests) == 1  # a token is kept until it expires
+        else:
+            with pytest.raises(ModelError, match="the sign-in to Azure failed .*; set AZURE_") as e:
+                model("my private question")
+            assert (e.value.kind, e.value.sent, len(server.requests)) == ("key", False, 0)
+            assert "very-secret" not in str(e.value)
+    assert b"resource=https" in asked.requests[0]
+    assert {row.outcome for row in rows} == {"ok" if good else "error"}
 
 
 def test_azure_without_an_address_and_with_a_wrong_key_says_what_to_do(
