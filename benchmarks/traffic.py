@@ -28,7 +28,7 @@ from typing import Any
 from month import DAY, DAYS, FIRST, KINDS, REFERENCE, Planted, drawn, write
 
 from genai.ledger import Ledger
-from genai.reports.alerts import AlertSettings, due
+from genai.reports.alerts import AlertSettings, due, send
 from genai.reports.business import (
     BusinessSettings,
     business_report,
@@ -77,7 +77,9 @@ def judge(seed: int, folder: Path) -> dict[str, Any]:
     told = []
     for day in range(REFERENCE, DAYS):
         at = (FIRST + day + 1) * DAY - 1.0
-        told += [(day, a.rule) for a in due(RULES, ledger, folder / "told.json", now=at)]
+        alerts = due(RULES, ledger, folder / "told.json", now=at)
+        send(RULES, alerts, folder / "told.json")
+        told += [(day, alert.rule) for alert in alerts]
     ledger.database.dispose()
     named: dict[str, Incident | None] = {}
     for kind, planted in month.planted.items():

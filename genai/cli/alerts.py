@@ -6,6 +6,7 @@ import time
 
 import genai
 from genai.reports.alerts import Alert, due, load_alerts, send
+from genai.wiring import prices
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,13 +21,16 @@ def run(options: argparse.Namespace) -> int:
     project = genai.find_project()
     settings = load_alerts(project.root / "configs" / "alerts.yaml")
     test = options.test or options.word == "test"
-    if test:
-        found = [Alert("test", 0.0, 0, "test: this is only a test of the alerts", time.time())]
+    memory = None if test else project.state / "alerts.json"
+    if memory is None:
+        words = "test: this is only a test of the alerts"
+        found = [Alert("test", 0.0, 0, words, time.time(), tuple(settings.sinks))]
     else:
-        found = due(settings, genai.open_ledger(), project.state / "alerts.json")
+        found = due(settings, genai.open_ledger(), memory, prices=prices(),
+                    invoices=project.state / "invoices.jsonl")  # fmt: skip
     for alert in found:
         print(alert.text)
-    problems = send(settings, found)
+    problems = send(settings, found, memory)
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:

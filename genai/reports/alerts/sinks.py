@@ -5,28 +5,35 @@ import json
 import logging
 import os
 import smtplib
+import ssl
 import threading
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import asdict
 from email.message import EmailMessage
+from pathlib import Path
 
 from genai.errors import ConfigError
-from genai.reports.alerts.rules import Alert, AlertSettings, Sink
+from genai.reports.alerts import memory as told
+from genai.reports.alerts.judge import Alert
+from genai.reports.alerts.rules import AlertSettings, Sink
 
 log = logging.getLogger("genai.alerts")
 
 
-def send(settings: AlertSettings, alerts: Sequence[Alert]) -> list[str]:
-    """Tell every alert to its sinks; give one line for each that could not be reached."""
-    rules = {rule.name: rule for rule in settings.rules}
+def send(settings: AlertSettings, alerts: Sequence[Alert], memory: Path | None = None) -> list[str]:
+    """Tell every alert to its sinks; give one line for each that could not be reached.
+
+    What a sink has taken is kept in `memory`, after it was taken: the others are told the next
+    time, and a process that ends in between tells once too often rather than never.
+    """
     problems = []
     for alert in alerts:
-        for name in rules[alert.rule].to if alert.rule in rules else list(settings.sinks):
-            sink = settings.sinks[name]
-            said = _tell(name, sink, alert)
+        for name in alert.to:
+            said = _tell(name, settings.sinks[name], alert)
             if said:
                 problems.append(f"alert `{alert.rule}` did not reach `{name}`: {said}")
+            elif memory is not None:
+                told.add(memory, alert.episode, name, alert.at)
     return problems
 
 
@@ -43,7 +50,8 @@ def _tell(name: str, sink: Sink, alert: Alert) -> str:
         except ConfigError as error:
             trouble.append(str(error))
         except (OSError, smtplib.SMTPException, http.client.HTTPException, ValueError) as error:
-            trouble.append(type(error).__name__)
+            hung = isinstance(error.__context__, TimeoutError)  # as smtplib hides it
+            trouble.append("TimeoutError" if hung else type(error).__name__)
 
     thread = threading.Thread(target=work, name=f"genai-alert-{name}", daemon=True)
     thread.start()
@@ -61,7 +69,8 @@ def _webhook(name: str, sink: Sink, alert: Alert) -> None:
     url = _secret(name, "url_env", sink.url_env)
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"the URL in {sink.url_env} must begin with http:// or https://")
-    body = json.dumps({"text": alert.text, **asdict(alert)}, allow_nan=False).encode()
+    said = {key: getattr(alert, key) for key in ("text", "rule", "value", "n", "at")}
+    body = json.dumps(said, allow_nan=False).encode()
     request = urllib.request.Request(  # the scheme is checked above
         url, body, {"Content-Type": "application/json"}, method="POST"
     )
@@ -78,7 +87,7 @@ def _email(name: str, sink: Sink, alert: Alert) -> None:
     message.set_content(alert.text)
     with smtplib.SMTP(sink.host, sink.port, timeout=sink.timeout) as server:
         if sink.tls:
-            server.starttls()
+            server.starttls(context=ssl.create_default_context())  # bare, it trusts anybody
         if sink.user_env:
             server.login(
                 _secret(name, "user_env", sink.user_env),

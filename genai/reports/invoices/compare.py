@@ -4,15 +4,11 @@ In this order: calls the ledger lacks, other token counts, another rate, calls w
 What is left is the remainder. Fees, taxes and credits are lines of their own.
 """
 
-import json
-import math
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -357,36 +353,3 @@ def _boundaries(rows: Sequence[Row], settings: InvoiceSettings) -> list[str]:
             found.append(f"{model}: {len(off)} days differ and the whole matches; the provider may"
                          " cut days elsewhere, set `timezone` of its format")  # fmt: skip
     return found
-
-
-def track(path: Path, found: Reconciliation, at: float | None = None) -> list[str]:
-    """Keep how far off the ledger was, and give the history, a line a period, oldest first.
-
-    A period that is reconciled again takes the place of its earlier figure.
-    """
-    held = {}
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            one = json.loads(line)
-            held[one["provider"], one["first"], one["last"]] = one
-    key = (found.provider, found.first.isoformat(), found.last.isoformat())
-    held[key] = {
-        "provider": key[0], "first": key[1], "last": key[2], "billed": str(found.billed),
-        "booked": str(found.booked), "error": found.error, "low": found.low, "high": found.high,
-        "calls": found.calls, "unpriced": found.unpriced, "at": at or time.time(),
-    }  # fmt: skip
-    rows = sorted(held.values(), key=lambda each: (each["provider"], each["first"], each["last"]))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_text("".join(json.dumps(each) + "\n" for each in rows), encoding="utf-8")
-    draft.replace(path)
-    return [_past(each) for each in rows if each["provider"] == found.provider]
-
-
-def _past(each: Mapping[str, object]) -> str:
-    def share(name: str) -> str:
-        value = each[name]
-        return f"{value:+.2%}" if isinstance(value, float) and math.isfinite(value) else "-"
-
-    bar = f" (95 % {share('low')} to {share('high')})" if each["low"] is not None else ""
-    return f"{each['first']} to {each['last']}: {share('error')}{bar}"

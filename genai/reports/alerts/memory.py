@@ -1,0 +1,39 @@
+"""Which sink has heard of which episode, and when: a small file beside the ledger."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+Told = dict[str, dict[str, float]]  # episode -> sink -> Unix time
+
+
+def keep(path: Path, episodes: Sequence[str]) -> Told:
+    """Forget every episode but these, and give what is known of them."""
+    known = {name: heard for name, heard in _read(path).items() if name in episodes}
+    _write(path, known)
+    return known
+
+
+def add(path: Path, episode: str, sink: str, at: float) -> None:
+    """Remember that a sink was told."""
+    known = _read(path)
+    known.setdefault(episode, {})[sink] = at
+    _write(path, known)
+
+
+def _read(path: Path) -> Told:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            str(name): {str(sink): float(at) for sink, at in heard.items()}
+            for name, heard in found.items()
+        }
+    except (OSError, ValueError, AttributeError):
+        return {}  # told once too often is better than never
+
+
+def _write(path: Path, known: Told) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps(known, sort_keys=True), encoding="utf-8")
+    draft.replace(path)
