@@ -90,8 +90,12 @@ class Budgets:
         self._lock = threading.Lock()
         self._swept = 0.0
 
-    def reserve(self, call_id: str, context: Context, model: str, worst: Cost) -> bool:
+    def reserve(
+        self, call_id: str, context: Context, model: str, worst: Cost, lease: float = _LEASE
+    ) -> bool:
         """Reserve the dearest a call may be with every budget that applies, or none.
+
+        After `lease` seconds without a settlement all of it is booked.
 
         Returns:
             Whether anything is reserved: a model declared free, or under no budget, needs nothing.
@@ -118,7 +122,7 @@ class Budgets:
                 self._swept = now
                 _sweep(db, now)
             for limit, value in sorted(applicable, key=lambda each: _id(each[0], each[1], now)):
-                self._take(db, limit, value, amount, call_id, now)
+                self._take(db, limit, value, amount, call_id, now, now + lease)
         return True
 
     def _value(self, limit: Limit, context: Context, model: str) -> str:
@@ -130,8 +134,9 @@ class Budgets:
         return ""
 
     def _take(
-        self, db: "sa.Connection", limit: Limit, value: str, amount: int, call_id: str, now: float
-    ) -> None:
+        self, db: "sa.Connection", limit: Limit, value: str, amount: int, call_id: str, now: float,
+        until: float,
+    ) -> None:  # fmt: skip
         from genai.ledger.drain import insert_for
         from genai.ledger.tables import budgets as table
         from genai.ledger.tables import reservations
@@ -159,7 +164,7 @@ class Budgets:
         db.execute(
             reservations.insert().values(
                 budget_id=budget_id, call_id=call_id, amount=amount, state="open",
-                created_at=now, expires_at=now + _LEASE,
+                created_at=now, expires_at=until,
             )
         )  # fmt: skip
 
@@ -241,6 +246,8 @@ def _sweep(db: "sa.Connection", now: float) -> int:
     rows = db.execute(query.with_for_update()).all()
     for row in rows:
         _close(db, row, "expired", int(row.amount))
+    past = (table.c.state == "settled", table.c.expires_at < now)  # those tell nothing more
+    db.execute(table.delete().where(*past, table.c.settled <= table.c.amount))
     return len(rows)
 
 

@@ -5,7 +5,8 @@
     replies = batch.replies(number)        # None until it has ended, then a dict by your ids
 
 Each reply is a ledger row priced with the tier `batch`. Its id follows from the batch and your id,
-so fetching twice books once.
+so fetching twice books once. What the dearest replies would cost is held by the budgets from
+`submit` on, until `replies` settles it.
 """
 
 import hashlib
@@ -22,9 +23,11 @@ from genai.models import wire
 from genai.models.attempts import Hooks
 from genai.models.base import Prompted, as_messages, refuse_choices
 from genai.models.sdk import SDK, package
-from genai.types import Call, Context, Cost, CostStatus, Reply, Usage
+from genai.types import UNKNOWN_COST, Call, Context, Cost, CostStatus, Reply, Usage, new_id
 
 _ENDED = {"completed", "expired", "cancelled", "failed"}
+_LEASE = 48 * 3600.0  # seconds a batch's money is held: it has a day, and someone must fetch it
+_MARK = "genai_reservation"  # the server keeps it with the batch, so any process can settle
 
 
 class Batch:
@@ -68,24 +71,25 @@ class Batch:
             raise InputError("batch: no prompts; give at least one")
         refuse_choices(self.name, params)
         lines, context = [], merged(context)
-        worst = Decimal(0)
+        worst: list[Decimal | None] = []
         for key, prompt in prompts.items():
             messages = as_messages(prompt)
             body = wire.request(self._model, messages, params)
             request = {"custom_id": key, "method": "POST", "url": "/v1/chat/completions"}
             lines.append(wire.encode({**request, "body": body}))
             if self._hooks.budgets is not None:
-                worst += self._hooks.worst(self.name, messages, params).amount or 0
-        if self._hooks.budgets is not None:
-            self._check(context, worst)
+                worst.append(self._hooks.worst(self.name, messages, params).amount)
+        mark = self._reserve(context, worst)
         openai = package()
         try:
             client = self._client(openai)
             file = client.files.create(file=("batch.jsonl", b"\n".join(lines)), purpose="batch")
             made = client.batches.create(
-                input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
-            )
+                input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h",
+                **({"metadata": {_MARK: mark}} if mark else {}),
+            )  # fmt: skip
         except openai.OpenAIError as error:
+            self._settle(mark, Decimal(0))
             raise self._sdk._named(error) from error
         return str(made.id)
 
@@ -111,7 +115,9 @@ class Batch:
         found = self._get(number)
         if found.status not in _ENDED:
             return None
+        mark = (getattr(found, "metadata", None) or {}).get(_MARK, "")
         if found.status == "failed" and not found.output_file_id:
+            self._settle(mark, Decimal(0))
             said = getattr(getattr(found, "errors", None), "data", None) or ()
             codes = ", ".join(str(each.code) for each in said) or "no reason given"
             raise ModelError(
@@ -131,6 +137,8 @@ class Batch:
             for line in filter(str.strip, text.splitlines()):
                 key, reply = self._read(number, line, where, found.created_at, took)
                 replies[key] = reply
+        costs = [reply.cost.amount for reply in replies.values() if isinstance(reply, Reply)]
+        self._settle(mark, _total(costs))
         return replies
 
     def _read(
@@ -176,12 +184,21 @@ class Batch:
             finish_reason=call.finish_reason, call_id=mark, response_model=call.response_model,
         )  # fmt: skip
 
-    def _check(self, context: Context, worst: Decimal) -> None:
-        """Refuse a batch that a budget would not cover; its rows count when they are fetched."""
-        mark = hashlib.sha256(os.urandom(16)).hexdigest()[:28]
-        cost = Cost(worst / 2, CostStatus.ESTIMATED, "the dearest replies at half price")
-        if self._hooks.budgets.reserve(mark, context, self.name, cost):
-            self._hooks.budgets.settle_later(mark, Decimal(0))
+    def _reserve(self, context: Context, worst: list[Decimal | None]) -> str:
+        """Hold the dearest replies at half price; gives the mark to settle, "" for none."""
+        budgets, total = self._hooks.budgets, _total(worst)
+        if budgets is None:
+            return ""
+        cost = UNKNOWN_COST
+        if total is not None:
+            cost = Cost(total / 2, CostStatus.ESTIMATED, "the dearest replies at half price")
+        mark = new_id()
+        return mark if budgets.reserve(mark, context, self.name, cost, _LEASE) else ""
+
+    def _settle(self, mark: str, amount: Decimal | None) -> None:
+        """Book what the batch cost; unknown money books all that was held."""
+        if mark and self._hooks.budgets is not None:
+            self._hooks.budgets.settle_later(mark, amount)
 
     def _get(self, number: str) -> Any:
         openai = package()
@@ -201,3 +218,9 @@ class Batch:
                 )
             self._own = openai.OpenAI(base_url=self._url, api_key=key or "none")
         return self._own
+
+
+def _total(amounts: list[Decimal | None]) -> Decimal | None:
+    """Add money; one that is unknown makes the sum unknown."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known, Decimal(0)) if len(known) == len(amounts) else None

@@ -89,9 +89,14 @@ class Attempt:
     async def _reserve(self) -> Any:
         hooks = self._plan.hooks
         worst = hooks.worst(self.target.name, self._plan.messages, self.params)
-        reserve = hooks.budgets.reserve
         name, context = self.target.name, self._context
-        self._reserved = await asyncio.to_thread(reserve, self.id, context, name, worst)
+
+        def reserve() -> None:
+            self._reserved = hooks.budgets.reserve(self.id, context, name, worst)
+            if self._reserved and self._closed:  # cancelled meanwhile, and nobody waits for this
+                hooks.budgets.settle_later(self.id, Decimal(0))
+
+        await asyncio.to_thread(reserve)
         return worst.amount if self._reserved else None
 
     async def _keep_cap(self) -> None:

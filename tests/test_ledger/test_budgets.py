@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from genai.config import ModelSettings
 from genai.errors import BudgetExceeded
 from genai.ledger.budgets import Budgets, Limit, Scope
 from genai.ledger.database import Database
+from genai.ledger.tables import reservations
 from genai.models import Hooks, open_model
 from genai.types import Call, Context, Cost, CostStatus, Usage, new_id
 
@@ -93,6 +95,8 @@ def test_a_lease_that_runs_out_is_booked(database: Database) -> None:
     (row,) = budgets.status()
     assert (row.spent, row.reserved) == (Decimal("0.1"), 0)
     assert budgets.sweep(time.time() + 601) == 0
+    with database.begin() as db:  # what is settled and past its lease takes no room
+        assert db.execute(reservations.select()).all() == []
 
 
 def test_a_call_dearer_than_its_reservation_is_booked_whole_and_shown(database: Database) -> None:
@@ -247,3 +251,26 @@ def test_a_model_is_refused_before_anything_is_sent(tmp_path: Path, scope: Scope
     assert row.reserved == 0
     assert row.spent == Decimal("0.001") * len(server.requests) <= row.limit
     assert len(rows) == len(server.requests)
+
+
+def test_a_call_cancelled_while_it_waits_for_its_reservation_holds_nothing(tmp_path: Path) -> None:
+    budgets = Budgets(Database(tmp_path / "ledger.db"), [Limit("total", Decimal(1))])
+    budgets.status()
+    hooks = Hooks(budgets=budgets, worst=lambda *_: dollars("0.4"))
+
+    async def run(url: str) -> None:
+        model = open_model(f"openai/m@{url}", hooks=hooks, settings=ModelSettings(retries=0))
+        other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        task = asyncio.create_task(model.acall("hi"))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        other.close()
+
+    with faulty(reply()) as (url, server):
+        asyncio.run(run(url))
+    budgets.flush()
+    time.sleep(0.1)
+    assert not server.requests
+    assert all((row.spent, row.reserved) == (0, 0) for row in budgets.status())

@@ -1,6 +1,7 @@
 """Batches by the `openai` package on a loopback server, and vectors under budget and spans."""
 
 import json
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +30,7 @@ class Server(BaseHTTPRequestHandler):
     """Plays the files and batches of an OpenAI server; `status` says how the batch stands."""
 
     status = "in_progress"
+    metadata: dict[str, str] | None = None
     uploads: list[bytes] = []
     output: bytes = b""
     errors: bytes = b""
@@ -40,6 +42,8 @@ class Server(BaseHTTPRequestHandler):
             self.send({"id": "file-1", "object": "file", "bytes": len(body), "created_at": 1,
                        "filename": "batch.jsonl", "purpose": "batch"})  # fmt: skip
         else:
+            if self.path.endswith("/batches"):
+                type(self).metadata = json.loads(body).get("metadata")
             type(self).status = "cancelling" if self.path.endswith("/cancel") else self.status
             self.send(self.batch())
 
@@ -58,7 +62,7 @@ class Server(BaseHTTPRequestHandler):
             "completed_at": 160 if done else None,
             "output_file_id": "file-out" if done else None,
             "error_file_id": "file-err" if done and self.errors else None,
-            "errors": said if self.status == "failed" else None,
+            "errors": said if self.status == "failed" else None, "metadata": self.metadata,
         }  # fmt: skip
 
     def send(self, body: Any) -> None:
@@ -142,7 +146,9 @@ def test_a_refused_batch_says_why_and_not_what_was_asked(server: tuple[str, type
         Batch("anthropic/x")
 
 
-def test_a_batch_over_budget_is_not_sent(server: tuple[str, type[Server]], tmp_path: Path) -> None:
+def test_a_batch_over_budget_is_not_sent_and_others_are_held_and_settled(
+    server: tuple[str, type[Server]], tmp_path: Path
+) -> None:
     url, played = server
     ledger = Ledger(tmp_path / "ledger.db")
     budgets = Budgets(ledger.database, [Limit("total", Decimal("0.01"))], ledger.user_key)
@@ -150,12 +156,32 @@ def test_a_batch_over_budget_is_not_sent(server: tuple[str, type[Server]], tmp_p
     def worst(name: str, messages: Any, params: Any) -> Any:
         return worst_case(PRICES.cost, PRICES.entry, name, messages, params)
 
-    batch = Batch(f"openai/m@{url}", hooks=Hooks(budgets=budgets, worst=worst))
+    def held() -> tuple[Decimal, Decimal]:
+        budgets.flush()
+        time.sleep(0.1)
+        (row,) = budgets.status()
+        return row.spent, row.reserved
+
+    batch = Batch(f"openai/m@{url}", hooks=Hooks(PRICES.cost, budgets=budgets, worst=worst))
     with pytest.raises(BudgetExceeded):
         batch.submit({"a": "hi"})
+    with pytest.raises(BudgetExceeded, match="has no price"):
+        Batch(f"openai/no@{url}", hooks=batch._hooks).submit({"a": "hi"})
     assert played.uploads == []
-    batch.submit({"a": "hi"}, max_tokens=10)
-    ledger.flush()
+    number = batch.submit({"a": "hi"}, max_tokens=600)
+    spent, reserved = held()
+    assert (spent, reserved > Decimal("0.006")) == (0, True)
+    with pytest.raises(BudgetExceeded):  # the first one is still out
+        batch.submit({"a": "hi"}, max_tokens=600)
+    played.status, played.output = "completed", line("a", "first").encode()
+    for _ in range(2):  # by another process too
+        Batch(f"openai/m@{url}", hooks=batch._hooks).replies(number)
+        assert held() == (Decimal("0.006"), 0)
+    batch.submit({"a": "hi"}, max_tokens=9)
+    played.status = "failed"
+    with pytest.raises(ModelError, match="invalid_json_line"):
+        batch.replies(number)
+    assert held() == (Decimal("0.006"), 0)
 
 
 def test_without_a_key_or_server_the_batch_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
