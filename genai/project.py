@@ -1,10 +1,13 @@
-"""Where a project's files are: the nearest `configs/genai.yaml` upward, else the starter.
+"""Where a project's files are: the nearest folder upward with settings or suites, else the starter.
 
+Settings are `configs/genai.yaml`; a suite in `evals/` is enough for an application that only wants
+its tests, and everything else has its default there.
 The starter is the content that `genai init` copies: in a checkout the repository root, in an
 installed wheel `genai/_starter/`.
 """
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +39,17 @@ def find_project(start: Path | None = None) -> Project:
     given = os.environ.get("GENAI_PROJECT")
     here = (start or (Path(given) if given else Path.cwd())).resolve()
     for folder in (here, *here.parents):
-        if (folder / _MARK).is_file():
+        if (folder / _MARK).is_file() or _has_suite(folder):
             return Project(folder, folder / ".genai")
     return Project(starter(), here / ".genai")
+
+
+def _has_suite(folder: Path) -> bool:
+    # other tools keep YAML in a folder of this name too
+    return any(
+        re.search(r"^suite:", path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+        for path in (folder / "evals").glob("*.yaml")
+    )
 
 
 def init(target: Path) -> list[Path]:

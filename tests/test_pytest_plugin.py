@@ -159,3 +159,25 @@ def test_a_baseline_and_then_worse_undecided_dear_and_changed(sums: Path) -> Non
     assert "CANNOT_COMPARE: the dataset changed" in done.stdout
     done = subprocess.run([*genai, "eval", "sums"], cwd=sums, capture_output=True, text=True)
     assert done.returncode == 4
+
+
+def test_an_application_that_exists_needs_one_suite_and_no_other_file(tmp_path: Path) -> None:
+    app = tmp_path / "shop.py"
+    app.write_text("def answer(question: str) -> str:\n    return 'It lasts two years.'\n")
+    (tmp_path / "evals").mkdir()
+    cases = "\n".join(
+        f'  - {{id: case-{n}, input: "How long is warranty {n}?", expected: two years}}'
+        for n in range(12)
+    )
+    (tmp_path / "evals" / "shop.yaml").write_text(
+        "suite: shop\ntask: shop:answer\nmetrics:\n  contains: {gate: true}\ncases:\n" + cases
+    )
+    assert run(tmp_path, "evals").returncode == 0
+    command = [sys.executable, "-m", "genai"]
+    for words in (["check"], ["eval", "accept", "shop", "--reason", "the first release"]):
+        subprocess.run([*command, *words], cwd=tmp_path, check=True, capture_output=True)
+    app.write_text("def answer(question: str) -> str:\n    return 'I do not know.'\n")
+    done = run(tmp_path, "evals")
+    assert done.returncode == 1
+    assert "REGRESSION against main: contains fell from 1.000 to 0.000" in done.stdout
+    assert "  case-11: 1 -> 0\n    before: answered: It lasts two years." in done.stdout

@@ -25,11 +25,12 @@ def run(options: argparse.Namespace) -> int:
     root = genai.find_project().root
     checks: dict[str, Callable[[], object]] = {
         "configs/genai.yaml": genai.settings,
-        "configs/guards.yaml": genai.load_guards,
         "configs/prices.yaml": lambda: prices().names(),
         "configs/loop.yaml": lambda: load_loop(root / "configs" / "loop.yaml"),
         "the configured model": genai.model,
     }
+    if (root / "prompts").is_dir():  # without prompts there is no chain to guard
+        checks["configs/guards.yaml"] = genai.load_guards
     for path in sorted((root / "configs" / "usecases").glob("*.yaml")):
         checks[f"usecases/{path.name}"] = lambda path=path: load_usecase(path)  # type: ignore[misc]
     if (root / "configs" / "invoices.yaml").exists():
@@ -45,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
         if each.level == "warning":
             print(f"warning: {each.message}")
     count = len(checks) + len(prompt_names(root / "prompts"))
-    print(f"{count} files checked in {Path(root)}: {len(problems) or 'no'} mistakes")
+    mistakes = "1 mistake" if len(problems) == 1 else f"{len(problems) or 'no'} mistakes"
+    print(f"{count} files checked in {Path(root)}: {mistakes}")
     return 64 if problems else 0
 
 

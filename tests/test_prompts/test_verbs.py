@@ -89,7 +89,7 @@ def test_an_edit_fails_the_check_until_its_eval_has_passed(
     second = edit(folder, "= ?", "= what?")
     failed = said(capsys, "check", code=64)
     assert "prompts/sums/add.md: has changed since it was evaluated" in failed
-    assert "1 mistakes" in failed
+    assert ": 1 mistake\n" in failed
     assert ", changed" in said(capsys, "prompt")
     refused = said(capsys, "prompt", "lock", "sums/add", "--suite", "sums", code=64)
     assert f"did not use {second}" in refused  # the newest run is that of the first version
