@@ -135,6 +135,8 @@ def _took(held: Mapping[str, Any], recipe: Recipe) -> list[tuple[str, str]]:
     actual, machine, plan = held["actual"], held["machine"], held["plan"] or {}
     hours = actual["seconds"] / 3600
     foreseen = f"; planned {plan['hours'] * 3600:.0f} s" if plan.get("hours") else ""
+    memory = "unknown" if actual.get("gib") is None else f"{actual['gib']:.2f} GiB at the peak"
+    memory += f"; planned {plan['gib']:.2f} GiB" if plan.get("gib") else ""
     price, watts = recipe.budget.hourly_price, recipe.budget.watts
     unknown = "unknown: the recipe names no {}"
     return [
@@ -142,6 +144,7 @@ def _took(held: Mapping[str, Any], recipe: Recipe) -> list[tuple[str, str]]:
          " processes"),
         ("time", f"{actual['seconds']:.0f} s{foreseen}"),
         ("tokens", f"{actual['tokens']:,}"),
+        ("memory", f"{memory}, of one process"),
         ("cost", unknown.format("`budget.hourly_price`") if price is None
          else f"{hours * price:.4g} {recipe.budget.currency}"),
         ("power", unknown.format("`budget.watts`") if watts is None

@@ -1,4 +1,4 @@
-"""Preference training with TRL: DPO, KTO and ORPO, and the guard on DPO's reference.
+"""Preference training with TRL: DPO, KTO and ORPO, and the guard on the reference.
 
 TRL takes the reference of a full model from the disk, not from memory, so a model that was changed
 since would be measured against another one. Here it is a copy, and before the first step the
@@ -19,7 +19,7 @@ from genai.finetune.recipe import Recipe
 
 if TYPE_CHECKING:
     from genai.finetune.watch import Watch
-_GUARDED = 64  # pairs on which the reference is checked
+_GUARDED = 64  # rows on which the reference is checked
 _ZERO = 1e-3
 
 
@@ -31,11 +31,11 @@ def preference_trainer(job: Job, watch: "Watch") -> Any:
     """
     from genai.finetune.watch import follow
 
-    if job.recipe.method == "dpo":
-        trainer = follow(_dpo(job), watch)
-        check_reference(trainer, job.recipe)
-        return trainer
-    return follow(_kto(job) if job.recipe.method == "kto" else _orpo(job), watch)
+    if job.recipe.method == "orpo":  # it has no reference
+        return follow(_orpo(job), watch)
+    trainer = follow(_dpo(job) if job.recipe.method == "dpo" else _kto(job), watch)
+    check_reference(trainer, job.recipe)
+    return trainer
 
 
 def preference_arguments(job: Job) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def preference_arguments(job: Job) -> dict[str, Any]:
     if job.recipe.method == "orpo":
         # an older class: the common names, and beta for the weight of the odds ratio
         return {**given, "beta": wanted.beta, "remove_unused_columns": False}
-    given["beta"] = wanted.beta
+    given |= {"beta": wanted.beta, "precompute_ref_log_probs": wanted.precompute_reference}
     if job.recipe.method == "kto":
         return {**given, "desirable_weight": wanted.desirable_weight,
                 "undesirable_weight": wanted.undesirable_weight,
@@ -54,7 +54,6 @@ def preference_arguments(job: Job) -> dict[str, Any]:
         "loss_type": list(wanted.losses),
         "loss_weights": list(wanted.losses.values()),
         "label_smoothing": wanted.label_smoothing,
-        "precompute_ref_log_probs": wanted.precompute_reference,
     }
 
 
@@ -97,12 +96,14 @@ def check_reference(trainer: Any, recipe: Recipe) -> None:
     """
     own = trainer.evaluate()
     for name in ("eval_rewards/chosen", "eval_rewards/rejected"):
-        if not abs(own[name]) < _ZERO:
+        if not abs(own.get(name, 0.0)) < _ZERO:  # few labelled rows may be of one kind
             raise InputError(
                 f"{recipe.name}: {name} is {own[name]:.3f} before the first step, so the reference"
                 " is another model than the one trained; give the base as it lies on disk, or use"
                 " `preference.precompute_reference: true`"
             )
+    if recipe.method == "kto":
+        return
     plain = list(recipe.preference.losses) == ["sigmoid"] and not recipe.preference.label_smoothing
     wanted = math.log(2) * recipe.preference.losses.get("sigmoid", 1.0)
     if plain and not abs(own["eval_loss"] - wanted) < _ZERO:
@@ -132,6 +133,7 @@ def _kto(job: Job) -> Any:
         ref_model=reference(job.model, job.recipe),
         args=trl.KTOConfig(**preference_arguments(job)),
         train_dataset=_dataset(rows),
+        eval_dataset=_dataset(rows[:_GUARDED]),
         processing_class=job.tokenizer,
         peft_config=adapter_config(job.recipe),
     )

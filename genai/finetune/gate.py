@@ -18,7 +18,7 @@ from genai.evals import Decision, Options, Report, Tools, decide, evaluate, load
 from genai.evals.gate import Word
 from genai.finetune.job import build, prepare
 from genai.finetune.lock import LOCK, read_lock
-from genai.finetune.recipe import Recipe, base_of, located
+from genai.finetune.recipe import Recipe, base_of, located, pinned
 from genai.models import Hooks, Model, open_model
 from genai.models.engine import Engine
 from genai.models.local import Local, find_folder
@@ -239,7 +239,8 @@ def copy_model(source: Path, target: Path) -> None:
 
 def _rivals(recipe: Recipe, project: Project, name: str) -> list[str]:
     """Give what a run must not be worse than: its base, and the model that it would replace."""
-    base = "random weights" if recipe.weights == "random" else base_of(recipe, project)
+    random = recipe.weights == "random"
+    base = "random weights" if random else pinned(recipe, base_of(recipe, project))
     current = adapters(project) / (name or recipe.name)
     return [base, *([str(current)] if current.is_dir() else [])]
 

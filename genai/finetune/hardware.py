@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import platform
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -71,3 +72,32 @@ def cpu_name() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def costly(hardware: Hardware, precision: str, checkpointing: bool | str) -> list[str]:
+    """Name what was forced on a CPU and costs time there, by what a step took when measured."""
+    found = []
+    if hardware.kind == "cpu" and precision == "bf16":
+        found.append(
+            "`training.precision: bf16` on a CPU: without instructions for it a step took 7.8 times"
+            " as long; leave it `auto`"
+        )
+    if hardware.kind == "cpu" and checkpointing is True:
+        found.append(
+            "`training.activation_checkpointing: true` on a CPU: a step took 1.4 times as long;"
+            " leave it `auto`"
+        )
+    return found
+
+
+def peak_gib() -> float | None:
+    """Give the most memory that this process held, of its GPU or its own; None where unknown."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return float(torch.cuda.max_memory_reserved()) / 2**30
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30

@@ -12,7 +12,8 @@ from genai.errors import ConfigError, InputError
 from genai.finetune.check import tokens
 from genai.finetune.data import Row, load_tokenizer, read_rows, render_all
 from genai.finetune.hardware import Hardware, look
-from genai.finetune.recipe import Recipe, base_of, located
+from genai.finetune.recipe import Recipe, base_of, located, pinned
+from genai.models.local import find_folder
 from genai.models.weights import is_adapter
 from genai.project import Project
 
@@ -21,12 +22,16 @@ SAVES = 4  # checkpoints over a run whose recipe scores none
 
 @dataclass(slots=True)
 class Job:
-    """What a trainer is made from: everything is loaded and nothing is left open."""
+    """What a trainer is made from: everything is loaded and nothing is left open.
+
+    `base` is the whole name of the base, `source` the folder where it lies.
+    """
 
     recipe: Recipe
     hardware: Hardware
     folder: Path
     base: str
+    source: Path
     tokenizer: Any
     rows: Sequence[Row]
     steps: int
@@ -67,13 +72,16 @@ def prepare(recipe: Recipe, project: Project, folder: Path) -> Job:
             " the folder that it writes"
         )
     tokenizer = load_tokenizer(base, recipe.revision)
+    named = pinned(recipe, base)
+    source = find_folder(named)  # from the hub, while it may be asked
     environment(recipe.training.threads)
     hardware = look()
+    recipe = recipe.fitted(hardware)
     _check_world(recipe)
     rows = read_rows([located(project, each.path) for each in recipe.data], recipe.method)
     steps = recipe.steps_for(len(rows))
     every = recipe.evals.every or max(1, -(-steps // SAVES))
-    job = Job(recipe, hardware, folder, base, tokenizer, rows, steps, every)
+    job = Job(recipe, hardware, folder, named, source, tokenizer, rows, steps, every)
     job.model, parameters = build(job)
     longest = tokens.choose_length(recipe, tokens.measure(tokenizer, rows, recipe.mask))
     job.recipe = recipe.settled(hardware, max_length=longest, parameters=parameters)
@@ -104,23 +112,23 @@ def build(job: Job) -> tuple[Any, int]:
     """Give the model to train, and its number of parameters."""
     transformers = extras.load("transformers", "finetune")
     recipe, torch = job.recipe, extras.load("torch", "finetune")
-    source: dict[str, Any] = {"revision": recipe.revision} if recipe.revision else {}
+    given: dict[str, Any] = {}
     torch.manual_seed(recipe.training.seed)
     if recipe.weights == "random":
-        config = transformers.AutoConfig.from_pretrained(job.base, **source)
+        config = transformers.AutoConfig.from_pretrained(job.source)
         model = transformers.AutoModelForCausalLM.from_config(config)
         ends = job.tokenizer.eos_token_id
         model.generation_config.eos_token_id = ends
     else:
         if recipe.tuning.kind == "qlora":
-            source["quantization_config"] = transformers.BitsAndBytesConfig(
+            given["quantization_config"] = transformers.BitsAndBytesConfig(
                 load_in_4bit=True, bnb_4bit_quant_type="nf4",
                 bnb_4bit_compute_dtype=torch.bfloat16, bnb_4bit_use_double_quant=True,
             )  # fmt: skip
         kind = torch.bfloat16 if job.hardware.bf16 and recipe.tuning.kind != "full" else "float32"
         try:
             model = transformers.AutoModelForCausalLM.from_pretrained(
-                job.base, dtype=kind, **source
+                job.source, dtype=kind, **given
             )
         except (OSError, ValueError) as error:
             said = " ".join(str(error).split())[:200]

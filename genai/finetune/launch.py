@@ -106,8 +106,9 @@ def serving_commands(folder: Path, recipe: Recipe) -> Mapping[str, str]:
     """
     name = recipe.name
     if is_adapter(folder):
-        base = shlex.quote(read_base(folder))
-        revision = f" --revision {recipe.revision}" if recipe.revision else ""
+        held = read_base(folder)
+        named, commit = (held, "") if (folder / held).is_dir() else held.partition("@")[::2]
+        base, revision = shlex.quote(named), f" --revision {commit}" if commit else ""
         vllm = (
             f"vllm serve {base}{revision} --enable-lora --lora-modules {name}=. --max-lora-rank"
             f" {recipe.tuning.rank} --max-loras 4 --max-cpu-loras 8"

@@ -102,7 +102,7 @@ def write(
         "losses": losses,
         "trainer": dict(last[0]) if last else {},
         "plan": dict(plan) if plan is not None else None,
-        "actual": {"seconds": outcome.seconds, "steps": outcome.steps, "tokens": outcome.tokens},
+        "actual": {name: getattr(outcome, name) for name in ("seconds", "steps", "tokens", "gib")},
         "notes": list(outcome.notes),
     }
     path = job.folder / LOCK
@@ -204,11 +204,9 @@ def _file(path: Path) -> str:
 
 def _base_weights(job: Job) -> str:
     """Give the digest of the base; random weights follow from their config and the seed."""
-    from genai.models.local import find_folder
-
     if job.recipe.weights == "random":
-        return f"random:{_file(Path(find_folder(job.base)) / 'config.json')}"
-    return weights_digest(find_folder(job.base))
+        return f"random:{_file(job.source / 'config.json')}"
+    return weights_digest(job.source)
 
 
 def _version(name: str) -> str:

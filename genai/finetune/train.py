@@ -19,6 +19,7 @@ from typing import Any
 from genai import extras
 from genai.errors import InputError
 from genai.finetune import lock as locks
+from genai.finetune.hardware import peak_gib
 from genai.finetune.job import Job, prepare, rank
 from genai.finetune.recipe import Recipe
 from genai.finetune.watch import Watch
@@ -47,7 +48,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A finished run. `weights` is the digest of `model`; `score` is that of the dev set."""
+    """A finished run. `weights` is the digest of `model`; `score` is that of the dev set.
+
+    `gib` is the most memory that this process held; None where the system does not say.
+    """
 
     name: str
     model: Path
@@ -55,6 +59,7 @@ class Outcome:
     steps: int
     seconds: float
     tokens: int
+    gib: float | None
     score: float | None
     best_step: int
     notes: tuple[str, ...]
@@ -179,11 +184,8 @@ def _keep(job: Job, trainer: Any, watch: Watch, model: Path) -> None:
         path.unlink(missing_ok=True)
     job.tokenizer.save_pretrained(draft)
     if is_adapter(draft):
-        from genai.models.local import find_folder
-
         _forget_path(draft / "adapter_config.json", job.base)
-        base = find_folder(job.base)
-        write_manifest(draft, job.base, base, job.tokenizer.chat_template)
+        write_manifest(draft, job.base, job.source, job.tokenizer.chat_template)
     shutil.rmtree(model, ignore_errors=True)
     draft.replace(model)
 
@@ -200,7 +202,7 @@ def _check_finite(job: Job, trainer: Any) -> None:
 def _forget_path(config: Path, base: str) -> None:
     """PEFT keeps the path the base was loaded from, which leaks and breaks after a move."""
     held = json.loads(config.read_text(encoding="utf-8"))
-    held["base_model_name_or_path"] = "" if Path(base).is_dir() else base
+    held["base_model_name_or_path"] = "" if Path(base).is_dir() else base.partition("@")[0]
     config.write_text(json.dumps(held, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
@@ -210,8 +212,8 @@ def _finish(
     model = job.folder / "model"
     outcome = Outcome(
         job.recipe.name, model, weights_digest(model), watch.step, time.time() - started,
-        watch.tokens, watch.best_score, watch.best_step or watch.step, tuple(watch.notes),
-        tuple(watch.curves),
+        watch.tokens, peak_gib(), watch.best_score, watch.best_step or watch.step,
+        tuple(watch.notes), tuple(watch.curves),
     )  # fmt: skip
     if rank() == 0:
         locks.write(job, inputs, outcome, watch.weights_at, options.plan, started)

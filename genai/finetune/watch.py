@@ -11,6 +11,7 @@ from genai import extras
 from genai.errors import InputError
 from genai.evals import Options as EvalOptions
 from genai.evals import Tools, evaluate, load_suite
+from genai.finetune.hardware import costly
 from genai.finetune.job import Job, rank
 from genai.finetune.recipe import located
 from genai.models import Model, open_model
@@ -44,6 +45,11 @@ class Watch:
         self._stale = 0
         self._engine: Engine | None = None
         self._began = (0, 0.0)
+        training = job.recipe.training
+        self.notes += costly(job.hardware, training.precision, training.activation_checkpointing)
+        if options.say is not None:
+            for note in self.notes:
+                options.say(f"beware: {note}")
 
     def resume(self, checkpoint: Path) -> None:
         """Take over what an earlier start has seen up to a checkpoint."""

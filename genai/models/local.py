@@ -83,7 +83,7 @@ class Local:
 
 
 def find_folder(path: str) -> Path:
-    """Find the folder of a path or of a Hugging Face id.
+    """Find the folder of a path or of a Hugging Face id, at its newest commit or `ID@COMMIT`.
 
     Raises:
         ModelError: there is no such folder, and no such id is at hand.
@@ -93,8 +93,11 @@ def find_folder(path: str) -> Path:
         return folder.resolve()
     if path.count("/") == 1 and not path.startswith((".", "/", "~")):
         hub = extras.load("huggingface_hub", "finetune")
+        name, _, revision = path.partition("@")
         try:
-            return Path(hub.snapshot_download(path, local_files_only=_offline()))
+            return Path(
+                hub.snapshot_download(name, revision=revision or None, local_files_only=_offline())
+            )
         except Exception as error:  # the hub raises what its clients raise
             raise ModelError(
                 f"model local/{path}: is no folder here, and the hub gave nothing"

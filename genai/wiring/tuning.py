@@ -39,10 +39,9 @@ def train(
 
     project = projects.find_project()
     loaded = _recipe(recipe, project)
-    alone = rank() == 0 and loaded.world_size == 1
     if not checked and rank() == 0:
         _check(loaded, project)
-    plan = None if yes or not alone else _plan(loaded, project, say)
+    plan = None if yes or rank() else _plan(loaded, project, say)
     where = tracked.store(project, settings(project)) if rank() == 0 else None
     if where is None:
         return run(loaded, project, Options(fresh=fresh, say=say, plan=plan))
@@ -104,14 +103,21 @@ def _plan(
     recipe: "Recipe", project: Project, say: Callable[[str], None] | None
 ) -> dict[str, object] | None:
     """Plan a run whose recipe has a limit, and hold it to that."""
-    from genai.finetune.plan import hold, plan_run, read_plan
+    from genai.finetune.calibrate import plan_run
+    from genai.finetune.plan import hold, plan_apart, read_plan
 
     budget = recipe.budget
     found = read_plan(recipe, project)
     if found is None:
         if budget.max_hours is budget.max_gib is budget.max_cost is None:
             return None
-        found = plan_run(recipe, project, say=say or (lambda _: None))
+        if recipe.world_size > 1:
+            plan_apart(recipe, project)
+            found = read_plan(recipe, project)
+        else:
+            found = plan_run(recipe, project, say=say or (lambda _: None))
+    if found is None:
+        return None
     hold(found, recipe)
     return found.as_dict()
 

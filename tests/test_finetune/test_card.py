@@ -19,8 +19,8 @@ LOCK = {
     "data": {"rows.jsonl": {"sha256": "d" * 64, "licence": "CC0-1.0", "source": "tests",
                             "consent": "synthetic", "pii": "none", "defects": ""}},
     "rows": {"count": 24, "sha256": "e" * 64},
-    "plan": {"hours": 0.01},
-    "actual": {"seconds": 72.0, "steps": 12, "tokens": 12345},
+    "plan": {"hours": 0.01, "gib": 1.0},
+    "actual": {"seconds": 72.0, "steps": 12, "tokens": 12345, "gib": 1.25},
 }  # fmt: skip
 ROWS = (
     SliceRow("exact", "IMPROVED", True, 0.48, 0.98, 200, 0, 100, 0.436, 0.554),
@@ -41,7 +41,8 @@ def test_the_card_says_what_was_measured(tmp_path: Path) -> None:
     for said in (
         "DRAFT until somebody signs it", "| exact | 0.480 | 0.980 | 200 | 0, 100 | +0.436 to +0.554"
         " | IMPROVED |", "| json_valid | 1.000 | 0.980 | 200 | 4, 0 | -0.040 to +0.000 | shown |",
-        "72 s; planned 36 s", "0.072 USD", "0.001 kWh", "12,345", "`cccc", "a processor",
+        "72 s; planned 36 s", "1.25 GiB at the peak; planned 1.00 GiB",
+        "0.072 USD", "0.001 kWh", "12,345", "`cccc", "a processor",
         "torch 2.13.0, trl 1.16.0", "for information: loss 0.500, rewards/margins 0.360",
         "genai finetune verify small", "genai.model('local/merged')",
         "50 W of the machine", "| rows.jsonl | `dddddddddddddddd` | CC0-1.0 | tests |",

@@ -122,9 +122,8 @@ def test_an_adapter_of_a_hub_base_is_served_on_its_id_at_its_commit(
 ) -> None:
     adapter = shutil.copytree(tuned.model, tmp_path / "adapter")
     held = json.loads((adapter / "adapter.json").read_text())
-    (adapter / "adapter.json").write_text(json.dumps({**held, "base": "org/base"}))
-    given = preference(base="org/base", revision="abc123")
-    line = serving_commands(adapter, given)["vllm"]
+    (adapter / "adapter.json").write_text(json.dumps({**held, "base": "org/base@abc123"}))
+    line = serving_commands(adapter, preference())["vllm"]
     assert line.startswith("vllm serve org/base --revision abc123 --enable-lora --lora-modules")
 
 

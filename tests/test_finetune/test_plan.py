@@ -1,6 +1,7 @@
 """A plan is measured and counted, held to the budget before a step of the run, and kept."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,31 +9,23 @@ from typing import Any
 import pytest
 from training import demo_project, recipe_of
 
+import genai
 from genai.cli import main
 from genai.errors import BudgetExceeded, InputError
 from genai.evals import load_suite
 from genai.finetune import load_recipe
+from genai.finetune.calibrate import Shape, Times, flops, gib, plan_run
 from genai.finetune.hardware import look
-from genai.finetune.plan import (
-    Plan,
-    Shape,
-    Times,
-    actual,
-    flops,
-    gib,
-    hold,
-    plan_path,
-    plan_run,
-    read_plan,
-    recipe_digest,
-)
+from genai.finetune.plan import Plan, actual, hold, plan_path, read_plan, recipe_digest
 from genai.project import Project
 
 PLAN = Plan(
-    name="quick-sft", recipe="0" * 12, machine="a processor", rows=4000, steps=240, max_length=40,
-    tokens=256_000, flops=7.8e11, parameters=506_368, trainable=506_368, step_seconds=0.2,
-    cores=1.0, startup_seconds=6.0, eval_seconds=6.0, hours=0.0166, low_hours=0.0133,
-    high_hours=0.02, gib=1.03, cost=None, currency="USD", kwh=None,
+    name="quick-sft", recipe="0" * 12, machine="a processor", processes=1, rows=4000, steps=240,
+    max_length=40, tokens=256_000, flops=7.8e11, parameters=506_368, trainable=506_368,
+    step_seconds=0.2, cores=1.0, startup_seconds=6.0, eval_seconds=6.0, hours=0.0166, gib=1.03,
+    cost=None, currency="USD", kwh=None,
+    bands={"tokens": (255e3, 257e3), "flops": (7.7e11, 7.9e11), "hours": (0.0133, 0.02),
+           "gib": (0.52, 1.55)},
 )  # fmt: skip
 
 
@@ -52,8 +45,15 @@ def test_a_plan_times_real_steps_and_leaves_nothing_behind(project: Project) -> 
     seconds = found.startup_seconds + 200 * found.step_seconds + found.eval_seconds
     assert found.hours == pytest.approx(seconds / 3600)
     assert found.step_seconds > 0
-    assert found.low_hours <= 0.8 * found.hours
-    assert found.high_hours >= 1.2 * found.hours
+    assert set(found.bands) == {"tokens", "flops", "hours", "gib", "cost", "kwh"}
+    for name, (low, high) in found.bands.items():
+        assert low < getattr(found, name) < high, name
+    assert found.bands["hours"][0] <= 0.8 * found.hours
+    assert found.bands["hours"][1] >= 1.2 * found.hours
+    assert found.bands["tokens"][1] < 1.02 * found.tokens  # 6,400 rows of much the same length
+    assert found.bands["cost"] == pytest.approx([2 * each for each in found.bands["hours"]])
+    for name in ("tokens", "FLOPs", "time", "memory", "money", "energy"):
+        assert re.search(rf"^{name} .*\(.+ to .+\)", found.text(), re.M), name
     assert found.cost == pytest.approx(2 * found.hours)
     assert found.kwh == pytest.approx(0.065 * found.hours)
     left = sorted(each.name for each in (project.state / "finetune").iterdir())
@@ -77,8 +77,45 @@ def test_a_plan_above_the_budget_ends_with_3_and_starts_no_run(
     told = capsys.readouterr()
     assert "0.0166 hours, `budget.max_hours` is 0.0002" in told.err
     assert "money    unknown: set `budget.hourly_price`" in told.out
-    assert json.loads((tmp_path / "plan.json").read_text()) == kept.as_dict()
+    assert (tmp_path / "plan.json").read_text() == json.dumps(kept.as_dict(), indent=1) + "\n"
     assert not (project.state / "finetune" / "runs").exists()
+
+
+def test_a_run_above_its_budget_ends_with_3_before_its_start(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GENAI_PROJECT", str(project.root))
+    text = (project.root / "configs" / "sft.yaml").read_text()
+    path = project.root / "configs" / "dear.yaml"
+    path.write_text(
+        text.replace("max_hours: 0.5", "max_hours: 0.0001").replace("quick-sft", "dear")
+    )
+    assert main(["finetune", "run", "dear"]) == 3  # the plan is made on the way, and held
+    assert "`budget.max_hours` is 0.0001" in capsys.readouterr().err
+    assert plan_path(load_recipe(path), project).exists()
+    assert not (project.state / "finetune" / "runs" / "dear").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_processes_that_start_together_are_planned_by_one_on_its_own(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENAI_PROJECT", str(project.root))
+    scale = {"strategy": "ddp", "processes": 2}
+    small = {"learning_rate": 0.001, "steps": 20, "batch": 4, "threads": 1}
+    given = recipe_of("sft", name="both", scale=scale, training=small, budget={"max_hours": 1e-5})
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(BudgetExceeded, match="both: the plan takes"):
+        genai.train(given, checked=True)
+    found = read_plan(given, project)
+    assert found is not None
+    assert (found.processes, found.steps) == (2, 20)
+    assert found.tokens == pytest.approx(20 * 8 * 33.4, rel=0.1)
+    assert found.bands["hours"][1] >= 2.4 * found.hours  # two may share what one had
+    assert "each of 2 processes" in found.text()
+    assert not (project.state / "finetune" / "runs" / "both").exists()
 
 
 def test_actuals_stand_beside_the_plan(project: Project, tmp_path: Path) -> None:
@@ -87,12 +124,15 @@ def test_actuals_stand_beside_the_plan(project: Project, tmp_path: Path) -> None
     assert actual(recipe, elsewhere) is None
     folder = elsewhere.state / "finetune" / "runs" / "quick-sft"
     folder.mkdir(parents=True)
-    took = {"seconds": 70.0, "steps": 240, "tokens": 255_900}
+    took = {"seconds": 70.0, "steps": 240, "tokens": 255_900, "gib": 1.21}
     (folder / "run.lock.json").write_text(json.dumps({"actual": took}))
-    text = replace(PLAN, cost=0.0332, kwh=0.001).text(actual(recipe, elsewhere))
+    bands = {**PLAN.bands, "cost": (0.0266, 0.04), "kwh": (0.0008, 0.0012)}
+    text = replace(PLAN, cost=0.0332, kwh=0.001, bands=bands).text(actual(recipe, elsewhere))
     assert "time     60 s (48 s to 72 s); actual 70 s" in text
     assert "actual 255,900" in text
-    assert "money    0.0332 USD; actual 0.03889" in text
+    assert "memory   1.03 (0.52 to 1.55) GiB; actual 1.21" in text
+    assert "money    0.0332 (0.0266 to 0.04) USD; actual 0.03889" in text
+    assert "energy   0.001 (0.0008 to 0.0012) kWh; actual 0.001171" in text
     assert "actual" not in PLAN.text()
 
 
@@ -125,13 +165,13 @@ def test_memory_and_arithmetic_follow_the_shape() -> None:
     lora = recipe_of("dpo", training=training)
     qlora = recipe_of("dpo", training=training, tuning={"kind": "qlora"})
     activations = 1024 * 4096 * 32 * 2 / 2**30
-    assert gib(full, eight, 1024, 1) == pytest.approx(128e9 / 2**30 + activations + 1)
-    assert gib(lora, small, 1024, 2) == pytest.approx((16e9 + 0.64e9) / 2**30 + 2 * activations + 1)
-    assert gib(qlora, small, 1024, 2) < gib(lora, small, 1024, 2) / 2
+    assert gib(full, eight, 1024, 1) == pytest.approx((128e9 / 2**30, activations, 1.0))
+    assert gib(lora, small, 1024, 2) == pytest.approx((16.64e9 / 2**30, 2 * activations, 1.0))
+    assert gib(qlora, small, 1024, 2)[0] < gib(lora, small, 1024, 2)[0] / 2
     bare = full.model_copy(
         update={"training": full.training.model_copy(update={"activation_checkpointing": False})}
     )
-    assert gib(bare, eight, 1024, 1) > gib(full, eight, 1024, 1)
+    assert gib(bare, eight, 1024, 1)[1] == pytest.approx(17 * activations)
     assert flops(bare, eight, 100) == 6 * 8e9 * 100
     assert flops(full, eight, 100) == 8 * 8e9 * 100
     assert flops(lora, small, 100) == (4 + 2 + 2) * 8e9 * 100  # checkpoints, and a reference
@@ -143,9 +183,9 @@ def test_a_full_preference_run_holds_its_reference_too() -> None:
     shape = Shape(10**9, 10**9, 8, 2)
     training = {"learning_rate": 1e-5, "steps": 10, "precision": "fp32"}
     given: dict[str, Any] = {"training": training, "tuning": {"kind": "full"}}
-    with_ = gib(recipe_of("dpo", **given), shape, 8, 2)
-    without = gib(recipe_of("dpo", **given, preference={"precompute_reference": True}), shape, 8, 2)
-    assert with_ - without == pytest.approx(4e9 / 2**30)
+    with_ = gib(recipe_of("dpo", **given), shape, 8, 2)[0]
+    precomputed = recipe_of("dpo", **given, preference={"precompute_reference": True})
+    assert with_ - gib(precomputed, shape, 8, 2)[0] == pytest.approx(4e9 / 2**30)
 
 
 def test_the_machine_is_told_as_it_is() -> None:
@@ -166,7 +206,7 @@ def test_dev_scores_during_the_run_are_in_the_plan(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = Times((0.2,) * 5, 3.0, 1.0)
-    monkeypatch.setattr("genai.finetune.plan.timed", lambda recipe, project: times)
+    monkeypatch.setattr("genai.finetune.calibrate.timed", lambda recipe, project: times)
     once = plan_run(recipe_of("sft"), project)
     home = ".genai/finetune/demo/quick"
     evals = {"suite": "finetune/demo/quick.yaml", "dev": f"{home}/dev.yaml"}

@@ -1,7 +1,9 @@
 """A recipe is typed: every mistake is one line, and the machine settles what is left open."""
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,10 @@ from training import ROOT, recipe_of
 from genai.errors import ConfigError
 from genai.finetune import Recipe, base_of, find_recipe, load_recipe, located
 from genai.finetune.demo import recipe as demo_recipe
-from genai.finetune.hardware import Hardware
+from genai.finetune.hardware import Hardware, costly
+from genai.finetune.schema import recipe_schema
 from genai.project import Project
+from genai.prompts.schema import misfit
 
 CPU = Hardware("cpu", "a processor", 1, 2, 8.0, False, False, False, True)
 GPU = Hardware("gpu", "a card", 1, 16, 80.0, True, True, True, True)
@@ -119,9 +123,43 @@ def test_what_is_given_is_never_overruled() -> None:
     assert found.max_length == 64
 
 
+def test_the_machine_chooses_the_adapter_where_it_is_left_open() -> None:
+    bare = replace(GPU, bitsandbytes=False)
+    adapter = recipe_of("dpo", tuning={})
+    kinds = [adapter.settled(each, max_length=8, parameters=1).tuning.kind
+             for each in (CPU, bare, GPU)]  # fmt: skip
+    assert kinds == ["lora", "lora", "qlora"]
+    assert recipe_of("sft", tuning={"kind": "auto"}).fitted(GPU).tuning.kind == "full"  # random
+    with pytest.raises(ConfigError, match="lacks bitsandbytes; run: pip install bitsandbytes"):
+        recipe_of("dpo", tuning={"kind": "qlora"}).fitted(bare)
+
+
+def test_what_is_dear_on_a_processor_is_told_when_it_is_forced() -> None:
+    for given in (("auto", "auto"), ("fp32", False)):
+        assert costly(CPU, *given) == []
+    found = costly(CPU, "bf16", True)
+    assert "`training.precision: bf16` on a CPU" in found[0]
+    assert "7.8 times" in found[0]
+    assert "`training.activation_checkpointing: true` on a CPU" in found[1]
+    assert costly(GPU, "bf16", True) == []
+
+
+def test_the_schema_that_editors_read_is_that_of_recipes() -> None:
+    schema = json.loads((ROOT / "configs" / "schema" / "recipe.json").read_text())
+    assert schema == recipe_schema()  # else: python -m genai.finetune.schema configs/schema
+    for method in ("sft", "dpo"):
+        text = (ROOT / "configs" / f"{method}.yaml").read_text()
+        assert text.startswith("# yaml-language-server: $schema=schema/recipe.json\n")
+        given = yaml.safe_load(text)
+        assert misfit(schema, given) == ""
+        assert misfit(schema, {**given, "maks": "all"}) == "the top breaks `additionalProperties`"
+        given["tuning"] = {"kind": "loro"}
+        assert misfit(schema, given) == "tuning.kind breaks `enum`"
+
+
 def test_what_the_machine_cannot_do_is_refused() -> None:
     small = recipe_of("dpo", tuning={"kind": "qlora"})
-    with pytest.raises(ConfigError, match="bitsandbytes"):
+    with pytest.raises(ConfigError, match="needs a GPU and bitsandbytes; .* lacks a GPU"):
         small.settled(CPU, max_length=8, parameters=1)
     packed = {"learning_rate": 0.1, "steps": 5, "packing": True}
     with pytest.raises(ConfigError, match="flash attention"):

@@ -4,6 +4,7 @@ import copy
 import inspect
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -18,7 +19,9 @@ from genai.errors import ConfigError, InputError
 from genai.finetune import Recipe
 from genai.finetune import dpo as preferences
 from genai.finetune.job import prepare, rendered
+from genai.finetune.lock import read_lock
 from genai.finetune.train import Options, Outcome, newest, run, run_folder
+from genai.models import open_model
 from genai.models.weights import read_manifest
 from genai.project import Project
 
@@ -167,20 +170,22 @@ def test_preferences_train_an_adapter_bound_to_its_base(
     assert last["rewards/margins"] > first["rewards/margins"]
 
 
+@pytest.mark.parametrize("method", ["dpo", "kto"])
 @pytest.mark.parametrize("precomputed", [False, True])
 def test_a_full_model_is_measured_against_itself_before_training(
-    project: Project, trained: Outcome, precomputed: bool
+    project: Project, trained: Outcome, method: str, precomputed: bool
 ) -> None:
     given = preference(
-        name=f"full-{precomputed}", tuning={"kind": "full"},
+        method, name=f"full-{method}-{precomputed}", tuning={"kind": "full"},
         preference__precompute_reference=precomputed,
     )  # fmt: skip
     found = short(project, given)
     assert next(c for c in found.curves if "rewards/chosen" in c)["rewards/chosen"] == 0
 
 
+@pytest.mark.parametrize("method", ["dpo", "kto"])
 def test_another_reference_than_the_model_stops_the_run(
-    project: Project, trained: Outcome, monkeypatch: pytest.MonkeyPatch
+    project: Project, trained: Outcome, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     # what the trainer itself does with a changed model in memory: the reference comes from disk
     def from_disk(model: object, given: Recipe) -> object:
@@ -191,7 +196,9 @@ def test_another_reference_than_the_model_stops_the_run(
 
     monkeypatch.setattr(preferences, "reference", from_disk)
     with pytest.raises(InputError, match=r"eval_rewards/chosen is -?\d+\.\d+ before the"):
-        short(project, preference(name="strange", tuning={"kind": "full"}))
+        short(project, preference(method, name=f"strange-{method}", tuning={"kind": "full"}))
+    left = project.state / f"finetune/runs/strange-{method}"
+    assert not [*left.glob("checkpoints/*"), *left.glob("model")]
 
 
 def test_kto_keeps_two_answers_to_one_prompt_apart(project: Project) -> None:
@@ -205,6 +212,63 @@ def test_kto_keeps_two_answers_to_one_prompt_apart(project: Project) -> None:
     assert preferences.kto_order(rows, 8, 0) == order != preferences.kto_order(rows, 8, 1)
 
 
+def test_dora_trains_an_adapter_that_answers(project: Project, trained: Outcome) -> None:
+    adapter = {"kind": "dora", "rank": 8, "alpha": 16}
+    found = short(project, preference(name="dora", tuning=adapter, training__steps=2,
+                                      training__warmup_steps=1))  # fmt: skip
+    assert found.steps == 2
+    assert json.loads((found.model / "adapter_config.json").read_text())["use_dora"] is True
+    reply = open_model(f"local/{found.model}")(tuning.QUESTIONS[0], max_tokens=16)
+    assert reply.text
+
+
+def test_what_is_forced_on_a_processor_is_told_and_done(project: Project) -> None:
+    lines: list[str] = []
+    given = recipe(name="dear", training__precision="bf16", training__steps=3,
+                   training__activation_checkpointing=True)  # fmt: skip
+    found = short(project, given, say=lines.append)
+    for words in ("`training.precision: bf16` on a CPU", "`training.activation_checkpointing: tr"):
+        assert any(words in note for note in found.notes)
+        assert any(words in line for line in lines[:2])  # before the first step
+    assert read_lock(found.folder)["recipe"]["training"]["precision"] == "bf16"
+
+
+def test_progress_says_where_the_run_is_how_fast_and_how_long(project: Project) -> None:
+    lines: list[str] = []
+    run(recipe(name="told"), project, Options(say=lines.append))
+    steps = [line for line in lines if "loss" in line]
+    assert re.fullmatch(r"step 1 of 12, loss \d+\.\d{4}", steps[0])
+    assert re.fullmatch(r"step 6 of 12, loss \d+\.\d{4}, [\d,]+ tokens/s, \d+ s left", steps[3])
+    assert steps[-1].endswith(" 0 s left")
+    assert re.fullmatch(r"step 12: exact \d\.\d{3} on dev", lines[-2])
+
+
+def test_an_id_in_the_hubs_cache_is_a_base_offline(
+    project: Project, trained: Outcome, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commit, home = "a" * 40, tmp_path / "models--org--small"
+    shutil.copytree(trained.model, home / "snapshots" / commit)
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text(commit)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    other = "b" * 40  # a branch that the hub has moved to since; its weights are cut short
+    shutil.copytree(trained.model, home / "snapshots" / other)
+    (home / "snapshots" / other / "model.safetensors").write_bytes(b"")
+    for revision in ("", commit):
+        if revision:
+            (home / "refs" / "main").write_text(other)
+        given = preference(name=f"hub{revision[:1]}", base="org/small", revision=revision)
+        found = short(project, given)
+        held = read_manifest(found.model)
+        assert held["base"] == ("org/small@" + commit if revision else "org/small")
+        assert held["base_weights"] == trained.weights
+        config = json.loads((found.model / "adapter_config.json").read_text())
+        assert config["base_model_name_or_path"] == "org/small"
+        assert read_lock(found.folder)["base"]["revision"] == revision
+        assert open_model(f"local/{found.model}")(tuning.QUESTIONS[0], max_tokens=16).text
+
+
 def test_an_adapter_as_a_base_is_refused_with_the_way_out(
     project: Project, trained: Outcome
 ) -> None:
@@ -213,12 +277,15 @@ def test_an_adapter_as_a_base_is_refused_with_the_way_out(
         short(project, preference(name="second", base=".genai/finetune/runs/first/model"))
 
 
+@pytest.mark.parametrize(("run_", "asked"), [(2, 1), (1, 2)])
 def test_another_number_of_processes_fails_in_the_first_second(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Project, monkeypatch: pytest.MonkeyPatch, run_: int, asked: int
 ) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ConfigError, match="2 processes run where `scale` asks for 1"):
-        short(project, recipe(name="two"))
+    # `accelerate launch --cpu --num_processes 2` starts one process and says nothing
+    monkeypatch.setenv("WORLD_SIZE", str(run_))
+    scale = {"strategy": "ddp", "processes": 2} if asked == 2 else {}
+    with pytest.raises(ConfigError, match=f"{run_} processes run where `scale` asks for {asked}"):
+        short(project, recipe(name="two", scale=scale))
 
 
 def test_two_processes_train_as_one_does(project: Project) -> None:
@@ -275,13 +342,18 @@ def test_every_name_that_we_give_a_trainer_is_one_it_knows(
     assert set(make(job)) <= {each.name for each in fields(kinds[method])}
 
 
-@pytest.mark.parametrize("name", ["SFTTrainer", "DPOTrainer", "KTOTrainer"])
+@pytest.mark.parametrize("name", ["SFTTrainer", "DPOTrainer", "KTOTrainer", "ORPOTrainer"])
 def test_the_trainers_take_what_we_hand_them(name: str) -> None:
     import trl
+    from trl.experimental import orpo
 
-    trainer = getattr(trl, name)
+    trainer = getattr(orpo if name == "ORPOTrainer" else trl, name)
     known = set(inspect.signature(trainer.__init__).parameters)
     wanted = {"model", "args", "train_dataset", "processing_class", "callbacks", "peft_config"}
+    if name == "ORPOTrainer":  # it has no reference, and reads the rows as they stand
+        assert wanted <= known
+        assert "ref_model" not in known
+        return
     assert wanted | ({"ref_model", "eval_dataset"} if name != "SFTTrainer" else set()) <= known
     # ours hands it rows as tokens in place of this method
     assert list(inspect.signature(trainer._prepare_dataset).parameters)[1] == "dataset"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import genai
 from genai.finetune import find_recipe, load_recipe
-from genai.finetune.plan import actual, hold, plan_run, read_plan
+from genai.finetune.calibrate import plan_run
+from genai.finetune.plan import actual, hold, read_plan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -73,6 +73,18 @@ def contradictions(rows: Sequence[Row], limit: float) -> Finding:
                     "decide each and remove the other")  # fmt: skip
 
 
+def alike(rows: Sequence[Row]) -> Finding:
+    """Find pairs whose answers differ in nothing but punctuation: rarely what is to be learned."""
+    pairs = [row for row in rows if isinstance(row, PreferenceRow)]
+    lines = [
+        f"{row.file}:{row.line}" for row in pairs
+        if normalised(row.chosen) and normalised(row.chosen) == normalised(row.rejected)
+    ]  # fmt: skip
+    text = f"{len(lines)} of {len(pairs)} pairs differ in punctuation alone"
+    state: State = "warn" if lines else "pass"
+    return Finding("same words", state, text, len(lines), len(pairs), tuple(lines[:20]))
+
+
 def _prompt(row: Row) -> str:
     return "\n".join(f"{turn.role} {normalised(turn.content)}" for turn in row.prompt)
 
@@ -125,5 +137,6 @@ def of_method(recipe: Recipe, rows: Sequence[Row]) -> Iterator[Finding]:
     """Give the findings that only this method has."""
     if recipe.method in ("dpo", "orpo"):
         yield contradictions(rows, recipe.check.contradictions)
+        yield alike(rows)
     if recipe.method == "kto":
         yield balance(rows, recipe.check.label_balance)

@@ -12,6 +12,7 @@ a string. `id` and `provenance` may stand beside them.
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -276,7 +277,7 @@ def _row(given: Mapping[str, Any], method: str, shown: str, number: int) -> Row:
         chosen, rejected = (_answer(given[key], key) for key in ("chosen", "rejected"))
         row = PreferenceRow("", _prompt(given["prompt"]), chosen, rejected, *beside)
         if _squeezed(chosen) == _squeezed(rejected):
-            raise _Wrong("identical", "`chosen` and `rejected` are the same text")
+            raise _Wrong("identical", "`chosen` and `rejected` are the same text, case aside")
     elif "label" in given:
         if not isinstance(given["label"], bool):
             raise _Wrong("schema", f"`label` is {given['label']!r}, not true or false")
@@ -345,7 +346,7 @@ def _provenance(given: Any) -> Provenance:
 
 
 def _squeezed(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _list(names: Iterable[str]) -> str:
