@@ -114,7 +114,10 @@ def _provider(name: str, settings: ModelSettings, client: object | None) -> Prov
 
         api = "responses" if prefix == "responses" else "chat"
         owner = "azure" if prefix == "azure" else "openai"
-        return SDK(rest, client=client, api=api, provider=owner, base_url=url, api_key_env=key_env)
+        return SDK(
+            rest, client=client, api=api, provider=owner, base_url=url, api_key_env=key_env,
+            connect=settings.connect_timeout,
+        )  # fmt: skip
     if (prefix == "openai" or prefix in LOCAL_SERVERS) and rest:
         from genai.models.openai import OpenAI
 

@@ -7,6 +7,7 @@ import asyncio
 import os
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +15,8 @@ from genai import extras
 from genai.errors import ModelError
 
 _MOST = 32 * 2**20  # bytes of one reply, or of one event of a stream
+DONE = b"[DONE]"  # after it a stream has nothing more to say
+_TAIL = 0.1  # seconds
 _keepers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
 
 
@@ -69,8 +72,8 @@ async def events(
 ) -> AsyncGenerator[bytes | tuple[int, Mapping[str, str], bytes], None]:
     """Send a request and give the data of each server-sent event; closing it closes the socket.
 
-    The first item is empty and says that the reply has begun. Where the status is not 2xx, the one
-    item is the status, headers and body. Raises as `post`.
+    The first item is empty and says that the reply has begun; `DONE` is the last one. Where the
+    status is not 2xx, the one item is the status, headers and body. Raises as `post`.
     """
     aiohttp: Any = extras.load("aiohttp", "gateway")
     session = await _session(aiohttp)
@@ -85,6 +88,10 @@ async def events(
                 return
             async for data in _events(response.content):
                 yield data
+                if data == DONE:
+                    with suppress(aiohttp.ClientError, TimeoutError):
+                        await _end(response.content)
+                    return
     except (aiohttp.ClientError, TimeoutError) as error:
         raise _named(aiohttp, error) from error
 
@@ -113,6 +120,13 @@ async def _events(content: Any) -> AsyncIterator[bytes]:
                 yield line[5:].strip()
     if rest.startswith(b"data:"):
         yield rest[5:].strip()
+
+
+async def _end(content: Any) -> None:
+    """Wait a moment for the end of a body, so that its connection can serve the next call."""
+    async with asyncio.timeout(_TAIL):
+        while not content.at_eof():
+            await content.readany()
 
 
 @lru_cache(maxsize=64)

@@ -68,8 +68,8 @@ class OpenAI:
                 async for data in events:
                     if isinstance(data, tuple):
                         raise self._refused(*data)
-                    if data == b"[DONE]":
-                        break
+                    if data == http.DONE:
+                        continue  # it ends by itself, and its connection is kept
                     if data:
                         begun = True
                         delta = wire.read(data)

@@ -70,8 +70,10 @@ class SDK:
         provider: str = "openai",
         base_url: str | None = None,
         api_key_env: str | None = None,
+        connect: float = 10.0,
     ) -> None:
         self.name = provider
+        self._connect = connect
         self._model = name
         self._own = client
         self._api = api
@@ -165,7 +167,7 @@ class SDK:
                 "key",
                 sent=False,
             )
-        mine = (self.name, self._url or "", key)
+        mine = (self.name, self._url or "", key, str(self._connect))
         if mine not in clients:
             make = self._azure if self.name == "azure" else self._plain
             keeper = _keep(*make(openai, key))
@@ -173,7 +175,12 @@ class SDK:
         return clients[mine][1]
 
     def _plain(self, openai: Any, key: str) -> tuple[Any, ...]:
-        return (openai.AsyncOpenAI(base_url=self._url, api_key=key or "none", max_retries=0),)
+        given = {"base_url": self._url, "api_key": key or "none"}
+        return (openai.AsyncOpenAI(**given, **self._options(openai)),)
+
+    def _options(self, openai: Any) -> dict[str, Any]:
+        # our own clock watches over the tokens
+        return {"max_retries": 0, "timeout": openai.Timeout(600.0, connect=self._connect)}
 
     def _azure(self, openai: Any, key: str) -> tuple[Any, ...]:
         """Sign in to Azure: by key, or by what `azure-identity` finds on this machine."""
@@ -186,7 +193,7 @@ class SDK:
                 sent=False,
             )
         version = os.environ.get("OPENAI_API_VERSION", "2025-04-01-preview")
-        options = {"azure_endpoint": url, "api_version": version, "max_retries": 0}
+        options = {"azure_endpoint": url, "api_version": version, **self._options(openai)}
         if key:
             return (openai.AsyncAzureOpenAI(api_key=key, **options),)
         identity: Any = extras.load("azure.identity.aio", "azure")
@@ -197,6 +204,8 @@ class SDK:
     def _named(self, error: Exception) -> ModelError:
         names = [cls.__name__ for cls in type(error).__mro__]
         kind = next((KINDS[name] for name in names if name in KINDS), "server")
+        unsent = type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout")  # httpx's
+        kind = "network" if unsent else kind
         status = getattr(error, "status_code", None)
         text = _CURES.get(kind, f"the server at {{url}} failed ({status or names[0]})")
         said = text.format(key=self._key_env, url=self._where())
@@ -208,6 +217,7 @@ class SDK:
             kind,
             retry_after=retry_after(headers),
             status=status,
+            sent=not unsent,
         )
 
     def _where(self) -> str:
