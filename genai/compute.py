@@ -49,7 +49,8 @@ def _in_processes(function: Callable[[T], R], jobs: Sequence[T], workers: int) -
         raise InputError(f"a job cannot be sent to a process ({error}); name the task") from error
     for _ in range(_TRIES + 1):
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(workers, len(left) or 1), mp_context=context) as pool:
+        count = min(workers, len(left) or 1)
+        with ProcessPoolExecutor(count, context, _end_with_parent) as pool:
             futures = {pool.submit(function, job): job for job in left}
             done = []
             try:
@@ -62,6 +63,24 @@ def _in_processes(function: Callable[[T], R], jobs: Sequence[T], workers: int) -
                 continue
         return
     raise GenaiError(f"{len(left)} jobs: their workers died {_TRIES + 1} times; see the log")
+
+
+def _end_with_parent() -> None:
+    """Have this worker end when the process that started it does, even by a kill.
+
+    A worker that waits for its next job would wait for ever: it holds both ends of that pipe.
+    """
+    import multiprocessing
+    import threading
+
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,19 @@ def test_a_job_that_cannot_travel_says_so() -> None:
 def test_a_cluster_that_is_not_there_is_named() -> None:
     with pytest.raises(InputError, match="no Ray cluster at '127.0.0.1:1'"):
         list(scatter(double, [1], ray="127.0.0.1:1"))
+
+
+KILLED = """
+import os
+from test_compute import double
+from genai.compute import scatter
+for number in scatter(double, [1] * 9, workers=2): os.kill(os.getpid(), 9)
+"""
+
+
+def test_workers_end_with_the_process_that_started_them_even_by_a_kill() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-W", "ignore", "-c", KILLED]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        process.communicate(timeout=60)  # the pipe is open for as long as a worker lives
+        assert process.returncode == -signal.SIGKILL

@@ -1,92 +1,183 @@
-"""A sync that is killed at any step leaves an index that answers, and the next one ends it."""
+"""A sync or a repair that is killed at any step leaves an index that the next one makes whole."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from indexes import hashed
+from indexes import by_name, hashed, many
 
 from genai.config import IndexSettings
-from genai.models import Embedder
-from genai.rag import Index
+from genai.rag import Index, vectors
 
-# a clean process forks one child a step: a fork of the test process would copy its threads
+# a clean process forks one child to be killed and one to look, for each step: a fork of the test
+# process would copy its threads, and the forking one never opens Chroma, which has threads too
 KILLED = """
-import os, shutil, sys
+import functools, json, os, shutil, sys, traceback
 from pathlib import Path
 import indexes
 from genai.config import IndexSettings
-from genai.models import Embedder
-from genai.rag import Index
+from genai.errors import IndexUnusable
+from genai.rag import Index, vectors
+from genai.rag.index import embed
 from genai.rag.index.generations import Generations
+from genai.rag.index.opened import Opened
 from genai.rag.store import Store
+from genai.rag.vectors.chroma import Chroma
 
-before, whole, folder, chars = *map(Path, sys.argv[1:4]), int(sys.argv[4])
+asked = json.loads(sys.argv[1])
+before, folder, how = Path(asked["before"]), Path(asked["folder"]), asked["how"]
+vectors.EXACT_BELOW = asked["exact_below"]
+embed.BATCH = 8  # passages, so that there are several parts
+if asked["graph"]: import chromadb  # once, for all children
 
 def opened(path):
-    return Index(path, Embedder("mine", indexes.hashed), IndexSettings(max_chars=chars))
+    settings = IndexSettings(max_chars=asked["chars"])
+    return Index(path, indexes.by_name("mine"), settings, open_embedder=indexes.by_name)
 
-def state(index):
-    return index.passages(), index.revision, index.generation
+def work(path):
+    index = opened(path)
+    if how == "repair":
+        index.verify(repair=True)
+    else:
+        index.sync(folder, rebuild=how == "rebuild", workers=how == "workers")
 
-def child(path, step):
+def instrument(step):
     count = 0
-    def tick():
+    def tick(statement="COMMIT"):  # a transaction is all or nothing, so its end is looked at
         nonlocal count
-        count += 1
-        if count == step: os.kill(os.getpid(), 9)
+        if statement.startswith(("COMMIT", "DROP", "CREATE VIRTUAL")):
+            count += 1
+            if count == step: os.kill(os.getpid(), 9)
     def dying(function):
+        @functools.wraps(function)
         def wrapped(*args, **kwargs):
             tick()
             result = function(*args, **kwargs)
             tick()
             return result
         return wrapped
-    for owner, names in ((Store, "replace remove put put_vectors drop_vectors settle"),
-                         (Generations, "switch remove tidy")):
+    for owner, names in (
+        (Store, "put_vectors settle close"), (Generations, "switch remove tidy"),
+        (Opened, "drop_graph"), (Chroma, "__init__ upsert delete drop close"),
+    ):
         for name in names.split(): setattr(owner, name, dying(getattr(owner, name)))
-    opened(path).sync(folder)
+    connect = Store._db
+    def traced(self):
+        db = connect(self)
+        db.set_trace_callback(tick)
+        return db
+    Store._db = traced
+    return lambda: count
 
-wanted = state(opened(whole))
-for step in range(1, 1000):
-    path = before.with_name(f"killed-{step}")
-    shutil.copytree(before, path)
+def forked(job):
     pid = os.fork()
     if not pid:
-        child(path, step)
+        try:
+            job()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
         os._exit(0)
-    died = os.waitpid(pid, 0)[1]
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+def state(index):
+    return index.passages(), index.revision, index.generation
+
+def look(path, step):
     index = opened(path)
-    assert index.search("storks"), step  # the old version or the new one answers
+    try:
+        assert index.search("storks nest")  # the old version or the new one answers
+    except IndexUnusable as error:
+        assert how in ("first", "workers", "repair") and "genai index sync" in str(error), error
+    if how == "repair":
+        assert index.verify(repair=True).sound
     index.sync(folder)
-    assert state(index) == wanted, step
-    assert index.verify().sound, step
-    index.close()
+    assert state(index) == state(opened(Path(asked["whole"])))
+    found = index.verify()
+    assert found.sound, found.problems()
+    assert (found.recall is not None) == asked["graph"]
+
+def copied(name):
+    path = before.with_name(name)
+    shutil.copytree(before, path) if before.exists() else None
+    return path
+
+def count(path):
+    steps = instrument(0)
+    work(path)
+    path.with_name("steps").write_text(str(steps()))
+
+def killed(path, step):
+    instrument(step)
+    work(path)
+
+assert forked(lambda: count(copied("counted"))) == 0
+steps, most = int(before.with_name("steps").read_text()), asked["most"]
+chosen = sorted({1 + number * (steps - 1) // (most - 1) for number in range(most)})
+for step in chosen:  # the first and the last among them
+    path = copied(f"killed-{step}")
+    assert forked(lambda: killed(path, step)) == -9, step
+    assert forked(lambda: look(path, step)) == 0, step
     shutil.rmtree(path)
-    if not died: break
-print(step)
+print(steps)
 """
 
 
-@pytest.mark.parametrize("chars", [1000, 400], ids=["in place", "a new generation beside"])
+def harm(index: Index) -> None:
+    """Damage a bit of everything that a repair mends."""
+    opened = index._current()
+    assert opened is not None
+    some = [(key,) for key in sorted(opened.store.ids())[:3]]
+    opened.store.write("DELETE FROM vector WHERE id = ?", some)
+    opened.store.write("DELETE FROM fulltext_data WHERE id > 10 AND ?", [(1,)])
+    opened.store.write("UPDATE document SET text = 'other' WHERE path = ?", [("0003.md",)])
+    if opened.has_graph():
+        ids = sorted(opened.graph().ids())
+        opened.graph().upsert(ids, -hashed(ids))  # every vector another one: it is built anew
+
+
+HOW = ("changes", "beside", "first", "rebuild", "repair")
+
+
+@pytest.mark.parametrize(
+    ("how", "graph", "most"),
+    [*[(how, False, 14) for how in HOW], *[(how, True, 6) for how in HOW], ("workers", False, 3)],
+)
 def test_a_kill_at_any_step_ends_in_the_same_index_after_the_next_sync(
-    tmp_path: Path, folder: Path, chars: int
+    tmp_path: Path,
+    folder: Path,
+    how: str,
+    graph: bool,
+    most: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    first = Index(tmp_path / "before", Embedder("mine", hashed))
-    first.sync(folder)
-    first.close()
-    (folder / "birds.txt").write_text("Storks moved to the lake.", encoding="utf-8")
-    (folder / "budgets.md").unlink()
-    settings = IndexSettings(max_chars=chars)
-    whole = Index(tmp_path / "whole", Embedder("mine", hashed), settings)
+    monkeypatch.setattr(vectors, "EXACT_BELOW", 4 if graph else 50_000)
+    many(folder, 8)
+    settings = IndexSettings(max_chars=400 if how == "beside" else 1000)
+    if how not in ("first", "workers"):
+        first = Index(tmp_path / "before", by_name("mine"))
+        first.sync(folder)
+        if how == "repair":
+            harm(first)
+        else:
+            (folder / "birds.txt").write_text("Storks moved and nest at the lake.")
+            (folder / "budgets.md").unlink()
+        first.close()
+    whole = Index(tmp_path / "whole", by_name("mine"), settings)
     whole.sync(folder)
     whole.close()
+    asked = {
+        "before": tmp_path / "before", "whole": tmp_path / "whole", "folder": folder, "how": how,
+        "chars": settings.max_chars, "exact_below": vectors.EXACT_BELOW, "graph": graph,
+        "most": most,
+    }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, tmp_path / "before", tmp_path / "whole", folder, str(chars)],
+        [sys.executable, "-W", "ignore", "-c", KILLED, json.dumps(asked, default=str)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         timeout=200, check=False, capture_output=True, text=True,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert int(done.stdout) > 10  # steps
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert int(done.stdout) >= 10  # steps

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from indexes import hashed, many
+from indexes import by_name, hashed, many
 
 import genai
 from genai import project
@@ -19,10 +19,6 @@ from genai.errors import GenaiError, IndexUnusable, InputError
 from genai.models import Embedder, make_embedder
 from genai.rag import Index
 from genai.rag.index import Workers, embed
-
-
-def by_name(name: str) -> Embedder:
-    return Embedder(name, hashed)
 
 
 def another(name: str) -> Embedder:

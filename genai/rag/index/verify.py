@@ -7,7 +7,7 @@ the next sync reads its file anew.
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from genai.errors import IndexUnusable
@@ -92,7 +92,7 @@ def mend(opened: Opened, found: Findings, embed: Callable[[Sequence[Passage]], N
     store = opened.store
     store.remove(found.damaged)
     if found.no_text or found.stray_text or found.full_text:
-        _write_text(store)
+        store.renew_full_text(_texts(store))
     store.drop_vectors(_wrong_size(store))
     missing = store.without_vectors()
     for first in range(0, len(missing), 5000):
@@ -138,17 +138,12 @@ def _full_text(store: Store) -> str:
     return ""
 
 
-def _write_text(store: Store) -> None:
-    """Make the full text again from the documents and the passages' spans."""
-    store.renew_full_text()
+def _texts(store: Store) -> Iterator[tuple[int, str, str]]:
+    """Give row, heading and text of every passage, from the documents and the passages' spans."""
     for path, text, _ in store.texts():
-        rows = store.rows(
-            'SELECT row, heading, start, "end" FROM passage WHERE document = ?', (path,)
-        )
-        store.write(
-            "INSERT INTO fulltext (rowid, heading, text) VALUES (?, ?, ?)",
-            [(row, heading, text[start:end]) for row, heading, start, end in rows],
-        )
+        sql = 'SELECT row, heading, start, "end" FROM passage WHERE document = ?'
+        for row, heading, start, end in store.rows(sql, (path,)):
+            yield row, heading, text[start:end]
 
 
 def _wrong_size(store: Store) -> list[str]:

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from genai.text.terms import TOKENIZER
 
 SCHEMA_VERSION = 3
 # rows and numbers are never used twice: what a reader remembers is still that, or gone
-_SCHEMA = f"""
+_SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS document (
     number INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL UNIQUE,
@@ -30,9 +30,11 @@ CREATE INDEX IF NOT EXISTS passage_document ON passage (document);
 CREATE INDEX IF NOT EXISTS passage_quarantined ON passage (row) WHERE quarantined;
 CREATE TABLE IF NOT EXISTS vector (id TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sentence_vectors (id TEXT PRIMARY KEY, data BLOB NOT NULL);
+"""
+_FULL_TEXT = f"""
 CREATE VIRTUAL TABLE IF NOT EXISTS fulltext USING fts5(heading, text, tokenize='{TOKENIZER}');
 CREATE VIRTUAL TABLE IF NOT EXISTS vocabulary USING fts5vocab(fulltext, 'row');
-CREATE VIRTUAL TABLE IF NOT EXISTS instances USING fts5vocab(fulltext, 'instance');
+CREATE VIRTUAL TABLE IF NOT EXISTS instances USING fts5vocab(fulltext, 'instance')
 """
 
 
@@ -48,7 +50,7 @@ class Connection:
         self._local = threading.local()
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._named():
-            self._db().executescript(_SCHEMA)
+            self._db().executescript(_SCHEMA + _FULL_TEXT)
         version = int(self.get("version") or SCHEMA_VERSION)
         if version > SCHEMA_VERSION:
             raise IndexUnusable(
@@ -128,10 +130,14 @@ class Connection:
             sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = ?"
             db.executemany(sql, [(key, value, value) for key, value in values.items()])
 
-    def renew_full_text(self) -> None:
-        """Make the full text empty and whole again, whatever state it is in."""
-        with self._named():
-            self._db().executescript("DROP TABLE IF EXISTS fulltext;" + _SCHEMA)
+    def renew_full_text(self, rows: Iterable[tuple[int, str, str]]) -> None:
+        """Write the full text anew, whatever state it is in: (row, heading, text) of passages."""
+        with self._transaction() as db:
+            for name in ("instances", "vocabulary", "fulltext"):
+                db.execute(f"DROP TABLE IF EXISTS {name}")
+            for statement in _FULL_TEXT.split(";"):
+                db.execute(statement)
+            db.executemany("INSERT INTO fulltext (rowid, heading, text) VALUES (?, ?, ?)", rows)
 
     def settle(self) -> None:
         """Have everything written so far survive a loss of power."""
