@@ -55,6 +55,14 @@ class Chain:
         yield outcome
 
 
+def as_mapping(question: str) -> dict[str, Any]:
+    return {
+        "answer": f"{question}!",
+        "contexts": ["a note"],
+        "usage": Usage(3, 2, source="counted"),
+    }
+
+
 def shout(question: str) -> str:
     if question == "crash":
         raise RuntimeError("a password stands here")
@@ -94,6 +102,7 @@ def url(folders: dict[str, Path]) -> Iterator[str]:
     tasks = {
         "chain": Chain(),
         "shout": shout,
+        "mapping": as_mapping,
         "echo": open_model("fake/echo"),
         "down": open_model(
             "fake/x", provider=Fake([ModelError("model x: no", "rate_limited")] * 9)
@@ -112,7 +121,12 @@ def client(url: str) -> Iterator[openai.OpenAI]:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("chain", "you asked: hello there"), ("shout", "HELLO THERE"), ("echo", "hello there")],
+    [
+        ("chain", "you asked: hello there"),
+        ("shout", "HELLO THERE"),
+        ("echo", "hello there"),
+        ("mapping", "hello there!"),
+    ],
 )
 def test_any_task_answers_whole_and_in_pieces(client: openai.OpenAI, name: str, said: str) -> None:
     whole = client.chat.completions.create(model=name, messages=HELLO)
@@ -162,7 +176,7 @@ def test_the_adapter_is_the_name_of_the_model(client: openai.OpenAI) -> None:
     }
     assert len({each.choices[0].message.content for each in said.values()}) == 2
     listed = {each.id: each for each in client.models.list()}
-    assert set(listed) == {"chain", "shout", "echo", "down", "base", "one"}
+    assert set(listed) == {"chain", "shout", "mapping", "echo", "down", "base", "one"}
     digests = [getattr(listed[name], "identity", "") for name in ("base", "one")]
     assert all("weights:" in each for each in digests)
     assert len(set(digests)) == 2

@@ -2,8 +2,8 @@
 
 It may be a Model, a Chain, a LangChain runnable, or a function, sync or async, that takes a text
 (for a case with several turns: a list of messages). It may give text, a Reply, an Answer, a
-Refusal, a LangChain message, or a mapping with `text` and, where it has them, `contexts`,
-`tool_calls`, `cost`, `input_tokens` and `output_tokens`.
+Refusal, a LangChain message or list of Documents, or a mapping with `text` and, where it has
+them, `contexts`, `tool_calls`, `cost`, and `usage` or `input_tokens` and `output_tokens`.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from typing import Any
 from genai.errors import BudgetExceeded, ModelError, Unmeasured
 from genai.evals.case import Case
 from genai.evals.trial import Trial
-from genai.types import Answer, CostStatus, Hit, Passage, Refusal, Reply, ToolCall, Usage
+from genai.types import Answer, Cost, CostStatus, Hit, Passage, Refusal, Reply, ToolCall, Usage
 
 Task = Callable[..., Any]
 # why nothing is known of a case: the kinds of ModelError, and what other clients call theirs
@@ -39,6 +39,8 @@ _BY_NAME = {
     "ReadTimeout": "timeout", "APITimeoutError": "timeout", "AuthenticationError": "no_key",
     "RateLimitError": "rate_limited", "InternalServerError": "server_error",
 }  # fmt: skip
+_CONTEXTS = ("contexts", "retrieved_contexts", "context", "documents", "source_documents")
+_LISTS = (list, tuple)
 _ALONE, _MANY = 8, 105  # cases in flight: of a function, of a model that limits itself
 
 
@@ -139,13 +141,13 @@ class Asker:
 
     async def _talk(self, case: Case) -> Any:
         """Give the turns one after another; an assistant turn that is left out is asked for."""
-        said: list[dict[str, str]] = []
+        turns: list[dict[str, str]] = []
         for turn, following in zip(case.messages, [*case.messages[1:], None], strict=True):
-            said.append({"role": turn.role, "content": turn.content})
+            turns.append({"role": turn.role, "content": turn.content})
             if turn.role == "user" and following is not None and following.role == "user":
-                outcome = await self._one([*said])
-                said.append({"role": "assistant", "content": _text(outcome)})
-        return await self._one(said)
+                outcome = await self._one([*turns])
+                turns.append({"role": "assistant", "content": text_of(said(outcome))})
+        return await self._one(turns)
 
 
 def _fault(error: Exception, seconds: float) -> tuple[Any, str, str]:
@@ -191,25 +193,42 @@ def _fill(trial: Trial, outcome: Any) -> None:
         trial.tool_calls, trial.ttft = outcome.tool_calls, outcome.ttft
     elif isinstance(outcome, Mapping):
         _mapping(trial, outcome)
+    elif isinstance(outcome, list) and outcome and hasattr(outcome[0], "page_content"):
+        text = "\n\n".join(str(each.page_content) for each in outcome)
+        _mapping(trial, {"text": text, "contexts": outcome})
     else:
-        trial.text = _text(outcome)
+        trial.text = text_of(outcome)
         _calls(trial, getattr(outcome, "tool_calls", None))
     if not trial.text.strip() and not trial.tool_calls and trial.state == "answered":
         trial.state, trial.reason, trial.note = "failed", "empty", "the task gave no text"
 
 
-def _mapping(trial: Trial, given: Mapping[str, Any]) -> None:
+def said(outcome: Any) -> Any:
+    """Give what a mapping says under one of the names for it, or ''; anything else as it is."""
+    if not isinstance(outcome, Mapping):
+        return outcome
     names = ("text", "answer", "output", "response", "content")
-    trial.text = _text(next((given[name] for name in names if given.get(name) is not None), ""))
-    contexts = given.get("contexts") or given.get("retrieved_contexts") or ()
+    return next((outcome[name] for name in names if outcome.get(name) is not None), "")
+
+
+def _mapping(trial: Trial, given: Mapping[str, Any]) -> None:
+    output = said(given)
+    trial.text = text_of(output)
+    contexts = next((given[name] for name in _CONTEXTS if isinstance(given.get(name), _LISTS)), ())
     trial.hits = tuple(_hit(number, each) for number, each in enumerate(contexts, start=1))
-    _calls(trial, given.get("tool_calls"))
+    _calls(trial, given.get("tool_calls") or getattr(output, "tool_calls", None))
     if given.get("refused"):
         trial.state, trial.reason = "refused", str(given.get("reason", ""))
-    if given.get("cost") is not None:
-        trial.cost, trial.cost_status = Decimal(str(given["cost"])), CostStatus.PROVIDER_REPORTED
+    trial.model, trial.call_id = str(given.get("model", "")), str(given.get("call_id", ""))
+    cost, usage = given.get("cost"), given.get("usage")
+    if isinstance(cost, Cost):
+        trial.cost, trial.cost_status = cost.amount, cost.status
+    elif cost is not None:
+        trial.cost, trial.cost_status = Decimal(str(cost)), CostStatus.PROVIDER_REPORTED
     tokens = given.get("input_tokens"), given.get("output_tokens")
-    if None not in tokens:
+    if isinstance(usage, Usage):
+        trial.usage = usage
+    elif None not in tokens:
         trial.usage = Usage(int(tokens[0]), int(tokens[1]), source="provider")  # type: ignore[arg-type]
 
 
@@ -217,9 +236,11 @@ def _hit(number: int, given: Any) -> Hit:
     if isinstance(given, Mapping):
         text, name = str(given.get("text", "")), str(given.get("id", number))
         return Hit(Passage(name, str(given.get("document", "")), 0, len(text), text), 0.0)
-    text, said = str(getattr(given, "page_content", given)), getattr(given, "metadata", None) or {}
-    source = str(said.get("source", ""))  # where LangChain's Documents say what they are from
-    return Hit(Passage(str(number), source, 0, len(text), text), 0.0)
+    # LangChain's Documents say in their metadata what they are from, and where they stand there
+    text, known = str(getattr(given, "page_content", given)), getattr(given, "metadata", None) or {}
+    name, start = str(getattr(given, "id", None) or number), known.get("start_index")
+    start = start if isinstance(start, int) else 0
+    return Hit(Passage(name, str(known.get("source", "")), start, start + len(text), text), 0.0)
 
 
 def _calls(trial: Trial, given: Any) -> None:
@@ -236,16 +257,16 @@ def _call(given: Any) -> ToolCall:
     return ToolCall(str(given.get("id", "")), str(function.get("name", "")), text)
 
 
-def _text(outcome: Any) -> str:
+def text_of(outcome: Any) -> str:
     """Give the text of what came; of a message its content, of other values their JSON."""
     if isinstance(outcome, str):
-        return outcome
+        return str(outcome)  # LangChain's texts are a kind of their own
     if outcome is None:
         return ""
     for name in ("text", "content"):
         found = getattr(outcome, name, None)
         if isinstance(found, str):
-            return found
+            return str(found)
     if isinstance(outcome, bool | int | float | list | dict):
         return json.dumps(outcome, ensure_ascii=False, default=str)
     raise TypeError(f"a task must give text, a Reply or an Answer, not {type(outcome).__name__}")

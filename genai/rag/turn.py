@@ -96,6 +96,7 @@ class Turn:
         `topic` is the first passage's document, or its top folder where there is one.
         """
         tags: dict[str, str | float] = {
+            "question_length": len(self.question),  # characters
             "confidence": round(self.confidence, 4),
             "citations": len(self.citations),
             "citations_dropped": self.dropped,
@@ -183,8 +184,8 @@ class Tally:
             outcome=outcome,
             model=model,
             context=replace(turn.context, parent_id=""),
-            ttft=first and first.ttft,
-            itl_mean=first and first.itl_mean,
+            ttft=first.ttft if first else None,
+            itl_mean=first.itl_mean if first else None,
             usage=usage,
             cost=turn.cost,
             reason=reason,

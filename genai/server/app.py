@@ -10,6 +10,7 @@ from contextlib import aclosing
 from typing import Any
 
 from genai import extras
+from genai.evals.task import said, text_of
 from genai.ledger import scope
 from genai.models import Model
 from genai.server.protocol import Asked, Refused, Reply, fault, last_question, read_request
@@ -175,9 +176,12 @@ def _outcome(outcome: Any) -> tuple[str, str, Usage]:
         return outcome.text, finish if finish in _FINISH else "stop", outcome.usage
     if isinstance(outcome, Answer | Refusal):
         return outcome.text, "stop", outcome.usage
+    usage: Any = None
+    if isinstance(outcome, Mapping):
+        usage, outcome = outcome.get("usage"), text_of(said(outcome))
     if not isinstance(outcome, str):
         raise TypeError(f"a task gave {type(outcome).__name__} where a text belongs")
-    return outcome, "stop", Usage()
+    return outcome, "stop", usage if isinstance(usage, Usage) else Usage()
 
 
 async def _pieces(task: Any, asked: Asked) -> AsyncGenerator[dict[str, Any], None]:

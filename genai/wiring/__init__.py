@@ -7,7 +7,8 @@ from genai.wiring.chain import Index, load
 from genai.wiring.guards import load_guards
 from genai.wiring.parts import batch, model, open_ledger, prices, settings, upload
 from genai.wiring.prompts import diff_prompts, known_prompts, prompt
-from genai.wiring.trials import evaluate, grid, open_task
+from genai.wiring.tasks import open_task
+from genai.wiring.trials import evaluate, grid
 from genai.wiring.tuning import judge, promote, train
 
 __all__ = [

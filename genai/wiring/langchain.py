@@ -48,7 +48,7 @@ def from_langchain(part: Any, name: str = "") -> Any:
     A chat model becomes a Model, embeddings an Embedder, and a retriever (or another runnable from
     a question to Documents) what `genai.load(index=...)` searches. A runnable that answers needs
     nothing: it is a task for `genai.evaluate` as it is. `name` is what the ledger and the prices
-    call it.
+    call it: `provider/model` where a chat model says both.
 
     Raises:
         MissingExtra: `langchain-core` is not installed.
@@ -63,7 +63,7 @@ def from_langchain(part: Any, name: str = "") -> Any:
     from genai.rag.langchain import RetrieverIndex
 
     if isinstance(part, BaseChatModel):
-        return model(name or f"langchain/{type(part).__name__}", provider=part)
+        return model(name or _name(part), provider=part)
     if isinstance(part, Embeddings):
         found = projects.find_project()
         return embed_with(part, name, hooks=_hooks(found, settings(found)))
@@ -73,3 +73,10 @@ def from_langchain(part: Any, name: str = "") -> Any:
         "from_langchain: takes a chat model, embeddings, a retriever or another runnable, not"
         f" {type(part).__name__}"
     )
+
+
+def _name(chat: Any) -> str:
+    said = chat._get_ls_params()
+    if said.get("ls_provider") and said.get("ls_model_name"):
+        return f"{said['ls_provider']}/{said['ls_model_name']}"
+    return f"langchain/{type(chat).__name__}"

@@ -1,8 +1,6 @@
 """Evals on the project's parts: tasks by name, judge, embedder, ledger, other processes."""
 
-import importlib
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -21,6 +19,7 @@ from genai.prompts import load_prompt
 from genai.wiring import tracked
 from genai.wiring.chain import load
 from genai.wiring.parts import embedder, model, open_ledger, settings
+from genai.wiring.tasks import as_task, open_task
 
 if TYPE_CHECKING:
     from genai.evals import Report
@@ -49,7 +48,7 @@ def evaluate(
     config = settings(found)
     where = tracked.store(found, config)
     given = task if task is not None else loaded.settings.task
-    task = open_task(given, model_name=model) if isinstance(given, str) else given
+    task = open_task(given, model_name=model) if isinstance(given, str) else as_task(given)
     options.setdefault("record", open_ledger(found).record)
     options.setdefault("stage", config.evals.stage)
     chosen = Options(**options)
@@ -124,7 +123,8 @@ def do_part(part: "Part") -> int:
     os.environ["GENAI_PROJECT"] = part.root
     project = projects.find_project()
     suite = load_suite(Path(part.suite))
-    task = open_task(part.task, model_name=part.model) if isinstance(part.task, str) else part.task
+    named = isinstance(part.task, str)
+    task = open_task(part.task, model_name=part.model) if named else as_task(part.task)
     ledger = open_ledger(project)
     options = Options(
         repeats=part.repeats, concurrency=part.concurrency, spend=part.spend, record=ledger.record
@@ -173,38 +173,3 @@ def _cell_task(project: Project, task: str, cell: Mapping[str, Any]) -> Any:
     chain = load(project, model=cell.get("chain__model"), **rest)
     chain.index.sync(project.root / chain.config.index.documents, wait=120)
     return chain
-
-
-def open_task(name: str, *, model_name: str = "") -> Any:
-    """Open what a suite names as its task: `chain`, `model`, or `module:function`.
-
-    The index of a chain is brought into step with the documents first. `model_name` is another
-    model than the configured one.
-
-    Raises:
-        InputError: it cannot be found.
-    """
-    if name == "model":
-        return model(model_name)
-    if ":" in name:
-        return _function(name)
-    if name != "chain":
-        raise InputError(f"task {name!r}: use `chain`, `model` or `package.module:function`")
-    chain = load(model=model_name or None)
-    chain.index.sync(projects.find_project().root / chain.config.index.documents, wait=120)
-    return chain
-
-
-def _function(name: str) -> Any:
-    path, _, attribute = name.rpartition(":")
-    root = projects.find_project().root
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
-    try:
-        return getattr(
-            importlib.import_module(path.removesuffix(".py").replace("/", ".")), attribute
-        )
-    except (ImportError, AttributeError) as error:
-        raise InputError(
-            f"task {name!r}: cannot be imported ({error}); give `package.module:function`"
-        ) from error

@@ -34,6 +34,7 @@ _STATUS = {
     400: "bad_request", 401: "key", 403: "permission", 404: "unknown_model", 408: "timeout",
     409: "conflict", 422: "unprocessable", 429: "rate_limited",
 }  # fmt: skip
+_ALONE: Any = {"callbacks": []}  # who watches a chain around us sees our call, and once
 _NAMES = {
     **KINDS, "ConnectError": "network", "ConnectTimeout": "timeout", "ReadTimeout": "timeout",
     "TimeoutError": "timeout", "ConnectionError": "network",
@@ -67,7 +68,7 @@ class LangChain:
         used: UsageMetadata | None = None
         last = Delta(finish_reason="stop", model=self._model)
         try:
-            async with aclosing(_pieces(chat.astream(_theirs(messages), **rest))) as pieces:
+            async with aclosing(_pieces(chat.astream(_theirs(messages), _ALONE, **rest))) as pieces:
                 async for piece in pieces:
                     delta, usage = self._read(piece)
                     used = add_usage(used, usage) if usage else used
@@ -79,7 +80,7 @@ class LangChain:
                         yield Delta(delta.text, tools=delta.tools)
         except Exception as error:
             raise self._named(error) from error
-        last.usage = _usage(used)
+        last.usage = usage_of(used)
         yield last
 
     async def complete(self, messages: Sequence[Message], params: Mapping[str, Any]) -> Delta:
@@ -89,13 +90,13 @@ class LangChain:
         try:
             if schema:
                 chat = chat.with_structured_output(schema, include_raw=True)
-            found = await _whole(chat.ainvoke(_theirs(messages), **rest))
+            found = await whole(chat.ainvoke(_theirs(messages), _ALONE, **rest))
             if schema:
                 return self._formed(found)
             delta, usage = self._read(found)
         except Exception as error:
             raise self._named(error) from error
-        delta.usage = _usage(usage)
+        delta.usage = usage_of(usage)
         delta.finish_reason = delta.finish_reason or "stop"
         delta.model = delta.model or self._model
         return delta
@@ -145,7 +146,7 @@ class LangChain:
         """Read a structured reply; our own check of its text follows."""
         delta, usage = self._read(found["raw"])
         value = found["parsed"]
-        delta.usage = _usage(usage)
+        delta.usage = usage_of(usage)
         if value is not None:
             delta.text = json.dumps(value, ensure_ascii=False)
         delta.tools = ()
@@ -157,18 +158,23 @@ class LangChain:
         """Give a ModelError for what a client of theirs says of the provider; else the error."""
         if isinstance(error, ModelError):
             return error
-        found = getattr(error, "status_code", None)
-        status = found if isinstance(found, int) else None
-        kind = _STATUS.get(status or 0, "server" if (status or 0) >= 500 else "")
-        names = [cls.__name__ for cls in type(error).__mro__]
-        kind = kind or next((_NAMES[name] for name in names if name in _NAMES), "")
+        kind, status = kind_of(error)
         if not kind:
             return error
         return ModelError(
-            f"model {self._label}: {names[0]}; see the client's own settings",
+            f"model {self._label}: {type(error).__name__}; see the client's own settings",
             kind,
             status=status,
         )
+
+
+def kind_of(error: BaseException) -> tuple[str, int | None]:
+    """Give a kind of `ModelError` for what a client raises, '' for what none says; its status."""
+    found = getattr(error, "status_code", None)
+    status = found if isinstance(found, int) else None
+    kind = _STATUS.get(status or 0, "server" if (status or 0) >= 500 else "")
+    names = (cls.__name__ for cls in type(error).__mro__)
+    return kind or next((_NAMES[name] for name in names if name in _NAMES), ""), status
 
 
 def _schema(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,7 +203,8 @@ def _tools(message: BaseMessage) -> tuple[ToolPiece, ...]:
     )
 
 
-def _usage(said: UsageMetadata | None) -> Usage | None:
+def usage_of(said: UsageMetadata | None) -> Usage | None:
+    """Give their count of tokens as ours; None where nobody counted."""
     if said is None:
         return None
     inward = cast("dict[str, int]", said.get("input_token_details") or {})
@@ -242,7 +249,8 @@ def _end() -> None:
             ended.result(2)
 
 
-async def _whole(asked: Coroutine[Any, Any, Any]) -> Any:
+async def whole(asked: Coroutine[Any, Any, Any]) -> Any:
+    """Run something of theirs in their loop."""
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asked, _loop()))
 
 

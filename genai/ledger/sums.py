@@ -1,0 +1,20 @@
+"""Money of several calls as one."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from genai.types import Cost, CostStatus
+
+
+def total_cost(costs: Sequence[Cost]) -> Cost:
+    """Add up the money of several calls; unknown if that of any is."""
+    paid = [cost for cost in costs if cost.status != CostStatus.DECLARED_FREE]
+    if not paid:
+        return Cost(Decimal(0), CostStatus.DECLARED_FREE, "every call was declared free")
+    unknown = [cost for cost in paid if cost.amount is None]
+    if unknown:
+        return Cost(None, CostStatus.UNPRICED, unknown[0].reason)
+    amount = sum((cost.amount for cost in paid if cost.amount is not None), Decimal(0))
+    statuses = {cost.status for cost in paid}
+    status = statuses.pop() if len(statuses) == 1 else CostStatus.ESTIMATED
+    return Cost(amount, status, paid[0].reason)

@@ -1,0 +1,69 @@
+"""Open a task by name, and take LangChain's runnables as tasks that are seen inside."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from genai import project as projects
+from genai.errors import InputError
+from genai.evals.task import describe
+from genai.wiring.chain import load
+from genai.wiring.parts import _hooks, model, settings
+
+
+def open_task(name: str, *, model_name: str = "") -> Any:
+    """Open what a suite names as its task: `chain`, `model`, or `module:function`.
+
+    The index of a chain is brought into step with the documents first. `model_name` is another
+    model than the configured one.
+
+    Raises:
+        InputError: it cannot be found.
+    """
+    if name == "model":
+        return model(model_name)
+    if ":" in name:
+        return _function(name)
+    if name != "chain":
+        raise InputError(f"task {name!r}: use `chain`, `model` or `package.module:function`")
+    chain = load(model=model_name or None)
+    chain.index.sync(projects.find_project().root / chain.config.index.documents, wait=120)
+    return chain
+
+
+def _function(name: str) -> Any:
+    path, _, attribute = name.rpartition(":")
+    root = projects.find_project().root
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    try:
+        module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+        return as_task(getattr(module, attribute), name, getattr(module, "__file__", None) or "")
+    except (ImportError, AttributeError) as error:
+        raise InputError(
+            f"task {name!r}: cannot be imported ({error}); give `package.module:function`"
+        ) from error
+
+
+def as_task(task: Any, name: str = "", file: str = "") -> Any:
+    """Give a LangChain runnable as a task whose tokens, money and passages are known.
+
+    Their chat model becomes a Model; anything else is given back as it is. `file` is where a
+    runnable was made: what stands there is part of what it is.
+    """
+    theirs = sys.modules.get("langchain_core.runnables.base")
+    if theirs is None or not isinstance(task, theirs.Runnable):
+        return task
+    from langchain_core.language_models import BaseChatModel
+
+    from genai.models.langchain import ChatGenai, RunnableTask
+    from genai.wiring.langchain import from_langchain
+
+    if isinstance(task, BaseChatModel) and not isinstance(task, ChatGenai):
+        return from_langchain(task)
+    made = Path(file).read_text(encoding="utf-8") if file else ""
+    found = projects.find_project()
+    identity = "\n".join((*describe(task), made))
+    hooks = _hooks(found, settings(found))
+    return RunnableTask(task, name or task.get_name(), identity=identity, hooks=hooks)
