@@ -12,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", nargs="?", help="documents (default: index.documents)")
     parser.add_argument("--name", default="", help="index (default: chain.index)")
     parser.add_argument("--rebuild", action="store_true", help="build it again from nothing")
+    parser.add_argument("--erase", action="store_true", help="rebuild, and keep no older one")
     parser.add_argument("--prune", action="store_true", help="remove documents if most are gone")
     parser.add_argument("--workers", type=int, default=0, help="processes that embed")
     parser.add_argument("--ray", metavar="ADDRESS", nargs="?", const="", help="embed on a cluster")
@@ -23,15 +24,15 @@ def run(options: argparse.Namespace) -> int:
     folder = options.folder or genai.find_project().root / genai.settings().index.documents
     before = index.generation
     report = index.sync(
-        folder, rebuild=options.rebuild, prune=options.prune, progress=sys.stderr.isatty(),
-        workers=Workers(options.workers, options.ray),
+        folder, rebuild=options.rebuild, erase=options.erase, prune=options.prune,
+        progress=sys.stderr.isatty(), workers=Workers(options.workers, options.ray),
     )  # fmt: skip
     print(
         f"index {index.name}: {report.added} added, {report.changed} changed,"
         f" {report.unchanged} unchanged, {report.removed} removed, {len(report.failed)} failed;"
         f" {report.embedded} passages embedded, {report.passages} held"
     )
-    if before and before != report.generation:
+    if before and before != report.generation and not options.erase:
         print(f"  generation {report.generation} answers; back: genai index rollback")
     if report.quarantined:
         print(f"  held back by the guards: {report.quarantined} (see them: genai index show)")

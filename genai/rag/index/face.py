@@ -88,6 +88,7 @@ class Index:
         folder: Path | str,
         *,
         rebuild: bool = False,
+        erase: bool = False,
         prune: bool = False,
         progress: bool = False,
         wait: float = 0.0,
@@ -96,9 +97,10 @@ class Index:
         """Make the index hold exactly the folder's documents; unchanged ones are not touched.
 
         Settings that cut or embed otherwise lead to a new generation, built beside and switched to
-        when it is whole. `prune` removes documents even where most are gone. `wait` is how many
-        seconds to wait for another process that is writing. `workers` embed: a number of
-        processes, or `Workers(ray=ADDRESS)`.
+        when it is whole. `rebuild` builds one in any case; `erase` does too and keeps no older one,
+        so that of a document that is gone no byte stays in the index's folder. `prune` removes
+        documents even where most are gone. `wait` is how many seconds to wait for another process
+        that is writing. `workers` embed: a number of processes, or `Workers(ray=ADDRESS)`.
 
         Raises:
             InputError: no such folder, no document in it, or most documents are gone.
@@ -107,6 +109,7 @@ class Index:
         root = Path(folder)
         who = workers if isinstance(workers, Workers) else Workers(workers)
         with self._home.lock(wait):
+            rebuild = rebuild or erase
             now = None if rebuild else self._current()
             files = look(root, now.store.documents() if now else (), prune=prune)
             target, how = self._target(now, rebuild)
@@ -117,7 +120,7 @@ class Index:
             finally:
                 if into is not now:
                     into.close()
-            self._switch(target)
+            self._switch(target, keep=not erase)
         return replace(report, generation=self.generation)
 
     def _target(self, now: Opened | None, rebuild: bool) -> tuple[str, How]:
@@ -144,8 +147,8 @@ class Index:
             self._home.file(folder), self.settings.server, how.embedder, how.splitting, how.tenants
         )
 
-    def _switch(self, folder: str) -> None:
-        """Make a folder the current one, keep the one before it, remove every other."""
+    def _switch(self, folder: str, *, keep: bool) -> None:
+        """Make a folder the current one, keep the one before it if asked to, remove the others."""
         try:
             before = self._home.current()
         except IndexUnusable:  # the rebuild that mends it
@@ -153,7 +156,7 @@ class Index:
         if before.folder == folder:
             after = before if before.back_from == self.wanted() else replace(before, back_from="")
         else:
-            kept = before.folder in self._home.folders() and self._opens(before.folder)
+            kept = keep and before.folder in self._home.folders() and self._opens(before.folder)
             after = Current(folder, before.folder if kept else "")
         if after != before:
             self._home.switch(after)
