@@ -47,9 +47,9 @@ class ChainSettings(Settings):
         default=0.85, ge=0, le=1, description="a near miss in words may be saved by its embedding"
     )
     rewrite: str = Field(
-        default="auto",
-        description="who makes a follow-up stand alone: auto (the model, if it is an LLM), off,"
-        " or a model",
+        default="off",
+        description="who makes a follow-up stand alone: off, auto (the model, if it is an LLM), or"
+        " a model",
     )
     queries: int = Field(default=0, ge=0, le=5, description="more wordings to search, by an LLM")
     rerank: str = Field(

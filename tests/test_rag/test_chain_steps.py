@@ -69,6 +69,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def scripted(place: Path) -> Make:
     def make(*script: str | Exception, **settings: Any) -> genai.Chain:
         llm = Llm(*script)
+        settings = {"chain__rewrite": "auto", **settings}
         chain = genai.load(model=genai.model("fake/llm", provider=llm), **settings)
         chain.llm = llm  # type: ignore[attr-defined]
         return chain
@@ -108,7 +109,7 @@ def test_a_single_question_is_never_rewritten(scripted: Make) -> None:
 
 
 def test_without_an_llm_the_last_question_stands_as_it_is(place: Path) -> None:
-    outcome = genai.load()(TALK)
+    outcome = genai.load(chain__rewrite="auto")(TALK)
     assert outcome.trace.question == FOLLOW_UP
 
 
@@ -156,9 +157,11 @@ def test_a_malformed_conversation_is_one_clear_line(scripted: Make, talk: Any, s
         scripted()(talk)
 
 
-def test_rewriting_can_be_switched_off(scripted: Make) -> None:
-    chain = scripted("It begins on the first of a month [1].", chain__rewrite="off")
+def test_rewriting_is_off_unless_the_settings_turn_it_on(place: Path) -> None:
+    llm = Llm("It begins on the first of a month [1].")
+    chain = genai.load(model=genai.model("fake/llm", provider=llm))
     assert chain(TALK).trace.question == FOLLOW_UP
+    assert len(llm.sent) == 1
 
 
 # -- wordings and reranking -----------------------------------------------------------------------
