@@ -76,6 +76,13 @@ def outcomes(
     ]  # fmt: skip
 
 
+def last_thumbs(ledger: "Ledger", since: float = 0.0) -> dict[str, bool]:
+    """Give the last thumb of each call that got one since a Unix time: whether it is up."""
+    thumb = _thumbs(since)
+    query = _sa().select(thumb.c.call_id, thumb.c.value)
+    return {call_id: bool(value) for call_id, value in _read(ledger, query)}
+
+
 def thumb_counts(
     ledger: "Ledger", since: float, until: float, where: Mapping[str, str] | None = None
 ) -> tuple[int, int]:

@@ -21,6 +21,12 @@ _SURE = ("priced", "provider_reported", "declared_free")
 _DAY = 86_400
 
 
+def dollars(amount: Decimal | float, places: int = 2) -> str:
+    """Write dollars with the sign before them: -$0.02."""
+    text = f"{abs(amount):,.{places}f}"
+    return f"-${text}" if amount < 0 and text.strip("0.,") else f"${text}"
+
+
 @dataclass(frozen=True, slots=True)
 class Money:
     """A total with its coverage.

@@ -15,6 +15,7 @@ from genai.evals import Decision, Report, decide
 from genai.evals.store import read_log
 from genai.evals.trial import Trial
 from genai.ledger import Ledger, Prices
+from genai.ledger.query import dollars
 from genai.ledger.walk import walk
 from genai.types import BUCKETS, Call, CostStatus, Usage
 
@@ -110,9 +111,9 @@ class Counterfactual:
             saved = (self.other - self.booked) / self.booked if self.booked else None
             share = "" if saved is None else f", {saved:+.1%}"
             lines.append(
-                f"{self.priced:,} of {self.calls:,} calls: booked {_money(self.booked)}, would have"
-                f" cost {_money(self.other)}{share}"
-                f" (95 % {_money(self.low)} to {_money(self.high)})"
+                f"{self.priced:,} of {self.calls:,} calls: booked {dollars(self.booked, 4)}, would"
+                f" have cost {dollars(self.other, 4)}{share}"
+                f" (95 % {dollars(self.low, 4)} to {dollars(self.high, 4)})"
             )
         for count, what in (
             (self.without_tokens, "have no token counts"),
@@ -134,10 +135,6 @@ class Counterfactual:
         else:
             lines += _quality(self.quality)
         return "\n".join([*lines, *(f"no headline: {each}" for each in self.weak)])
-
-
-def _money(amount: Decimal) -> str:
-    return f"${amount:,.4f}"
 
 
 def _quality(decision: Decision) -> list[str]:

@@ -290,6 +290,7 @@ def test_the_row_bears_the_facts_that_monitoring_needs(scripted: Make) -> None:
     row = genai.open_ledger().call(answer.call_id)
     assert row is not None
     assert row.tags["topic"] == "terms.md"
+    assert row.tags["question_length"] == len("What is the length of the notice period?")
     assert row.tags["language"] == "en"
     assert row.tags["support"] > 0.5
     assert row.tags["retrieval_score"] == round(answer.hits[0].score, 4)

@@ -2,38 +2,51 @@
 
 import random
 from collections.abc import Iterator
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from genai import stats
 from genai.cli import main
 from genai.errors import Unmeasured
-from genai.ledger import Ledger
+from genai.ledger import Ledger, tables
+from genai.project import init
 from genai.reports.drift import Period, compare, drift
-from genai.types import Call, Context, Usage
+from genai.types import UNKNOWN_COST, Call, Context, Cost, CostStatus, Usage
 
 DAY = 86_400
 FIRST = 20_700
 
 
-def week(
-    seed: int, days: range, *, refuse: float = 0.08, tokens: float = 6.0, score: float = 0.6,
-    prompt: str = "p@1", language: str = "en", count: int = 60,
-) -> Iterator[Call]:  # fmt: skip
+USUAL: dict[str, Any] = {
+    "refuse": 0.08, "tokens": 6.0, "score": 0.6, "prompt": "p@1", "language": "en",
+    "support": 0.8, "topic": 0.25, "index": "i1",
+}  # fmt: skip
+
+
+def week(seed: int, days: range, *, count: int = 60, **changes: Any) -> Iterator[Call]:
     """Questions of some days. Days differ by themselves, as real ones do."""
-    dice = random.Random(seed)
+    dice, given = random.Random(seed), {**USUAL, **changes}
     for day in days:
         mood = dice.lognormvariate(0, 0.15)
         for n in range(count):
-            outcome = "refusal" if dice.random() < min(refuse * mood, 1) else "ok"
-            usage = Usage(int(dice.lognormvariate(tokens, 0.4)), 50, source="provider")
+            outcome = "refusal" if dice.random() < min(given["refuse"] * mood, 1) else "ok"
+            usage = Usage(int(dice.lognormvariate(given["tokens"], 0.4)), 50, source="provider")
+            tags = {
+                "retrieval_score": given["score"] + dice.gauss(0, 0.1),
+                "support": given["support"] + dice.gauss(0, 0.1),
+                "language": given["language"] if dice.random() < 0.9 else "de",
+                "topic": "billing" if dice.random() < given["topic"] else dice.choice("abc"),
+            }
             yield Call(
                 f"{seed:08x}{day:010x}{n:010x}", "chain", (FIRST + day) * DAY + n * 60.0,
-                dice.lognormvariate(0, 0.3), outcome, "m", Context(prompt_id=prompt), usage,
-                tags={"retrieval_score": score + dice.gauss(0, 0.1), "language":
-                      language if dice.random() < 0.9 else "de"},
+                dice.lognormvariate(0, 0.3), outcome, "m",
+                Context(prompt_id=given["prompt"], index_revision=given["index"]), usage,
+                Cost(usage.input_tokens * Decimal("0.00001"), CostStatus.PRICED), tags=tags,
             )  # fmt: skip
 
 
@@ -54,24 +67,100 @@ def test_the_effect_sizes_are_those_of_the_worked_examples() -> None:
         ({"tokens": 6.6}, "input_tokens"),
         ({"score": 0.45}, "retrieval_score"),
         ({"language": "fr"}, "language"),
+        ({"support": 0.7}, "support"),
+        ({"topic": 0.45}, "topic"),
     ],
 )
-def test_a_planted_shift_is_found_and_named(change: dict[str, float], figure: str) -> None:
+def test_a_planted_shift_is_found_and_named(change: dict[str, Any], figure: str) -> None:
     before = list(week(1, range(28)))
-    now = list(week(2, range(28, 35), prompt="p@2", **change))  # type: ignore[arg-type]
+    now = list(week(2, range(28, 35), prompt="p@2", index="i2", **change))
     found = compare(before, now)
     moved = [each for each in found if each.drifted]
     assert moved[0].figure == figure
-    assert "prompt_id p@2" in moved[0].causes
+    assert {"prompt_id p@2", "index_revision i2"} <= {*moved[0].causes}
     assert moved[0].effect > 0.05
     assert f"moved   {figure}" in moved[0].text()
+
+
+def test_a_finding_says_what_it_costs() -> None:
+    """Questions longer by a known factor at a known price; what has no price costs nothing."""
+    before = list(week(1, range(28)))
+    now = list(week(2, range(28, 35), tokens=6.6))
+    by_name = {each.figure: each for each in compare(before, now)}
+    true = sum(float(c.cost.amount or 0) for c in now)
+    true -= len(now) * sum(float(c.cost.amount or 0) for c in before) / len(before)
+    assert by_name["input_tokens"].dollars == pytest.approx(true, rel=0.2)
+    assert f"${by_name['input_tokens'].dollars:.2f} by it" in by_name["input_tokens"].text()
+    assert abs(by_name["language"].dollars or 0) < 0.02 * true
+    unpriced = [replace(call, cost=UNKNOWN_COST) for call in now]
+    assert all(each.dollars is None for each in compare(before, unpriced))
+
+
+def whole_rows(ledger: Ledger) -> None:
+    """Ten days and a week after, in which what other rows say of the questions moves too."""
+    dice, thumbs = random.Random(4), list[dict[str, Any]]()
+    for call in (*week(1, range(10), count=30), *week(2, range(10, 17), count=30)):
+        new = call.started_at >= (FIRST + 10) * DAY
+        ledger.record(call)
+        ledger.record(Call(
+            f"m{call.id[1:]}", "model", call.started_at, 0.5, "ok", "m",
+            Context(parent_id=call.id), response_model="m-2026-09" if new else "m-2026-08",
+            finish_reason="length" if new and dice.random() < 0.4 else "stop",
+        ))  # fmt: skip
+        ledger.record(Call(
+            f"e{call.id[1:]}", "eval", call.started_at + 60, 0.0, "ok", "recorded",
+            Context(parent_id=call.id, run="r"), tags={
+                "suite": "online", "case": "c", "judged": dice.random() - 0.4 * new},
+        ))  # fmt: skip
+        if dice.random() < (0.5 if new else 0.2):
+            thumbs.append({"id": call.id, "call_id": call.id, "created_at": call.started_at + 9,
+                           "value": dice.random() > (0.7 if new else 0.2)})  # fmt: skip
+        ledger.record(Call(f"x{call.id[1:]}", "chain", call.started_at, 9.0, "error", "other",
+                           Context(run="r")))  # fmt: skip
+    ledger.flush()
+    with ledger.database.begin() as db:  # given on those days
+        db.execute(tables.feedback.insert(), thumbs)
+
+
+def test_fingerprint_feedback_and_judges_are_read_from_their_own_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    ledger = Ledger(tmp_path / ".genai" / "ledger.db")
+    whole_rows(ledger)
+    start = date.fromordinal(date(1970, 1, 1).toordinal() + FIRST)
+    reference = Period(start, start + timedelta(days=9))
+    current = Period(start + timedelta(days=10), start + timedelta(days=16))
+    found = {each.figure: each for each in drift(ledger, reference, current)}
+    moved = {name for name, each in found.items() if each.drifted}
+    assert {"fingerprint", "finish reason", "thumbs", "thumbs down", "online judged"} <= moved
+    assert found["thumbs down"].before == pytest.approx(0.2, abs=0.15)
+    assert found["thumbs down"].now == pytest.approx(0.7, abs=0.15)
+    assert "error share" not in found  # what eval runs ask is no question of a person
+    assert "fingerprint m-2026-09" in found["fingerprint"].causes
+
+    alerts = tmp_path / "configs" / "alerts.yaml"
+    pinned = f"\nreference: {{first: {reference.first}, last: {reference.last}}}\n"
+    alerts.write_text(alerts.read_text() + pinned)
+    days = (datetime.now(UTC).date() - current.first).days + 1
+    assert main(["report", "drift", "--days", str(days)]) == 1
+    out = capsys.readouterr().out
+    assert f"beside {reference.first} to {reference.last}" in out
+    assert "new since: fingerprint m-2026-09" in out
+    alerts.write_text(alerts.read_text().replace(str(reference.last), "2020-01-01"))
+    assert main(["report", "drift"]) == 64
+    assert "`reference`: 2026-09-04 to 2020-01-01" in capsys.readouterr().err
 
 
 def test_false_findings_stay_at_the_stated_rate() -> None:
     """200 weeks in which nothing moved: few reports name anything at all."""
     alarms = 0
     for seed in range(200):
-        days = list(week(seed + 100, range(18), count=30))
+        days = [
+            replace(call, cost=UNKNOWN_COST, tags={"retrieval_score": call.tags["retrieval_score"]})
+            for call in week(seed + 100, range(18), count=30)
+        ]
         before = [call for call in days if call.started_at < (FIRST + 12) * DAY]
         now = [call for call in days if call.started_at >= (FIRST + 12) * DAY]
         alarms += any(each.drifted for each in compare(before, now))

@@ -4,6 +4,7 @@ import argparse
 from datetime import UTC, date, datetime, timedelta
 
 import genai
+from genai.reports.alerts import load_alerts
 from genai.reports.drift import Period, drift
 
 
@@ -11,7 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
     parser.add_argument("--days", type=int, default=7, help="the current period, today included")
     parser.add_argument("--from", dest="first", type=date.fromisoformat,
-                        help="first day of the reference (default: 28 days before)")  # fmt: skip
+                        help="first day of the reference (default: as configs/alerts.yaml pins"
+                        " it, else 28 days before)")  # fmt: skip
     parser.add_argument("--to", dest="last", type=date.fromisoformat, help="last day of it")
     parser.add_argument("--rate", type=float, default=0.05, help="share of false findings accepted")
 
@@ -20,9 +22,12 @@ def run(options: argparse.Namespace) -> int:
     """Print a line a figure; 1 where something moved, 4 where there is too little to say."""
     today = datetime.now(UTC).date()
     start = today - timedelta(days=options.days - 1)
-    reference = Period(
-        options.first or start - timedelta(days=28), options.last or start - timedelta(days=1)
-    )
+    path = genai.find_project().root / "configs" / "alerts.yaml"
+    chosen = options.first or options.last or not path.is_file()
+    pinned = None if chosen else load_alerts(path).reference
+    first = options.first or (pinned.first if pinned else start - timedelta(days=28))
+    last = options.last or (pinned.last if pinned else start - timedelta(days=1))
+    reference = Period(first, last)
     current = Period(start, today)
     found = drift(genai.open_ledger(), reference, current, rate=options.rate)
     print(f"{current.first} to {current.last} beside {reference.first} to {reference.last}")

@@ -1,6 +1,7 @@
 """Alert rules and sinks as a person writes them: `configs/alerts.yaml`."""
 
 import difflib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -70,10 +71,24 @@ class Sink(Settings):
     timeout: float = Field(default=5.0, gt=0, le=60)
 
 
+class Reference(Settings):
+    """The days that drift is measured against, the first and the last included."""
+
+    first: date
+    last: date
+
+    @model_validator(mode="after")
+    def _forward(self) -> "Reference":
+        if self.last < self.first:
+            raise ValueError(f"{self.first} to {self.last}: it ends before it begins")
+        return self
+
+
 class AlertSettings(Settings):
     """The whole of `configs/alerts.yaml`."""
 
     version: Literal[1] = 1
+    reference: Reference | None = None
     sinks: dict[str, Sink] = Field(default_factory=lambda: {"log": Sink(kind="log")})
     rules: list[Rule] = Field(default_factory=list)
 

@@ -13,6 +13,7 @@ from typing import Any
 from genai import extras
 from genai.errors import InputError
 from genai.ledger import Ledger
+from genai.ledger.query import dollars
 from genai.ledger.rollup import day_name
 from genai.reports.incidents.facts import LABELS, PRICE, Facts, read_facts
 from genai.reports.incidents.find import Stretch, stretches
@@ -220,13 +221,13 @@ def _dollars(
     np: Any, facts: Facts, each: _Open, rows: Any, old: Any, tokens: float
 ) -> float | None:
     """Give the dollars: by the dearer price where the price moved, else by the further tokens."""
-    dollars, counts = facts.sums["dollars"], facts.sums["tokens"]
-    known = np.isfinite(dollars)
+    spent, counts = facts.sums["dollars"], facts.sums["tokens"]
+    known = np.isfinite(spent)
     if not (known & old).any() or not (known & rows).any():
         return None
 
     def price(chosen: Any) -> float:
-        return float(dollars[chosen].sum() / max(counts[chosen].sum(), 1.0))
+        return float(spent[chosen].sum() / max(counts[chosen].sum(), 1.0))
 
     if all(stretch.figure != PRICE for stretch in each.moved):
         return tokens * price(known & rows)
@@ -252,7 +253,7 @@ def text(found: Sequence[Incident], *, per_lost: float = 0.0) -> str:
     for each in found:
         why = " ".join(each.cause) if each.cause[0] else "no single cause"
         money = each.money(per_lost)
-        cost = "cost unknown" if money is None else f"${money:,.2f}"
+        cost = "cost unknown" if money is None else dollars(money)
         lines.append(f"{each.first} to {each.last}: {why}; {cost} ({each.questions} questions)")
         if per_lost or each.lost >= 1:
             lines.append(f"  answers lost {max(each.lost, 0.0):.0f}")

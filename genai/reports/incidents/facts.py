@@ -73,7 +73,11 @@ def read_facts(ledger: Ledger, first: int, last: int, reference: int) -> Facts:
         parts: dict[str, Call] = {}
         for call in calls:
             parts.setdefault(call.context.parent_id, call)
-        rows += [_row(day - first, chain, parts.get(chain.id)) for chain in chains]
+        rows += [
+            _row(day - first, chain, parts.get(chain.id))
+            for chain in chains
+            if not chain.context.run  # nobody asked what an eval run asks
+        ]
     return _facts(first, rows, reference)
 
 

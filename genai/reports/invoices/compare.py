@@ -143,7 +143,9 @@ class Reconciliation:
 
 
 def _money(amount: Decimal | None) -> str:
-    return "-" if amount is None else f"${amount.quantize(_CENT).normalize():f}"
+    if amount is None:
+        return "-"
+    return f"{'-' if amount < 0 else ''}${abs(amount).quantize(_CENT).normalize():f}"
 
 
 def reconcile(

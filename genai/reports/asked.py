@@ -1,0 +1,51 @@
+"""The questions of a period as drift compares them: with what other rows say of each."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from genai.ledger import Ledger
+from genai.ledger.outcomes import last_thumbs
+from genai.types import Call
+
+_ONLINE = "online"  # the suite of verdicts on live answers
+DOWN, THUMB, FINGERPRINT, FINISH = "thumbs down", "thumbs", "fingerprint", "finish reason"
+
+
+def asked(ledger: Ledger, since: float, until: float) -> list[Call]:
+    """Give the questions people asked between two Unix times; those of eval runs are left out.
+
+    Beside its own tags each has, where they are known: the `fingerprint` (the model that the
+    provider names) and the `finish reason` of its last model call, whether it got `thumbs`, whether
+    those were `thumbs down`, and the values of online evals as `online METRIC`.
+    """
+    between: dict[str, Any] = {"limit": 10**9, "since": since, "until": until}
+    parts: dict[str, Call] = {}
+    for call in ledger.calls(kind="model", **between):  # the newest first: what answered
+        parts.setdefault(call.context.parent_id, call)
+    judged: dict[str, dict[str, float]] = {}
+    for call in ledger.calls(limit=10**9, since=since, kind="eval"):
+        if call.tags.get("suite") == _ONLINE:
+            judged.setdefault(call.context.parent_id, _numbers(call.tags))
+    thumbs = last_thumbs(ledger, since)
+    found = []
+    for chain in ledger.calls(kind="chain", **between):
+        if chain.context.run:
+            continue
+        tags: dict[str, Any] = {**chain.tags, **judged.get(chain.id, {})}
+        part = parts.get(chain.id)
+        if part is not None:
+            tags |= {FINGERPRINT: part.response_model or part.model, FINISH: part.finish_reason}
+        tags[THUMB] = float(chain.id in thumbs)
+        if chain.id in thumbs:
+            tags[DOWN] = float(not thumbs[chain.id])
+        found.append(replace(chain, tags={k: v for k, v in tags.items() if v != ""}))
+    return found
+
+
+def _numbers(tags: Mapping[str, Any]) -> dict[str, float]:
+    return {
+        f"{_ONLINE} {name}": float(value)
+        for name, value in tags.items()
+        if isinstance(value, int | float)
+    }
