@@ -1,6 +1,7 @@
 """A loopback server that misbehaves on purpose: each request gets the next fault of a script."""
 
 import json
+import re
 import socket
 import struct
 import threading
@@ -19,7 +20,7 @@ def reply(
     """Answer whole, with any status, headers, body or usage."""
 
     def send(connection: socket.socket, request: bytes) -> bool:
-        if body is None and status == 200 and b'"stream":true' in request:
+        if body is None and status == 200 and re.search(rb'"stream": ?true', request):
             return stream(usage=usage)(connection, request)
         content = body
         if content is None:

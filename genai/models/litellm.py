@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from genai import extras
@@ -12,11 +13,18 @@ from genai.models.base import Delta
 from genai.models.sdk import package, read_chunk
 from genai.types import Message
 
+_FORBIDDEN = "the key may not use this model; use another"
+_ROUTE = "LLM Provider NOT provided"  # how its own refusal begins, of a name it does not know
 _KINDS = {
     "AuthenticationError": ("key", "the provider refused the key; set its environment variable"),
-    "PermissionDeniedError": ("permission", "the key may not use this model; use another"),
+    "PermissionDeniedError": ("permission", _FORBIDDEN),
     "NotFoundError": ("unknown_model", "the provider has no such model; check its name"),
-    "BadRequestError": ("unknown_model", "LiteLLM cannot route this request; check the name"),
+    "BadRequestError": (
+        "bad_request",
+        "the provider refused the request; check the parameters and the model's limits",
+    ),
+    "UnprocessableEntityError": ("unprocessable", "the request cannot be processed; check it"),
+    "MidStreamFallbackError": ("network", "the reply broke off in the middle; try again"),
     "RateLimitError": ("rate_limited", "the provider limits the rate; wait and try again"),
     "Timeout": ("timeout", "the provider did not answer in time; try again"),
     "APIConnectionError": ("network", "no connection to the provider; check the network"),
@@ -39,6 +47,7 @@ class LiteLLM:
     """Streams chat completions through `litellm.acompletion`.
 
     It does not say when the first byte of a reply arrives: a reply has begun with its first chunk.
+    Its HTTP handler repeats once, by itself, a request whose connection ended before the reply.
     """
 
     remote = True
@@ -65,23 +74,37 @@ class LiteLLM:
                 base_url=self._url,
                 api_key=os.environ.get(self._key_env) if self._key_env else None,
                 num_retries=0,
+                max_retries=0,
                 drop_params=True,
                 **params,
             )
             async for chunk in response:
-                yield read_chunk(chunk)
+                delta = read_chunk(chunk)
+                if delta.usage is not None and not _reported(response):
+                    delta = replace(delta, usage=replace(delta.usage, source="counted"))
+                yield delta
+            if not _ended(response):
+                raise ModelError(
+                    f"model {self._name}: the provider sent a reply that is not whole; try again",
+                    "bad_reply",
+                )
         except Exception as error:
             if not type(error).__module__.startswith("litellm"):
                 raise
             raise self._named(error) from error
 
     def _named(self, error: Exception) -> ModelError:
-        name = type(error).__name__
-        kind, text = _KINDS.get(name, ("server", f"the provider failed ({name})"))
         from genai.models.http import retry_after
 
-        status = getattr(error, "status_code", None)
-        headers = getattr(getattr(error, "response", None), "headers", None) or {}
+        name, status = type(error).__name__, getattr(error, "status_code", None)
+        unknown = ("server", f"the provider failed ({name}); try again or use another model")
+        kind, text = _KINDS.get(name, unknown)
+        if name == "BadRequestError" and _ROUTE in str(error):
+            kind, text = "unknown_model", "LiteLLM cannot route this request; check the name"
+        elif name == "APIError" and status == 403:
+            kind, text = "permission", _FORBIDDEN
+        headers = getattr(error, "litellm_response_headers", None) or {}
+        headers = headers or getattr(getattr(error, "response", None), "headers", None) or {}
         return ModelError(
             f"model {self._name}: {text}", kind, retry_after=retry_after(headers), status=status
         )
@@ -95,6 +118,18 @@ class LiteLLM:
     def account(self) -> str:
         """What shares one rate limit: the provider or server, and the key."""
         return f"{self._url or self.name} {os.environ.get(self._key_env or '', '')}"
+
+
+def _reported(response: Any) -> bool:
+    """Say whether a chunk brought the usage; LiteLLM counts by itself where none did."""
+    chunks = getattr(response, "chunks", None)
+    return chunks is None or any(getattr(each, "usage", None) for each in chunks)
+
+
+def _ended(response: Any) -> bool:
+    """Say whether the stream told its end; LiteLLM makes one up where it was cut or spoilt."""
+    told = getattr(response, "received_finish_reason", "not known")
+    return bool(told or getattr(response, "intermittent_finish_reason", None))
 
 
 async def embed(name: str, texts: Sequence[str], base_url: str | None) -> list[list[float]]:

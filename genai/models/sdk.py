@@ -31,13 +31,18 @@ KINDS = {
     "APIConnectionError": "network",
 }
 _CURES = {
+    "bad_request": "the server at {url} refused the request; check the parameters and the model's"
+    " limits",
+    "unprocessable": "the server at {url} cannot process the request; check the parameters",
+    "conflict": "the server at {url} is busy with a request that conflicts; try again",
     "key": "the server refused the key in {key}; set a valid one",
     "permission": "the key in {key} may not use this model; use another",
     "unknown_model": "the server at {url} has no such model; check its name",
     "rate_limited": "the server at {url} limits the rate; wait and try again",
     "timeout": "the server at {url} did not answer in time; try again",
-    "network": "no connection to {url}; check that it runs and the network",
+    "network": "no connection to {url}, or none to its end; check that it runs and the network",
 }
+_ELSE = "try again, or add a fallback model"
 _AZURE = "https://cognitiveservices.azure.com/.default"  # what a token is asked for
 _log = logging.getLogger("openai")
 # an async client belongs to the event loop it was first used in, and is shared within it
@@ -207,7 +212,7 @@ class SDK:
         unsent = type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout")  # httpx's
         kind = "network" if unsent else kind
         status = getattr(error, "status_code", None)
-        text = _CURES.get(kind, f"the server at {{url}} failed ({status or names[0]})")
+        text = _CURES.get(kind, f"the server at {{url}} failed ({status or names[0]}); {_ELSE}")
         said = text.format(key=self._key_env, url=self._where())
         from genai.models.http import retry_after
 
@@ -274,7 +279,7 @@ def read_chunk(chunk: Any) -> Delta:
     usage = getattr(chunk, "usage", None)
     return Delta(
         text,
-        None if usage is None else openai_usage(usage.model_dump()),
+        None if usage is None else openai_usage(usage.model_dump(warnings=False)),
         finish,
         tuple(tools),
         getattr(chunk, "model", None) or "",
@@ -298,7 +303,11 @@ def read_event(event: Any) -> Delta:
         )
     if event.type in ("response.completed", "response.incomplete"):
         response = event.response
-        usage = None if response.usage is None else openai_usage(response.usage.model_dump())
+        usage = (
+            None
+            if response.usage is None
+            else openai_usage(response.usage.model_dump(warnings=False))
+        )
         cut = event.type == "response.incomplete"
         tier = response.service_tier or ""
         finish = "length" if cut else "stop"

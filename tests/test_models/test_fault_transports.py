@@ -1,0 +1,192 @@
+"""The faults of `test_faults.py` through the other transports: the `openai` package and LiteLLM."""
+
+import asyncio
+import gc
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import faults
+import openai
+import pytest
+from asking import QUESTION, fails, model, rows
+from faults import Fault, faulty, reply, stream
+
+from genai import bridge
+from genai.ledger import Ledger
+
+pytestmark = pytest.mark.usefixtures("secret", "quick")
+# its own code draws warnings of what it uses
+THEIRS = pytest.mark.filterwarnings("ignore")
+LITELLM = pytest.param("litellm", marks=THEIRS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def closed() -> Iterator[None]:
+    """Close what LiteLLM keeps open, before its warnings reach another file's tests."""
+    yield
+    import litellm
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        bridge.run(litellm.close_litellm_async_clients())
+        litellm.in_memory_llm_clients_cache.flush_cache()
+        gc.collect()
+
+
+@pytest.fixture(params=["client", LITELLM])
+def by(request: pytest.FixtureRequest) -> Iterator[Callable[[str], dict[str, Any]]]:
+    """Give the settings that send a request through a transport."""
+    clients = []
+
+    def settings(url: str) -> dict[str, Any]:
+        if request.param == "litellm":
+            return {"name": "litellm/hosted_vllm/gpt-4o-mini", "api_key_env": "OPENAI_API_KEY"}
+        clients.append(openai.AsyncOpenAI(base_url=url, max_retries=0))
+        return {"client": clients[-1]}
+
+    yield settings
+    for client in clients:
+        bridge.run(client.close())
+
+
+def cut(connection: Any, request: bytes) -> bool:
+    """Stream in chunks, two events, and close without the end that chunks have."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
+    connection.sendall(head + b"\r\n")
+    for event in faults.events()[:2]:
+        connection.sendall(f"{len(event):x}\r\n".encode() + event + b"\r\n")
+    return False
+
+
+ERROR = b"data: " + json.dumps(faults.ERROR).encode() + b"\n\n"
+BEFORE = {
+    "429": (reply(429), {"rate_limited"}, 3),
+    "500": (reply(500), {"server", "network"}, 3),
+    "reset": (faults.reset, {"network"}, 3),
+    "hang up": (faults.hang_up, {"network"}, 3),
+    "expired key": (reply(401), {"key"}, 1),
+    "forbidden": (reply(403), {"permission"}, 1),
+    "no such model": (reply(404), {"unknown_model"}, 1),
+    "bad request": (reply(400), {"bad_request"}, 1),
+}
+AFTER = {
+    "ends early": (stream(after=2), {"bad_reply"}),
+    "cut": (cut, {"network"}),
+    "reset": (stream(after=2, then="reset"), {"network", "bad_reply"}),
+    "malformed": (stream(after=2, raw=b"data: {oops\n\n"), {"bad_reply"}),
+    "not UTF-8": (stream(after=2, raw=b"data: \xff\xfe\n\n"), {"bad_reply"}),
+    "an error inside": (stream(after=2, raw=ERROR), {"server", "network"}),
+    "no event": (stream(after=0), {"bad_reply"}),
+    "another format": (reply(body=b"<html>"), {"bad_reply"}),
+}
+
+
+@pytest.mark.parametrize("fault", BEFORE)
+def test_a_fault_before_the_reply(ledger: Ledger, by: Any, fault: str) -> None:
+    made, kinds, attempts = BEFORE[fault]
+    with faulty(made) as (url, _):
+        assert fails(url, ledger, **by(url)).kind in kinds
+    found = rows(ledger)
+    assert [row.outcome for row in found] == ["error"] * attempts
+    assert {row.cost.status for row in found} <= {"declared_free", "estimated", "unpriced"}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("fault", AFTER)
+def test_a_fault_within_the_reply_is_not_repeated_and_keeps_its_tokens(
+    ledger: Ledger, by: Any, fault: str, streamed: bool
+) -> None:
+    made, kinds = AFTER[fault]
+    with faulty(made, reply()) as (url, server):
+        assert fails(url, ledger, streamed=streamed, **by(url)).kind in kinds
+    assert len(server.requests) == 1
+    (row,) = rows(ledger)
+    assert row.output_tokens == (0 if fault in ("no event", "another format") else 3)
+    assert row.usage.source == "counted"
+    assert row.cost.status in ("estimated", "unpriced")
+
+
+def test_what_a_server_asks_to_wait_is_waited(ledger: Ledger, by: Any) -> None:
+    with faulty(reply(429, "retry-after-ms: 300\r\n"), reply()) as (url, server):
+        assert model(url, ledger, **by(url))(QUESTION).attempts == 2
+    assert server.times[1] - server.times[0] >= 0.29
+
+
+@pytest.mark.parametrize("fault", [faults.stall, stream(after=1, then="stall")])
+def test_a_stall_ends_at_the_limit_and_closes_the_socket(
+    ledger: Ledger, by: Any, fault: Fault
+) -> None:
+    with faulty(fault) as (url, server):
+        error = fails(url, ledger, retries=0, timeout=0.2, **by(url))
+        assert error.kind == "timeout"
+        assert server.hung_up.wait(5)
+
+
+@pytest.mark.parametrize(
+    ("usage", "sources"),
+    [
+        (None, {"counted"}),
+        ({"prompt_tokens": -3, "completion_tokens": 7, "total_tokens": 4}, {"provider"}),
+        ({"prompt_tokens": "11", "completion_tokens": 7, "total_tokens": 18}, {"provider"}),
+    ],
+)
+def test_usage_that_is_missing_or_wrong_is_no_error(
+    ledger: Ledger, by: Any, usage: Any, sources: set[str]
+) -> None:
+    with faulty(reply(usage=usage)) as (url, _):
+        assert model(url, ledger, **by(url))(QUESTION).text == "Hello from the loopback."
+    (row,) = rows(ledger)
+    assert row.usage.source in sources
+    assert row.cost.status in ("estimated", "unpriced") or row.usage.flag == ""
+
+
+def test_a_cancelled_task_leaves_its_row(ledger: Ledger, by: Any) -> None:
+    async def run(url: str) -> None:
+        task = asyncio.create_task(model(url, ledger, **by(url)).acall(QUESTION))
+        while not server.requests:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    with faulty(faults.stall) as (url, server):
+        asyncio.run(run(url))
+    assert [row.outcome for row in rows(ledger)] == ["cancelled"]
+
+
+MESSAGE = {"id": "a1", "type": "message", "role": "assistant", "model": "claude-x", "content": [],
+           "stop_reason": None, "stop_sequence": None,
+           "usage": {"input_tokens": 11, "output_tokens": 1}}  # fmt: skip
+EVENTS = [
+    {"type": "message_start", "message": MESSAGE},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello."}},
+    {"type": "content_block_stop", "index": 0},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 7}},
+    {"type": "message_stop"},
+]
+
+
+@THEIRS
+@pytest.mark.parametrize("last", [6, 3])
+def test_another_protocol_through_litellm(ledger: Ledger, last: int) -> None:
+    def anthropic(connection: Any, request: bytes) -> bool:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+        connection.sendall(head)
+        for event in EVENTS[:last]:
+            connection.sendall(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+        return False
+
+    given = {"name": "anthropic/claude-x", "api_key_env": "OPENAI_API_KEY"}
+    with faulty(anthropic) as (url, _):
+        url = url.removesuffix("/v1")
+        if last == 6:
+            assert model(url, ledger, **given)(QUESTION).text == "Hello."
+        else:
+            assert fails(url, ledger, **given).kind == "bad_reply"
+    (row,) = rows(ledger)
+    assert row.outcome == ("ok" if last == 6 else "error")
+    assert row.input_tokens == 11
+    if last == 6:
+        assert (row.output_tokens, row.usage.source) == (7, "provider")
