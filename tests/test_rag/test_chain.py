@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import openai_server
 
 import genai
 from genai import project, wiring
-from genai.errors import ModelError
+from genai.errors import ModelError, Unmeasured
 from genai.ledger import Ledger
 from genai.models import Fake, Model, open_model
 from genai.rag.cite import whole_sentences
@@ -190,6 +191,50 @@ def test_every_part_of_an_answer_is_a_row_and_the_whole_equals_the_answer(
     assert row.context.config_hash == chain.config.hash
     kinds = [child.kind for child in ledger.children(answer.call_id)]
     assert {"embedding", "guard"} <= set(kinds)
+
+
+def test_every_row_of_a_turn_names_the_prompt_as_it_was_and_an_index_has_none(
+    place: Path,
+) -> None:
+    synced = genai.open_ledger().calls(kind="embedding")
+    assert {row.context.prompt_id for row in synced} == {""}  # nobody was asked anything
+    first = genai.load(model=genai.model("fake/x", provider=Fake([FINE])))(QUESTION).call_id
+    path = place / "prompts" / "rag" / "answer.md"
+    path.write_text(path.read_text("utf-8").replace("numbered", "counted"), encoding="utf-8")
+    chain = genai.load(model=genai.model("fake/x", provider=Fake([FINE])))
+    second = chain(QUESTION).call_id
+    ledger = genai.open_ledger()
+    ids = []
+    for turn in (first, second):
+        rows = [ledger.call(turn), *ledger.children(turn)]
+        assert {row.kind for row in rows if row} == {"chain", "model", "embedding", "guard"}
+        (prompt_id,) = {row.context.prompt_id for row in rows if row}
+        ids.append(prompt_id)
+    assert ids[0] != ids[1] == chain.prompt.id
+    assert genai.prompt(ids[0]).hash in ids[0]  # a locked version: its words can be read again
+    assert "numbered" in genai.prompt(ids[0]).render(question="x", passages=[])[0].text
+
+
+def test_a_replayed_answer_shows_the_version_it_was_made_with(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENAI_REPLAY_MODE", "record")
+    with openai_server(text=FINE) as (url, server):
+        monkeypatch.setenv("GENAI_CHAIN_MODEL", f"openai/x@{url}")
+        chain = genai.load()
+        prompt_id, answer = chain.prompt.id, chain(QUESTION)
+        monkeypatch.setenv("GENAI_REPLAY_MODE", "replay")
+        again = genai.load()(QUESTION)
+        assert again.text == answer.text
+        assert len(server.requests) == 1
+        path = place / "prompts" / "rag" / "answer.md"
+        path.write_text(path.read_text("utf-8").replace("numbered", "counted"), encoding="utf-8")
+        with pytest.raises(Unmeasured):  # another wording has no recorded reply
+            genai.load()(QUESTION)
+    rows = [genai.open_ledger().children(each.call_id) for each in (answer, again)]
+    made, shown = (next(row for row in each if row.kind == "model") for each in rows)
+    assert (made.cache_source, shown.cache_source) == ("", "replay")
+    assert made.context.prompt_id == shown.context.prompt_id == prompt_id
 
 
 def test_a_closed_stream_is_a_cancelled_row_with_its_parts(place: Path) -> None:
