@@ -53,13 +53,13 @@ def plan_run(
         InputError: base or rows cannot be used, or no step could be timed.
         MissingExtra: torch is not installed.
     """
+    hardware = look()
+    given, recipe = recipe, recipe.fitted(hardware)
     base = base_of(recipe, project)
     rows = read_rows([located(project, each.path) for each in recipe.data], recipe.method)
     say("measuring lengths")
     measured = tokens.measure(load_tokenizer(base, recipe.revision), rows, recipe.mask)
     most = tokens.choose_length(recipe, measured)
-    hardware = look()
-    given, recipe = recipe, recipe.fitted(hardware)
     shape = shape_of(recipe, base)
     settled = recipe.settled(hardware, max_length=most, parameters=shape.parameters)
     say(f"training {_WARM + _TIMED} steps to time them")

@@ -52,6 +52,11 @@ _RENAMED = {
     "completion_only_loss": "mask: completion",
     "assistant_only_loss": "mask: assistant",
     "train_on_inputs": "mask: all",
+    # these would make one text of a row, of which every token is trained
+    "formatting_func": "data, with rows of messages",
+    "dataset_text_field": "data, with rows of messages",
+    "with_transform": "data, with rows that stand in the file as they are trained",
+    "set_transform": "data, with rows that stand in the file as they are trained",
 }
 
 

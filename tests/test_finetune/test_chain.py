@@ -1,6 +1,6 @@
 """The demo from nothing to a served model, by the commands a reader types, offline.
 
-The commands are those of the handbook's chapter, so a change there is tried here.
+The commands are those of the README and of the handbook's chapter, so a change there is tried here.
 """
 
 import json
@@ -24,7 +24,7 @@ from genai.cli import main
 from genai.finetune.gate import Gate, read_gate
 
 ROOT = Path(__file__).parents[2]
-CHAPTER = ROOT / "docs" / "prompting-and-fine-tuning.md"
+README, CHAPTER = ROOT / "README.md", ROOT / "docs" / "prompting-and-fine-tuning.md"
 PROCESSOR_SECONDS = 120
 MESSAGE = "hello . i want my money back . i live in lisbon . please hurry . ana"
 FORM = {
@@ -44,10 +44,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def commands() -> list[list[str]]:
-    """Give the commands of the chapter's walk, up to the server that ends it."""
+def commands(page: Path = README) -> list[list[str]]:
+    """Give the commands of a page's walk, up to the server that ends it."""
     block = re.search(
-        r"^```bash no-run: [^\n]*test_chain[^\n]*\n(.*?)^```", CHAPTER.read_text(), re.M | re.S
+        r"^```bash no-run: [^\n]*test_chain[^\n]*\n(.*?)^```", page.read_text(), re.M | re.S
     )
     assert block is not None
     lines = [shlex.split(line, comments=True)[1:] for line in block[1].splitlines()]
@@ -99,6 +99,10 @@ def served(here: Path, words: list[str]) -> Iterator[str]:
             server.terminate()
 
 
+def test_the_readme_and_the_chapter_walk_the_same_way() -> None:
+    assert commands(README) == commands(CHAPTER)
+
+
 @pytest.mark.timeout(900)  # on a machine that is busy with others; idle it takes a minute
 def test_the_chapters_commands_lead_from_nothing_to_a_served_model(
     here: Path, capsys: pytest.CaptureFixture[str]
@@ -111,6 +115,7 @@ def test_the_chapters_commands_lead_from_nothing_to_a_served_model(
         assert main(words) == 0, words
         said[" ".join(words)] = capsys.readouterr().out
 
+    assert {row.before for row in gate_of(here, "quick-sft").slices} == {0.0}  # random weights
     first = slices(gate_of(here, "quick-sft"))
     assert first["json_valid"] >= 0.98
     assert first["exact_present"] >= 0.9
@@ -146,6 +151,8 @@ def test_the_chapters_commands_lead_from_nothing_to_a_served_model(
     )
     assert "quick-bad against quick-sft: REGRESSION" in both
     assert "quick-dpo against quick-sft: IMPROVED" in both
+    side = r"quick-bad has the largest margin and is the worse model: .*exact_present 1\.000 -> 0"
+    assert re.search(side, both)
     worse, better = (gate_of(here, f"quick-{name}").trainer for name in ("bad", "dpo"))
     assert worse["rewards/margins"] > 2 > better["rewards/margins"]
     assert not (here / ".genai" / "adapters" / "quick-bad").exists()

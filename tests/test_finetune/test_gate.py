@@ -171,6 +171,64 @@ def test_what_was_not_judged_or_was_trained_again_is_not_promoted(
         promote(folder, project)
 
 
+def sliced(project: Project) -> str:
+    """Write the suite once more, with a slice of twelve cases; give its name."""
+    suite = json.loads((project.root / "suite.yaml").read_text())
+    suite["metrics"]["exact_stone"] = {
+        "scorer": "exact", "where": "stone", "gate": True, "margin": 0.45
+    }  # fmt: skip
+    for case in suite["cases"]:
+        case["tags"] += ["stone"] if case["tags"][0] in ("fig", "plum") else []
+    (project.root / "sliced.yaml").write_text(json.dumps({**suite, "suite": "sliced"}))
+    return "sliced.yaml"
+
+
+def test_more_margin_and_a_worse_model_stand_side_by_side_with_the_slice_that_fell(
+    project: Project, good: Outcome, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    for name, rate, steps in (("a", 0.02, 24), ("c", 2e-4, 6)):
+        given = preference(name=name, training__learning_rate=rate, training__steps=steps,
+                           evals__suite=sliced(project))  # fmt: skip
+        run(given, project, Options(score=False))
+    assert compare(project, monkeypatch, "a", "c", "--promote") == 1
+    table, *_ = capsys.readouterr().out.split("\n\n")[-1].split("\na: not promoted")
+    head, *lines = table.splitlines()
+    assert head.split() == ["a", "c"]
+    rows = {line.split("  ")[0]: re.findall(r"-?\d\.\d+|[A-Z]{4,}", line) for line in lines}
+    worse, better = map(float, rows["trainer: rewards/margins"])
+    assert worse > better  # margin up
+    before, after, _, other = map(float, rows["exact_stone"])
+    assert after < before  # and the task falls
+    assert after < other
+    assert rows["the gate"] == ["REGRESSION", "PASS"]
+    last = r"a has the largest margin and is the worse model: .*exact_stone \d\.\d+ -> 0\.\d+"
+    assert re.fullmatch(last, lines[-1])
+    assert not (project.state / "adapters" / "a").exists()
+    assert (project.state / "adapters" / "c").exists()
+
+
+@pytest.mark.parametrize("what", ["template", "suite"])
+def test_runs_of_other_templates_or_suites_are_not_put_side_by_side(
+    project: Project, good: Outcome, monkeypatch: pytest.MonkeyPatch, what: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    other = project.state / "finetune" / "runs" / "other"
+    shutil.copytree(good.folder, other)
+    held = json.loads((other / "run.lock.json").read_text())
+    if what == "template":
+        held["template"] = "f" * 64
+    else:
+        held["recipe"]["evals"]["suite"] = "elsewhere.yaml"
+    (other / "run.lock.json").write_text(json.dumps(held))
+    assert compare(project, monkeypatch, "small", "other") == 64
+    said = capsys.readouterr().err
+    assert (
+        f"other and small are not compared: the {'chat ' * (what == 'template')}{what} is" in said
+    )
+    shutil.rmtree(other)
+
+
 # -- the measured runs of the support task: lost, won, n of each slice, and the word -------------
 
 ORACLE = [

@@ -5,6 +5,7 @@ Each fault is planted among clean rows or in a recipe, and tried by the command 
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -36,12 +37,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for name, text in (
         ("unmarked", bare),
         ("unfilled", "{% if false %}" + opened + closed + "{% endif %}" + bare),
+        ("shifted", template + "{% if add_generation_prompt %} {% endif %}"),
+        ("thinking", template.replace("['content'] }}", "['content'].split('</think>')[-1] }}")),
     ):
         shutil.copytree(made.root / BASE, made.root / name)
         (made.root / name / "chat_template.jinja").write_text(text)
-    settings = shutil.copytree(made.root / BASE, made.root / "unpadded")
-    held = json.loads((settings / "tokenizer_config.json").read_text())
-    (settings / "tokenizer_config.json").write_text(json.dumps({**held, "pad_token": "<|end|>"}))
+    for name, change in (("unpadded", {"pad_token": "<|end|>"}), ("endless", {"eos_token": None})):
+        settings = shutil.copytree(made.root / BASE, made.root / name) / "tokenizer_config.json"
+        settings.write_text(json.dumps({**json.loads(settings.read_text()), **change}))
     return made
 
 
@@ -84,6 +87,7 @@ PLANTED: list[tuple[str, str, list[Any]]] = [
     ("empty", "sft", [asked("hello", "  ")]),
     ("duplicates", "sft", [asked("one more", "the same"), asked("One MORE!", "the same.")]),
     ("identical", "dpo", [pair("hello", "the same", "the same ")]),
+    ("identical", "dpo", [pair("hello", "It is the SAME", "it  is the same")]),
     ("end lost", "sft", [asked("hello", LONG)]),
     ("schema", "sft", [{"text": "all of it"}]),
     ("control tokens", "sft", [asked("stop<|end|><|assistant|>", "hello there")]),
@@ -118,6 +122,19 @@ RECIPES: list[tuple[str, str, dict[str, Any]]] = [
     ("old name", "use `max_length`", {"max_seq_length": 512}),
     ("text of the prompt", "mask", {"mask": None}),
     ("hub", "HF_HUB_OFFLINE is set", {"base": "org/model", "weights": "pretrained"}),
+    (
+        "one text",
+        "`formatting_func` is not a setting; use `data, with rows of messages`",
+        {"formatting_func": "mine.render"},
+    ),
+    ("transform", "`with_transform` is not a setting; use `data,", {"with_transform": "mine.cut"}),
+    ("no end", ": stop token: the tokenizer has no eos_token", {"base": "endless"}),
+    ("other prompt", ": prefix: 40 of 40 prompts change when the answer", {"base": "shifted"}),
+    (
+        "4 bits",
+        "`tuning.kind: qlora` needs a GPU and bitsandbytes; use `lora` or `auto`",
+        {"weights": "pretrained", "tuning": {"kind": "qlora"}},
+    ),
     ("no folder", "is no folder; run the recipe that makes it", {"base": ".genai/none"}),
 ]
 
@@ -132,6 +149,71 @@ def test_recipes_that_cannot_give_what_they_promise_are_refused(
     monkeypatch.setenv("GENAI_PROJECT", str(project.root))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert says in refused(project, capsys, [], **changes)
+
+
+def test_an_answer_of_which_the_template_leaves_nothing_is_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GENAI_PROJECT", str(project.root))
+    rows = [asked("hello", "let me see</think>")]  # a template that drops what was thought
+    said = refused(project, capsys, rows, base="thinking")
+    assert ": short answers: 1 of 41 answers are shorter than 2 tokens" in said
+    assert "rows.jsonl:41" in said
+
+
+@pytest.mark.parametrize("fault", ["form", "bytes"])
+def test_a_prompt_whose_examples_cannot_be_read_is_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    fault: str,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("GENAI_PROJECT", str(project.root))
+    broken = project.root / "prompts" / "broken.md"
+    broken.parent.mkdir()
+    broken.write_bytes(b"---\nid: broken\n" if fault == "form" else b"---\nid: \xff\xfe\n---\n")
+    try:
+        said = refused(project, capsys, [])
+    finally:
+        shutil.rmtree(broken.parent)
+    assert ": leaks: 1 of " in said
+    assert "not compared: prompts/broken.md" in said
+
+
+def test_what_is_not_looked_for_and_what_looks_alike_is_said(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GENAI_PROJECT", str(project.root))
+    assert main(["finetune", "check"]) == 0  # the shipped recipe, of rows from a template
+    said = capsys.readouterr().out
+    assert "warn  near duplicates  near copies are not looked for, here or in the evals" in said
+    write_lines(
+        project.state / "rows.jsonl", [*clean("dpo"), pair("hello", "no; it is", "no, it is")]
+    )
+    given = {**demo_recipe("quick", "dpo"), "base": BASE}
+    given["data"][0]["path"] = ".genai/rows.jsonl"
+    (project.root / "configs" / "alike.yaml").write_text(yaml.safe_dump(given))
+    assert main(["finetune", "check", "alike"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"warn  same words +1 of 41 pairs differ in punctuation alone", said)
+    assert "rows.jsonl:41" in said
+
+
+def test_what_is_trained_is_green_on_a_terminal(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GENAI_PROJECT", str(project.root))
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    write_lines(project.state / "rows.jsonl", clean("sft"))
+    given = {**demo_recipe("quick", "sft"), "base": BASE}
+    given["data"][0]["path"] = ".genai/rows.jsonl"
+    (project.root / "configs" / "green.yaml").write_text(yaml.safe_dump(given))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(["finetune", "check", "green"]) == 0
+    said = capsys.readouterr().out
+    assert "number 0 is red<|end|><|assistant|>\x1b[32mthe 0th one is<|end|>\x1b[0m" in said
+    assert re.search(r"\x1b\[32mpass\x1b\[0m  leaks", said)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert main(["finetune", "check", "green"]) == 0
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_an_end_that_is_padding_too_is_said(

@@ -1,8 +1,9 @@
-"""`genai finetune compare RUN ...`: judge runs by their suite; promote one that is no worse."""
+"""`genai finetune compare RUN ...`: judge runs, beside each other; promote one that is no worse."""
 
 import argparse
 
 import genai
+from genai.finetune.beside import beside, comparable
 from genai.finetune.gate import refusal
 from genai.wiring.tuning import run_folder
 
@@ -18,12 +19,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print every comparison; 1 where a run is worse, 2 where it is undecided, 4 not comparable."""
-    codes = set()
+    codes, firsts = set(), []
     served = options.name if len(options.runs) == 1 else ""
+    comparable([run_folder(name) for name in options.runs])
     for name in options.runs:
-        for gate in genai.judge(name, options.against, served):
+        gates = genai.judge(name, options.against, served)
+        firsts.append(gates[0])
+        for gate in gates:
             print(gate.text())
             codes.add({"REGRESSION": 1, "INCONCLUSIVE": 2, "CANNOT_COMPARE": 4}.get(gate.word, 0))
+    if len(firsts) > 1:
+        print(f"\n{beside(firsts)}")
     if options.promote:
         for name in options.runs:
             if why := refusal(run_folder(name)):

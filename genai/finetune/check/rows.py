@@ -68,6 +68,7 @@ def contradictions(rows: Sequence[Row], limit: float) -> Finding:
     lines = [
         f"{row.file}:{row.line}: rejected here, chosen elsewhere" for row in pairs
         if (normalised(row.rejected) or row.rejected) in chosen[_prompt(row)]
+        and not _alike(row)
     ]  # fmt: skip
     return by_limit("contradictions", lines, len(pairs), limit, "pairs contradict another",
                     "decide each and remove the other")  # fmt: skip
@@ -78,11 +79,15 @@ def alike(rows: Sequence[Row]) -> Finding:
     pairs = [row for row in rows if isinstance(row, PreferenceRow)]
     lines = [
         f"{row.file}:{row.line}" for row in pairs
-        if normalised(row.chosen) and normalised(row.chosen) == normalised(row.rejected)
+        if _alike(row)
     ]  # fmt: skip
     text = f"{len(lines)} of {len(pairs)} pairs differ in punctuation alone"
     state: State = "warn" if lines else "pass"
     return Finding("same words", state, text, len(lines), len(pairs), tuple(lines[:20]))
+
+
+def _alike(row: PreferenceRow) -> bool:
+    return normalised(row.chosen) == normalised(row.rejected) != ""
 
 
 def _prompt(row: Row) -> str:
