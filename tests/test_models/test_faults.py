@@ -302,5 +302,14 @@ def test_every_request_has_exactly_one_row_in_a_storm(ledger: Ledger) -> None:
     answered = sum(not isinstance(each, Exception) for each in results)
     assert answered == sum(row.outcome == "ok" for row in found)
     assert all(isinstance(each, ModelError) or hasattr(each, "text") for each in results)
+    # each answer is billed once: 11 tokens in and 7 out at the rates of configs/prices.yaml
+    price = 11 * Decimal("0.00000015") + 7 * Decimal("0.0000006")
+    assert sum(row.cost.amount or 0 for row in found if row.outcome == "ok") == answered * price
+    replies = [each for each in results if not isinstance(each, BaseException)]
+    assert sum(each.cost.amount for each in replies) == answered * price  # type: ignore[attr-defined]
+    assert {row.cost.status for row in found} <= {"priced", "estimated", "declared_free"}
+    refused = [row for row in found if row.http_status == 429]
+    assert {row.cost.amount for row in refused} == {Decimal(0)}
     delivery = ledger.flush()
     assert delivery.issued == delivery.stored == len(found)
+    assert ledger.summary().models[0].calls == len(found)

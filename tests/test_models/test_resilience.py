@@ -1,7 +1,6 @@
-"""Fallbacks, weights, breaker, hedging, and how many requests may be in flight at once."""
+"""Fallbacks, weights, breaker and hedging."""
 
 import asyncio
-import multiprocessing
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,18 +10,14 @@ import faults
 import pytest
 from faults import faulty, reply, stream
 
+import genai
 from genai.config import ModelSettings
 from genai.errors import BudgetExceeded, ModelError, Unmeasured
 from genai.models import Hooks, open_model
-from genai.models.board import Law
 from genai.models.breaker import Breaker
-from genai.models.limits import Gate
 from genai.types import UNKNOWN_COST, Call
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("genai.models.attempts._BASE", 0.01)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest.fixture
@@ -86,6 +81,50 @@ def test_weights_share_the_calls_out(rows: list[Call]) -> None:
     assert sum(share.values()) == 200
 
 
+# -- as configs/genai.yaml says --------------------------------------------------------------------
+
+SETTINGS = """version: 1
+chain: {{model: openai/first}}
+models:
+  openai/first: {{base_url: {bad}, retries: 1, fallbacks: [openai/second]}}
+  openai/second: {{base_url: {good}, params: {{temperature: 0.25}}}}
+  openai/both: {{weights: {{openai/second: 3, openai/third: 1}}, fallbacks: [openai/first]}}
+  openai/third: {{base_url: {good}, api_key_env: THIRD_KEY}}
+"""
+
+
+def project(folder: Path, bad: str, good: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "configs").mkdir()
+    (folder / "configs" / "genai.yaml").write_text(SETTINGS.format(bad=bad, good=good))
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("THIRD_KEY", "third")
+
+
+def test_fallbacks_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with faulty(reply(500)) as (bad, _), faulty(reply()) as (good, server):
+        project(tmp_path, bad, good, monkeypatch)
+        assert genai.model()("hi").model == "openai/second"
+    assert b'"temperature":0.25' in server.requests[0]
+    stored = sorted(genai.open_ledger().calls(), key=lambda row: row.id)
+    assert [(row.model, row.outcome) for row in stored] == [
+        ("openai/first", "error"), ("openai/first", "error"), ("openai/second", "ok"),
+    ]  # fmt: skip
+    assert stored[2].fallback_of == stored[0].id
+
+
+def test_weights_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with faulty(reply(500)) as (bad, _), faulty(reply()) as (good, server):
+        project(tmp_path, bad, good, monkeypatch)
+        model = genai.model("openai/both")
+        for _ in range(100):
+            model("hi")
+        keys = sum(b"Bearer third" in request for request in server.requests)
+    share = Counter(row.model for row in genai.open_ledger().calls(limit=200))
+    assert share["openai/third"] == keys
+    assert 5 <= share["openai/third"] <= 50  # 25 expected, nearly six standard errors up
+    assert sum(share.values()) == 100
+
+
 # -- the breaker ---------------------------------------------------------------------------------
 
 
@@ -120,10 +159,15 @@ def test_an_open_breaker_sends_nothing_and_says_when_it_will(rows: list[Call]) -
 
 def test_a_late_reply_gets_a_second_request_and_the_loser_is_cancelled(rows: list[Call]) -> None:
     with faulty(faults.stall, reply()) as (url, server):
-        answer = opened(f"openai/a@{url}", rows, hedge_after=0.1)("hi")
+        with genai.scope(parent_id="question-1"):
+            answer = opened(f"openai/a@{url}", rows, hedge_after=0.1)("hi")
         assert server.hung_up.wait(5)
     assert answer.text == "Hello from the loopback."
-    assert sorted(row.outcome for row in rows) == ["cancelled", "ok"]
+    first, second = sorted(rows, key=lambda row: row.attempt)
+    assert (first.outcome, second.outcome) == ("cancelled", "ok")
+    assert (first.retry_of, second.retry_of) == ("", first.id)
+    assert (answer.call_id, answer.attempts) == (second.id, 2)
+    assert {row.context.parent_id for row in rows} == {"question-1"}
     assert len(server.requests) == 2
 
 
@@ -188,158 +232,6 @@ def test_what_is_reserved_for_a_request_that_never_leaves_is_given_back() -> Non
 def test_where_both_fail_the_error_is_the_last_one(rows: list[Call]) -> None:
     with faulty(reply(400)) as (url, _), pytest.raises(ModelError, match="refused the request"):
         opened(f"openai/a@{url}", rows, hedge_after=0.05)("hi")
-
-
-# -- how many at once ----------------------------------------------------------------------------
-
-
-def round_of(law: Law, now: float) -> None:
-    for _ in range(max(law.limit, 4)):
-        law.succeeded(now, law.limit, False)
-
-
-def test_the_law_follows_its_trace() -> None:
-    law, seen = Law(), []
-    for _ in range(2):
-        seen.append(law.limit)
-        round_of(law, 0.0)
-    seen.append(law.limit)
-    law.throttled(0.0, None)
-    seen.append(law.limit)
-    for _ in range(3):
-        round_of(law, 20.0)
-        seen.append(law.limit)
-    law.throttled(20.0, None)
-    seen.append(law.limit)
-    assert seen == [20, 40, 80, 60, 65, 70, 75, 60]
-
-
-def test_the_law_cuts_once_an_episode_and_waits_as_long_as_it_is_told() -> None:
-    law = Law(limit=80)
-    law.throttled(0.0, 40.0)
-    law.throttled(1.0, None)
-    assert law.limit == 60
-    round_of(law, 39.0)
-    assert law.limit == 60
-    round_of(law, 41.0)
-    assert law.limit == 65
-
-
-def test_only_a_clean_full_round_raises_the_limit() -> None:
-    law = Law()
-    for _ in range(100):
-        law.succeeded(0.0, 3, False)  # never near the limit
-    assert law.limit == 20
-    for _ in range(19):
-        law.succeeded(0.0, 20, False)
-    law.disturbed()
-    law.succeeded(0.0, 20, False)
-    assert law.limit == 20
-    for _ in range(18):
-        law.succeeded(0.0, 20, False)
-    law.succeeded(0.0, 20, True)
-    assert law.limit == 20
-    law.throttled(0.0, None)
-    for now in range(20, 2000, 20):
-        law.throttled(float(now), None)
-    assert law.limit == 10
-    for _ in range(60):
-        round_of(law, 1e9)
-    assert law.limit == 100
-
-
-async def hold(gate: Gate, seconds: float, peak: list[int], now: list[int]) -> None:
-    await gate.acquire()
-    now[0] += 1
-    peak[0] = max(peak[0], now[0])
-    await asyncio.sleep(seconds)
-    now[0] -= 1
-    gate.release()
-
-
-@pytest.mark.parametrize("shared", [False, True])
-def test_no_more_than_the_limit_are_in_flight(tmp_path: Path, shared: bool) -> None:
-    gate = Gate("a", tmp_path if shared else None, fixed=7)
-    peak, now = [0], [0]
-
-    async def run() -> None:
-        await asyncio.gather(*(hold(gate, 0.01, peak, now) for _ in range(100)))
-
-    asyncio.run(run())
-    assert (peak[0], now[0]) == (7, 0)
-
-
-def test_a_cancelled_wait_takes_no_slot() -> None:
-    gate = Gate("b", None, fixed=1)
-
-    async def run() -> None:
-        await gate.acquire()
-        waiting = asyncio.create_task(gate.acquire())
-        await asyncio.sleep(0.05)
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-        gate.release()
-        await asyncio.wait_for(gate.acquire(), 1)
-
-    asyncio.run(run())
-
-
-def use(folder: Path, log: Path, seconds: float, rounds: int) -> None:
-    async def one(gate: Gate) -> None:
-        for _ in range(rounds):
-            await gate.acquire()
-            with log.open("a") as file:
-                file.write("+\n")
-            await asyncio.sleep(seconds)
-            with log.open("a") as file:
-                file.write("-\n")
-            gate.release()
-
-    async def run() -> None:
-        gate = Gate("shared", folder, fixed=6)
-        await asyncio.gather(*(one(gate) for _ in range(8)))
-
-    asyncio.run(run())
-
-
-def test_processes_share_the_limit_and_a_dead_one_frees_its_slots(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    log = tmp_path / "log"
-    log.touch()
-    stuck = context.Process(target=use, args=(tmp_path, tmp_path / "other", 60.0, 1))
-    stuck.start()
-    while not (tmp_path / "other").exists() or (tmp_path / "other").read_text().count("+") < 6:
-        time.sleep(0.02)
-    stuck.kill()
-    stuck.join(10)
-    workers = [context.Process(target=use, args=(tmp_path, log, 0.005, 10)) for _ in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-    assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    now = peak = 0
-    for line in log.read_text().split():
-        now += 1 if line == "+" else -1
-        peak = max(peak, now)
-    assert now == 0
-    assert 4 <= peak <= 6
-
-
-def test_a_429_lowers_the_limit_of_its_account_alone(
-    rows: list[Call], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with faulty(reply(429), reply()) as (url, _), faulty(reply()) as (other, _):
-        model, second = opened(f"openai/a@{url}", rows), opened(f"openai/a@{other}", rows)
-        model("hi")
-        second("hi")
-        gates = [each._route.targets[0][1].gate for each in (model, second)]
-    assert [gate.limit for gate in gates] == [15, 20]
-    (change,) = gates[0].changes
-    assert change[1:] == (20, 15, "rate_limited")
-    monkeypatch.setenv("OPENAI_API_KEY", "another-account")
-    fresh = opened(f"openai/a@{url}", rows)._route.targets[0][1].gate
-    assert fresh is not gates[0]
 
 
 def test_unmeasured_is_passed_on_as_it_is() -> None:

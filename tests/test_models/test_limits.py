@@ -1,0 +1,260 @@
+"""How many requests may be in flight at once: the law, and who shares its state."""
+
+import asyncio
+import multiprocessing
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults import faulty, reply
+
+from genai.config import ModelSettings
+from genai.models import Hooks, open_model
+from genai.models.board import Law
+from genai.models.limits import Gate
+from genai.types import Call
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+
+def opened(url: str, folder: Path | None = None, rows: list[Call] | None = None) -> Any:
+    hooks = Hooks(record=None if rows is None else rows.append, limits=folder)
+    return open_model(f"openai/a@{url}", settings=ModelSettings(retries=1), hooks=hooks)
+
+
+def gate_of(model: Any) -> Gate:
+    gate: Gate = model._route.targets[0][1].gate
+    return gate
+
+
+def round_of(law: Law, now: float) -> None:
+    for _ in range(max(law.limit, 4)):
+        law.succeeded(now, law.limit, False)
+
+
+def test_the_law_follows_its_trace() -> None:
+    law, seen = Law(), []
+    for _ in range(2):
+        seen.append(law.limit)
+        round_of(law, 0.0)
+    seen.append(law.limit)
+    law.throttled(0.0, None)
+    seen.append(law.limit)
+    for _ in range(3):
+        round_of(law, 20.0)
+        seen.append(law.limit)
+    law.throttled(20.0, None)
+    seen.append(law.limit)
+    assert seen == [20, 40, 80, 60, 65, 70, 75, 60]
+
+
+def test_the_law_cuts_once_an_episode_and_waits_as_long_as_it_is_told() -> None:
+    law = Law(limit=80)
+    law.throttled(0.0, 40.0)
+    law.throttled(1.0, None)
+    assert law.limit == 60
+    round_of(law, 39.0)
+    assert law.limit == 60
+    round_of(law, 41.0)
+    assert law.limit == 65
+
+
+def test_only_a_clean_full_round_raises_the_limit() -> None:
+    law = Law()
+    for _ in range(100):
+        law.succeeded(0.0, 3, False)  # never near the limit
+    assert law.limit == 20
+    for _ in range(19):
+        law.succeeded(0.0, 20, False)
+    law.disturbed()
+    law.succeeded(0.0, 20, False)
+    assert law.limit == 20
+    for _ in range(18):
+        law.succeeded(0.0, 20, False)
+    law.succeeded(0.0, 20, True)
+    assert law.limit == 20
+    law.throttled(0.0, None)
+    for now in range(20, 2000, 20):
+        law.throttled(float(now), None)
+    assert law.limit == 10
+    for _ in range(60):
+        round_of(law, 1e9)
+    assert law.limit == 100
+
+
+async def hold(gate: Gate, seconds: float, peak: list[int], now: list[int]) -> None:
+    await gate.acquire()
+    now[0] += 1
+    peak[0] = max(peak[0], now[0])
+    await asyncio.sleep(seconds)
+    now[0] -= 1
+    gate.release()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_no_more_than_the_limit_are_in_flight(tmp_path: Path, shared: bool) -> None:
+    gate = Gate("a", tmp_path if shared else None, fixed=7)
+    peak, now = [0], [0]
+
+    async def run() -> None:
+        await asyncio.gather(*(hold(gate, 0.01, peak, now) for _ in range(100)))
+
+    asyncio.run(run())
+    assert (peak[0], now[0]) == (7, 0)
+
+
+def test_a_cancelled_wait_takes_no_slot() -> None:
+    gate = Gate("b", None, fixed=1)
+
+    async def run() -> None:
+        await gate.acquire()
+        waiting = asyncio.create_task(gate.acquire())
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        gate.release()
+        await asyncio.wait_for(gate.acquire(), 1)
+
+    asyncio.run(run())
+
+
+def use(folder: Path, log: Path, seconds: float, rounds: int) -> None:
+    async def one(gate: Gate) -> None:
+        for _ in range(rounds):
+            await gate.acquire()
+            with log.open("a") as file:
+                file.write("+\n")
+            await asyncio.sleep(seconds)
+            with log.open("a") as file:
+                file.write("-\n")
+            gate.release()
+
+    async def run() -> None:
+        gate = Gate("shared", folder, fixed=6)
+        await asyncio.gather(*(one(gate) for _ in range(8)))
+
+    asyncio.run(run())
+
+
+def test_processes_share_the_limit_and_a_dead_one_frees_its_slots(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    log = tmp_path / "log"
+    log.touch()
+    stuck = context.Process(target=use, args=(tmp_path, tmp_path / "other", 60.0, 1))
+    stuck.start()
+    while not (tmp_path / "other").exists() or (tmp_path / "other").read_text().count("+") < 6:
+        time.sleep(0.02)
+    stuck.kill()
+    stuck.join(10)
+    workers = [context.Process(target=use, args=(tmp_path, log, 0.005, 10)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    now = peak = 0
+    for line in log.read_text().split():
+        now += 1 if line == "+" else -1
+        peak = max(peak, now)
+    assert now == 0
+    assert 4 <= peak <= 6
+
+
+def test_a_429_lowers_the_limit_of_its_account_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with faulty(reply(429), reply()) as (url, _), faulty(reply()) as (other, _):
+        model, second = opened(url), opened(other)
+        model("hi")
+        second("hi")
+        gates = [gate_of(each) for each in (model, second)]
+    assert [gate.limit for gate in gates] == [15, 20]
+    (change,) = gates[0].changes
+    assert change[1:] == (20, 15, "rate_limited")
+    monkeypatch.setenv("OPENAI_API_KEY", "another-account")
+    assert gate_of(opened(url)) is not gates[0]
+
+
+# -- the adaptive limit is one for all ---------------------------------------------------------
+
+
+class Held:
+    """Holds every answer back until the limit is reached, looks a moment longer, and lets go."""
+
+    def __init__(self, server: Any, limit: int) -> None:
+        self.go = threading.Event()
+        server.faults = [self]
+        server.peak = 0
+        self._server, self._limit = server, limit
+
+    def __call__(self, connection: Any, request: bytes) -> bool:
+        self.go.wait(30)
+        return reply()(connection, request)
+
+    def peak(self) -> int:
+        end = time.monotonic() + 30
+        while self._server.in_flight < self._limit and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(0.15)
+        self.go.set()
+        return int(self._server.peak)
+
+
+def ask(url: str, folder: Path | None, count: int) -> None:
+    async def run() -> None:
+        model = opened(url, folder)
+        await asyncio.gather(*(model.acall("hi") for _ in range(count)))
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+def test_a_429_in_one_holds_for_all_of_them(tmp_path: Path, kind: str) -> None:
+    make: Any = threading.Thread
+    if kind == "processes":
+        make = multiprocessing.get_context("spawn").Process
+    with faulty(reply(429), reply()) as (url, server):
+        here = gate_of(opened(url, tmp_path))
+        assert here.limit == 20
+        ask(url, tmp_path, 1)
+        assert here.limit == 15  # and no growth for 15 seconds
+        held = Held(server, 15)
+        workers = [make(target=ask, args=(url, tmp_path, 10)) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        assert held.peak() == 15  # of the 20 that both together want to send
+        for worker in workers:
+            worker.join(60)
+        assert server.count == 22
+    assert here.limit == 15
+
+
+def half_a_round(folder: Path | None, gate: Gate | None, barrier: Any) -> None:
+    async def run() -> None:
+        own = gate or Gate("growing", folder)
+        for _ in range(10):
+            await own.acquire()
+        barrier.wait(60)
+        for _ in range(10):
+            own.release()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+def test_half_a_clean_round_each_makes_a_whole_one(tmp_path: Path, kind: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    if kind == "threads":
+        gate = Gate("growing", None)
+        make: Any = threading.Thread
+        args: tuple[Any, ...] = (None, gate, threading.Barrier(2))
+    else:
+        gate = Gate("growing", tmp_path)
+        make, args = context.Process, (tmp_path, None, context.Barrier(2))
+    assert gate.limit == 20
+    both = [make(target=half_a_round, args=args) for _ in range(2)]
+    for each in both:
+        each.start()
+    for each in both:
+        each.join(60)
+    assert gate.limit == 40
