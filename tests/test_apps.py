@@ -36,7 +36,7 @@ ARGUMENTS = [
 def browser() -> Iterator[Browser]:
     if not CHROMIUM:
         assert "CI" not in os.environ, "no browser: install Debian's chromium"
-        pytest.skip("no Chromium on this machine; install it to run the browser tests")
+        pytest.skip("no Chromium: apt install chromium")
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield opened

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from skips import refused
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
@@ -83,3 +84,20 @@ def test_no_shipped_file_is_over_10_megabytes() -> None:
             assert not path.is_file() or path.stat().st_size <= 10_000_000, path
     shipped = (ROOT / "genai" / "models" / "static").iterdir()
     assert sum(path.stat().st_size for path in shipped) <= 8 * 2**20
+
+
+def test_a_skip_says_what_to_install_and_in_a_build_it_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    assert refused("no PostgreSQL: apt install postgresql") == ""
+    monkeypatch.setenv("CI", "true")
+    assert refused("no PostgreSQL: apt install postgresql").startswith("skipped in a build: no Pos")
+    assert refused("a small file system can be mounted by root only") == ""
+    assert refused("no async methods.", explained=["another"]).startswith("skipped without an expl")
+    assert refused("no async methods.", explained=["no async methods."]) == ""
+    for path in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if name.endswith("importorskip"):
+                assert "reason=" in ast.unparse(node), f"{path.name}: say what to install"

@@ -25,7 +25,7 @@ SUPPORTED, NOT = (
 
 def skip_without_ragas() -> None:
     if importlib.util.find_spec("ragas") is None:
-        pytest.skip("ragas is not installed")
+        pytest.skip("no ragas: pip install 'genai-workbench[ragas]'")
 
 
 def score(name: str, judge: Scripted, given: Trial, embed: Any = vectors, **params: Any) -> Score:

@@ -127,7 +127,7 @@ def test_a_request_that_was_not_recorded_fails_the_job(
     assert "replay\\_miss" in said
 
 
-@pytest.mark.skipif(not shutil.which("jq"), reason="the test's stand-in for the platform uses jq")
+@pytest.mark.skipif(not shutil.which("jq"), reason="no jq: apt install jq")
 def test_a_second_run_edits_its_own_comment_and_no_other(
     folder: Path, workflow: dict[str, Any]
 ) -> None:

@@ -129,10 +129,10 @@ def test_names_come_from_presidio_where_it_is_installed(monkeypatch: pytest.Monk
 
 
 def test_names_and_places_with_presidio_itself() -> None:
-    pytest.importorskip("presidio_analyzer", reason="presidio is not installed")
+    pytest.importorskip("presidio_analyzer", reason="no presidio: pip install presidio-analyzer")
     models = import_module("spacy.util").get_installed_models()
     if not any(name.startswith("en_core_web") for name in models):
-        pytest.skip("no English spaCy model is installed")
+        pytest.skip("no spaCy model of English: python -m spacy download en_core_web_sm")
     text = "Barack Obama was born in Honolulu."
     found = {(s.kind, text[s.start : s.end]) for s in find_pii(text, ["name", "place"])}
     assert found == {("name", "Barack Obama"), ("place", "Honolulu")}

@@ -15,7 +15,7 @@ from genai.guards.pii import PiiGuard
 from genai.guards.secrets import SecretsGuard
 from genai.types import Action
 
-pytest.importorskip("guardrails")
+pytest.importorskip("guardrails", reason="pip install 'genai-workbench[guards]'")
 pytestmark = pytest.mark.filterwarnings("ignore")  # its own deprecations, and its dependencies'
 
 

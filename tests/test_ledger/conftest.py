@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).parent.parent.parent / "benchmarks"))
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start one PostgreSQL server for all of them."""
     if binaries() is None and "CI" not in os.environ:
-        pytest.skip("PostgreSQL's server is not installed")
+        pytest.skip("no PostgreSQL: apt install postgresql")
     with postgres(tmp_path_factory.mktemp("postgres")) as found:
         yield found
 

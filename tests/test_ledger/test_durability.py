@@ -90,7 +90,7 @@ ledger.drain()
 """
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.skipif(shutil.which("strace") is None, reason="no strace: apt install strace")
 def test_the_store_is_on_the_disk_before_the_spool_is_cut(tmp_path: Path) -> None:
     calls = "trace=fsync,fdatasync,ftruncate,pwrite64,unlink"
     trace = ["strace", "-f", "-y", "-e", calls, "-o", tmp_path / "trace"]

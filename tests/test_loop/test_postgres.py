@@ -12,7 +12,7 @@ from genai.errors import InputError
 from genai.ledger import Ledger
 from genai.loop import LoopSettings, Queue
 
-pytestmark = pytest.mark.skipif(binaries() is None, reason="no PostgreSQL on this machine")
+pytestmark = pytest.mark.skipif(binaries() is None, reason="no PostgreSQL: apt install postgresql")
 
 
 @pytest.fixture

@@ -1,9 +1,8 @@
-"""What the tests of models share; LangChain's may skip only for a reason their class explains."""
+"""What the tests of models share."""
 
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from asking import KEY
@@ -32,15 +31,3 @@ def secret(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) ->
         said = f"{record.getMessage()} {record.exc_text or ''}"
         assert "private" not in said
         assert "very-secret" not in said
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Iterator[None]:
-    report: Any = yield
-    explained = getattr(getattr(item, "cls", None), "explained", None)
-    if explained is not None and report.skipped and not hasattr(report, "wasxfail"):
-        said = report.longrepr[2].removeprefix("Skipped: ")
-        if said not in explained:
-            report.outcome = "failed"
-            report.longrepr = f"skipped without an explanation: {said}"
-    return report

@@ -325,9 +325,11 @@ def test_the_static_embedder_gives_unit_rows_that_tell_topics_apart(rows: list[C
 def test_a_sentence_transformers_folder_is_an_embedder(tmp_path: Path) -> None:
     reason = "sentence-transformers is not installed; pip install 'genai-workbench[finetune]'"
     package = pytest.importorskip("sentence_transformers", reason=reason)
-    tokenizers = pytest.importorskip("tokenizers")
+    tokenizers = pytest.importorskip("tokenizers", reason=reason)
     words = tokenizers.Tokenizer.from_file(str(STATIC / "tokenizer.json"))
-    modules = pytest.importorskip("sentence_transformers.sentence_transformer.modules")
+    modules = pytest.importorskip(
+        "sentence_transformers.sentence_transformer.modules", reason=reason
+    )
     module = modules.StaticEmbedding(words, embedding_dim=16)
     package.SentenceTransformer(modules=[module]).save(str(tmp_path))
     vectors = make_embedder(f"sentence-transformers/{tmp_path}").encode(["a stork", "a stork", "b"])
