@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -119,30 +120,80 @@ def test_a_graph_that_misses_the_nearest_raises_an_alarm_and_repair_builds_it_an
     index.close()
 
 
-@pytest.mark.usefixtures("few")
-def test_a_chroma_folder_of_another_version_is_named_and_can_be_mended(tmp_path: Path) -> None:
-    path = tmp_path / "i"
-    code = (
-        "import sys; from pathlib import Path\n"
-        "import genai.rag.vectors as vectors; vectors.EXACT_BELOW = 20\n"
-        "import indexes; from genai.models import Embedder; from genai.rag import Index\n"
-        "Index(Path(sys.argv[1]), Embedder('mine', indexes.hashed)).sync(sys.argv[2])"
-    )
-    documents = many(tmp_path / "documents", 30)
+WRITES = """
+import sys; from pathlib import Path
+import genai.rag.vectors as vectors; vectors.EXACT_BELOW = 20
+import indexes; from genai.rag import Index
+Index(Path(sys.argv[1]), indexes.by_name("mine")).sync(sys.argv[2])
+"""
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give an index that another process wrote: Chroma here has never seen its folder."""
+    path = tmp_path_factory.mktemp("left") / "i"
+    documents = many(path.parent / "documents", 30)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run(
-        [sys.executable, "-c", code, path, documents], check=True, timeout=120, env=environment
+        [sys.executable, "-c", WRITES, path, documents], check=True, timeout=120, env=environment
     )
+    return path
+
+
+# what chromadb 0.4 leaves of a collection once a later one has opened it, and 0.5 writes itself
+OF_05 = (
+    '{"hnsw_configuration": {"space": "l2", "M": 16}, "_type": "CollectionConfigurationInternal"}'
+)
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        ("", "Chroma cannot open it"),
+        ("UPDATE collections SET schema_str = NULL, config_json_str = '{}'", "another version of"),
+        (f"UPDATE collections SET schema_str = NULL, config_json_str = '{OF_05}'", "version of"),
+        ("DROP TABLE migrations", "Chroma cannot open it"),
+    ],
+    ids=["no database", "of 0.4", "of 0.5", "of another line"],
+)
+@pytest.mark.usefixtures("few")
+def test_a_chroma_folder_of_another_version_is_named_and_can_be_mended(
+    tmp_path: Path, left: Path, harm: str, said: str
+) -> None:
+    path = Path(shutil.copytree(left, tmp_path / "i"))
     (file,) = path.glob("*/genai-*/chroma.sqlite3")
-    file.write_bytes(b"another version's file " * 500)
+    if harm:
+        with sqlite3.connect(file) as database:
+            database.execute(harm)
+        database.close()
+    else:
+        file.write_bytes(b"another version's file " * 500)
     index = made(path)
-    with pytest.raises(IndexUnusable, match="Chroma cannot open it") as caught:
+    with pytest.raises(IndexUnusable, match=said) as caught:
         index.search("river")
     assert "\n" not in str(caught.value)
     assert "genai index verify --repair" in str(caught.value)
     assert not index.verify().sound
     assert index.verify(repair=True).sound
     assert index.search("river")
+    index.close()
+
+
+@pytest.mark.usefixtures("few")
+def test_a_chroma_folder_that_a_newer_version_migrated_is_still_searched(
+    tmp_path: Path, left: Path
+) -> None:
+    path = Path(shutil.copytree(left, tmp_path / "i"))
+    (file,) = path.glob("*/genai-*/chroma.sqlite3")
+    with sqlite3.connect(file) as database:
+        database.execute(
+            "INSERT INTO migrations SELECT dir, 99, '00099-later.sql', 'SELECT 1', 'x'"
+            " FROM migrations WHERE dir = 'sysdb' LIMIT 1"
+        )
+    database.close()
+    index = made(path)
+    assert hits(index)
+    assert index.verify().sound
     index.close()
 
 

@@ -89,4 +89,7 @@ def refuse_foreign(stored: Mapping[str, Any], place: str) -> None:
             " do not use an index from an unknown source"
         )
     if (stored.get("hnsw") or {}).get("space") != "cosine":
-        raise IndexUnusable(f"{place}: was not built by cosine; run `genai index verify --repair`")
+        raise IndexUnusable(
+            f"{place}: was not built by cosine, or by another version of Chroma; run"
+            " `genai index verify --repair`"
+        )
