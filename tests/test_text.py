@@ -2,19 +2,37 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from genai.config import parse_yaml
+from genai.text.commands import ELSEWHERE
 from genai.text.injection import find_injection
+from genai.text.needs import Needs
+from genai.text.orders import weigh
 from genai.text.pii import find_pii
+from genai.text.plain import lowered
+from genai.text.rules import (
+    NEEDS,
+    OF_ELSEWHERE,
+    OF_RULES,
+    OF_SIGNS,
+    PATTERNS,
+    RULES,
+    WEIGHTS,
+    looked,
+    possible,
+)
 from genai.text.secrets import find_secrets
 from genai.text.sentences import sentences
 from genai.text.support import coverage, support
 from genai.text.terms import content_stems, words
 
-DOCS = sorted((Path(__file__).parent.parent / "docs").glob("*.md"))
+ROOT = Path(__file__).parent.parent
+DOCS = sorted((ROOT / "docs").glob("*.md"))
 
 
 @given(st.text(max_size=500))
@@ -224,3 +242,61 @@ def test_two_million_characters_take_seconds_not_hours(text: str) -> None:
     for find in (find_pii, find_secrets, find_injection, sentences):
         find(text)
     assert time.perf_counter() - start < 60  # a quadratic rule would take hours
+
+
+def test_needs_are_met_by_a_word_of_each_group() -> None:
+    needs = Needs(["say tell* & now", "http:// ~", "\u7cfb"], ["_x send_*"])
+    for text, first, second in [
+        ("now say it", [0], []), ("telling, now!", [0], []), ("essay now", [], []),
+        ("say_it now", [], []), ("see http://a.b", [1], []), ("caf\u00e9", [1], []),
+        ("\u7cfb\u7edf", [1, 2], []), ("send_mail()", [], [0]), ("", [], []),
+    ]:  # fmt: skip
+        mask = needs.mask(text)
+        assert (sorted(needs.met(mask, 0)), needs.met(mask, 1)) == (first, second), text
+
+
+EVERY = [
+    *((OF_RULES, place, pattern) for place, (_, pattern, _) in enumerate(RULES)),
+    *((OF_SIGNS, place, pattern) for place, pattern in enumerate(PATTERNS)),
+    (OF_ELSEWHERE, 0, ELSEWHERE),
+]
+
+
+# 47 and 53 look ahead, past what a pattern's own examples hold
+@given(
+    st.sampled_from(
+        [each for each in EVERY if each[:2] not in ((OF_RULES, 47), (OF_RULES, 53))]
+    ).flatmap(lambda each: st.tuples(st.just(each), st.from_regex(each[2], fullmatch=True)))
+)
+@settings(deadline=None, max_examples=150, derandomize=True)
+def test_what_a_pattern_matches_holds_what_it_needs(made: tuple[Any, str]) -> None:
+    (which, place, pattern), text = made
+    lower = lowered(text)
+    if pattern.search(lower):
+        assert place in NEEDS.met(NEEDS.mask(lower), which), (pattern.pattern, lower)
+
+
+def documents() -> list[str]:
+    """Give passages of the handbook, some with an attack of the lists in their midst."""
+    lists = parse_yaml((ROOT / "configs" / "guards" / "attacks.yaml").read_text("utf-8"), "attacks")
+    attacks = [text for texts in lists.values() for text in texts]
+    parts = [part for path in DOCS[::3] for part in path.read_text("utf-8").split("\n\n")]
+    return [*parts, *(f"{part} {text} {part}" for part, text in zip(parts, attacks, strict=False))]
+
+
+def test_only_patterns_that_find_nothing_are_left_out() -> None:
+    for text in documents():
+        lower = lowered(text)
+        tried = possible(lower, looked(lower))
+        for place, (_, pattern, _) in enumerate(RULES):
+            assert place in tried or not pattern.search(lower), (pattern.pattern, text)
+
+
+def test_a_sentence_weighs_what_all_its_signs_add_up_to() -> None:
+    for text in documents():
+        lower = lowered(text)
+        for start, end in sentences(lower):
+            sentence = lower[start:end]
+            pairs = zip(WEIGHTS, PATTERNS, strict=True)
+            whole = sum(weight for weight, pattern in pairs if pattern.search(sentence))
+            assert weigh(sentence, 0.8) == (whole if whole >= 0.8 else 0.0), sentence

@@ -8,7 +8,8 @@ from genai.guards.base import Scope
 from genai.text.injection import find_injection, is_quoted
 from genai.text.nearest import Boundary
 from genai.text.orders import find_orders, weigh
-from genai.text.plain import lowered, views
+from genai.text.plain import View, lowered, views
+from genai.text.rules import ADDRESS, NEEDS, OF_APPEALS, WISH, looked, possible, recut
 from genai.text.sentences import sentences
 from genai.types import Place, Span
 
@@ -23,20 +24,7 @@ _WORDS = {
     "nearest": "it reads like known attacks",
 }
 _SHORT, _LONG = 20, 400  # characters of a sentence that is compared by meaning
-# a document's sentence is compared only where it speaks to somebody and wants something
-_ADDRESS = re.compile(
-    r"\b(?:you|your|yours|yourself|assistants?|chatbots?|ai|agents?|bots?|language\s+models?|llms?"
-    r"|the\s+(?:model|reader|user))\b",
-    re.IGNORECASE,
-)
-_WISH = re.compile(
-    r"\b(?:must|should|shall|ha(?:s|ve)\s+to|needs?\s+to|may|can|please|now|never|do\s+not|don't"
-    r"|disregard|ignore|forget|obey|void|overrid\w+|reply|answer|respond|output|print|insert|tell|say"
-    r"|send|visit|new\s+task|begin|restart\w*|proceed|drop|continue|discard|agreed|refus\w+|unless"
-    r"|without|write|translate|summari\w+|execute|act|imagine|no\s+rules)\b",
-    re.IGNORECASE,
-)
-# and a question's only where it speaks of what holds a model back, or of what it was told
+# a question's sentence is compared only where it speaks of what holds a model back or was told it
 _CONTROL = re.compile(
     r"\b(?:rul(?:e|es|ez)|guidelines?|guidance|polic(?:y|ies)|restrict\w*|filter\w*|limit(?:s|ations?|less)?"
     r"|boundaries|safeguards?|safety|guardrails?|censor\w*|ethic\w*|moral\w*|instruct\w*|directives?"
@@ -47,7 +35,6 @@ _CONTROL = re.compile(
     r"|pretend|(?:true|real|other)\s+(?:self|name)|free\s+mind|no\s+(?:limits|filters|rules)|mode"
     r"|comply|compliance|oblige\w*|freely|verbatim|word\s+for\s+word|first\s+(?:sentence|message|letters?)"
     r"|precedes|concatenat\w*|execute|cannot|swap\s+roles)\b",
-    re.IGNORECASE,
 )
 _STRICTER = 0.15  # documents are many and say many things
 _ORDERLY = 0.8  # signs of a command that such a sentence has besides
@@ -83,37 +70,36 @@ class InjectionGuard:
     def look(self, text: str, place: Place) -> Sequence[Span]:
         """Give the spans of injected instructions; in a question a quoted one counts too."""
         asked = place in ("question", "tool_call")
-        found = find_injection(text, quoted_counts=asked, of_answer=place == "answer")
-        if place == "passage":  # to give orders is what a question is for, not a document
-            found = [span for span in found if not _is_shown(text, span)] + _orders(text)
-        if self._boundary is not None and not found:
-            found += self._kin(text, place, self._boundary)
-            if place == "question":  # what it says behind a disguise is compared too
-                for view in views(text):
-                    for span in self._kin(view.text, place, self._boundary):
-                        start, end = view.span(span.start, span.end)
-                        found.append(replace(span, start=start, end=end))
+        behind = tuple(views(text))
+        lower = lowered(text)
+        parts = looked(lower) if place == "passage" else None
+        found = find_injection(
+            text,
+            quoted_counts=asked,
+            of_answer=place == "answer",
+            behind=behind,
+            rules=None if parts is None else possible(lower, parts),
+        )
+        if parts is not None:  # to give orders is what a question is for, not a document
+            found = [span for span in found if not _is_shown(text, span)]
+            found += _orders(text, parts, behind)
+        if self._boundary is None or found:
+            return found
+        if place != "question":
+            places = _appeals(lower, looked(lower) if parts is None else parts)
+            return self._kin(text, places, _STRICTER)
+        found = self._kin(text, _of_control(text), 0.0)
+        for view in behind:  # what it says behind a disguise is compared too
+            for span in self._kin(view.text, _of_control(view.text), 0.0):
+                start, end = view.span(span.start, span.end)
+                found.append(replace(span, start=start, end=end))
         return found
 
-    def _kin(self, text: str, place: Place, boundary: Boundary) -> list[Span]:
-        places = [
-            (start, end)
-            for start, end in sentences(text)
-            if _SHORT <= end - start <= _LONG
-            and (
-                _CONTROL.search(text, start, end)
-                if place == "question"
-                else (
-                    _ADDRESS.search(text, start, end)
-                    and _WISH.search(text, start, end)
-                    and weigh(text[start:end].lower()) >= _ORDERLY
-                )
-            )
-        ]
-        if not places:
+    def _kin(self, text: str, places: Sequence[tuple[int, int]], less: float) -> list[Span]:
+        """Score sentences by their likeness to known attacks."""
+        if self._boundary is None or not places:
             return []
-        less = 0.0 if place == "question" else _STRICTER
-        scores = boundary.scores([text[start:end] for start, end in places])
+        scores = self._boundary.scores([text[start:end] for start, end in places])
         return [
             Span(start, end, "nearest", round(max(0.0, float(score) - less), 6), "[removed]")
             for (start, end), score in zip(places, scores, strict=True)
@@ -125,6 +111,31 @@ class InjectionGuard:
         return f"It looks like a prompt injection: {words}."
 
 
+def _appeals(lower: str, parts: Sequence[tuple[int, int, int]]) -> list[tuple[int, int]]:
+    """Give a document's sentences that speak to somebody, want something, and are like orders."""
+    return [
+        (start, end)
+        for start, end, mask in parts
+        if _SHORT <= end - start <= _LONG
+        and NEEDS.met(mask, OF_APPEALS)
+        and ADDRESS.search(lower, start, end)
+        and WISH.search(lower, start, end)
+        and weigh(lower[start:end], _ORDERLY, mask) > 0
+    ]
+
+
+def _of_control(text: str) -> list[tuple[int, int]]:
+    """Give the sentences that speak of what holds a model back, or of what it was told."""
+    lower = lowered(text)
+    if not _CONTROL.search(lower):
+        return []
+    return [
+        (start, end)
+        for start, end in sentences(text)
+        if _SHORT <= end - start <= _LONG and _CONTROL.search(lower, start, end)
+    ]
+
+
 def _is_shown(text: str, span: Span) -> bool:
     """Say whether a document only shows it: a badge, or how something is installed."""
     if _INSTALL.match(text, span.start):
@@ -133,11 +144,15 @@ def _is_shown(text: str, span: Span) -> bool:
     return picture is not None and not _FILLED_IN.match(text, span.end)
 
 
-def _orders(text: str) -> list[Span]:
+def _orders(text: str, parts: Sequence[tuple[int, int, int]], behind: Sequence[View]) -> list[Span]:
     """Give the orders of a document, said openly or behind a disguise; quoted ones are talk."""
-    plain = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), lowered(text))
-    found = [s for s in find_orders(plain) if not is_quoted(text, s.start, s.end)]
-    for view in views(text):
+    lower = lowered(text)
+    plain = lower
+    if any(mark in lower for mark in '"`\u201c'):
+        plain = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), lower)
+    orders = find_orders(plain, parts if plain == lower else recut(plain, parts))
+    found = [s for s in orders if not is_quoted(text, s.start, s.end)]
+    for view in behind:
         for span in find_orders(lowered(view.text)):
             start, end = view.span(span.start, span.end)
             found.append(replace(span, start=start, end=end))

@@ -59,6 +59,8 @@ class StreamGate:
         self._start = 0  # where the part begins in the buffer
         self._from = 0  # where to look for the next cut in the buffer
         self._ended = False
+        # nobody waits for the first words of a passage, and what is cut less is looked at faster
+        self._first, self._least = (LONGEST, LONGEST) if place == "passage" else (_FIRST, _LEAST)
 
     @property
     def bound(self) -> int:
@@ -128,7 +130,7 @@ class StreamGate:
         if start >= known:
             return None
         limit = start + LONGEST
-        low = max(self._from, start + min(_LEAST, max(_FIRST, self._base + start)))
+        low = max(self._from, start + min(self._least, max(self._first, self._base + start)))
         found = _CUT.search(self._buffer, low, min(known, limit)) if low <= known else None
         if found is not None:
             end = found.start()

@@ -37,16 +37,21 @@ _DISGUISE = re.compile(
     + "\u0300-\u036f\uff01-\uff5e\u2100-\u214f\u2460-\u24ff\U0001d400-\U0001d7ff"
     + "\U0001f100-\U0001f1ff" + "".join(_BY_LETTER.values()) + "]"
 )  # fmt: skip
+_ASCII_RUN = re.compile(r"[\x00-\x7f]+|[^\x00-\x7f]")
 _LEET = str.maketrans("013457@$!|8", "oieastasilb")
 _LEET_WORD = re.compile(
-    r"(?<![\w@$!|])(?=[\w@$!|]*[a-zA-Z])(?=[\w@$!|]*[013457@$!|])[\w@$!|]{3,40}"
+    r"[\w@$!|](?<![\w@$!|].)(?<=(?=[\w@$!|]*[a-zA-Z])(?=[\w@$!|]*[013457@$!|]).)[\w@$!|]{2,39}"
 )
-_LEET_SIGN = re.compile(r"[a-zA-Z][013457@$!|][a-zA-Z]")
+_LEET_SIGN = re.compile(r"[013457@$!|](?<=[a-zA-Z].)[a-zA-Z]")
 _SPACED = re.compile(r"(?<![^\W_])(?:[^\W_][ .\-_*\u00b7]{1,5}){7,400}[^\W_](?![^\W_])")
+_SPACED_SIGN = re.compile(r"[ .\-_*\u00b7][^\W_][ .\-_*\u00b7]{1,5}[^\W_][ .\-_*\u00b7]")
+# what comes before a run is looked at after its first character: the engine skips to that one
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{20,4000}={0,2}")
-_HEX = re.compile(r"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{2}[ :]?){14,2000}(?![0-9A-Za-z])")
+_HEX = re.compile(
+    r"[0-9a-fA-F](?<![0-9A-Za-z].)[0-9a-fA-F][ :]?(?:[0-9a-fA-F]{2}[ :]?){13,1999}(?![0-9A-Za-z])"
+)
 _PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2}[\w.-]{0,20}){6,400}")
-_BINARY = re.compile(r"(?<!\d)(?:[01]{8} ?){12,1000}(?!\d)")
+_BINARY = re.compile(r"[01](?<!\d.)[01]{7} ?(?:[01]{8} ?){11,999}(?!\d)")
 _ESCAPES = re.compile(r"(?:\\u00[2-7][0-9a-fA-F]|\\x[2-7][0-9a-fA-F]){8,1000}")
 
 
@@ -76,10 +81,11 @@ def bare(text: str) -> View | None:
         return None
     letters: list[str] = []
     at: list[int] = []
-    for place, char in enumerate(text):
+    for match in _ASCII_RUN.finditer(text):
+        char, place = match[0], match.start()
         if char.isascii():
             letters.append(char)
-            at.append(place)
+            at += range(place, match.end())
             continue
         if INVISIBLE.match(char) or unicodedata.combining(char):
             continue
@@ -108,12 +114,14 @@ def decoded(text: str) -> Iterator[View]:
 
     Each run is decoded once; what was decoded is not decoded again.
     """
-    for pattern, read in _CODES:
-        for match in pattern.finditer(text):
+    longest = max(map(len, text.split()), default=0)
+    for sign, least, pattern, read in _CODES:
+        # most texts hold no code; the signs of one are looked for first
+        for match in pattern.finditer(text) if longest >= least and sign in text else ():
             said = read(match[0])
             if said and _readable(said):
                 yield View("encoded", said, match.start(), match.end())
-    for match in _SPACED.finditer(text):
+    for match in _SPACED.finditer(text) if _SPACED_SIGN.search(text) else ():
         for gap in ("", " "):  # with its words run together, and where the gaps are wider apart
             kept = _together(match[0], match.start(), gap)
             letters = "".join(c for c, _ in kept)
@@ -152,6 +160,8 @@ def _together(run: str, start: int, gap: str) -> list[tuple[str, int]]:
 
 def _turned(lower: str) -> bool:
     """Say whether a text reads as English once each letter is turned by thirteen, and only then."""
+    if " the " in lower or " of " in lower:
+        return False
     words = set(_WORD.findall(lower))
     return len(words & _TURNED) >= 2 and not words & _ENGLISH
 
@@ -182,9 +192,10 @@ def _from_escapes(run: str) -> str:
     return re.sub(r"\\(?:u00|x)(..)", lambda m: chr(int(m[1], 16)), run)
 
 
+# what a run in the code holds, how long its longest part without white space is at least
 _CODES = (
-    (_BASE64, _from_base64), (_HEX, _from_hex), (_PERCENT, unquote), (_BINARY, _from_bits),
-    (_ESCAPES, _from_escapes),
+    ("", 20, _BASE64, _from_base64), ("", 2, _HEX, _from_hex), ("%", 18, _PERCENT, unquote),
+    ("01", 8, _BINARY, _from_bits), ("\\", 32, _ESCAPES, _from_escapes),
 )  # fmt: skip
 
 

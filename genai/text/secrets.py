@@ -36,7 +36,8 @@ _PLUGINS = {
 }
 # a line without a long word that holds a digit, a login in an address or a key's head is not given
 # to the plugins
-_LONG = re.compile(r"\S{16,}")
+_SUSPECT = 16  # characters
+_LONG = re.compile(rf"\S{{{_SUSPECT},}}")
 _WORD = re.compile(r"[A-Za-z0-9_+/=-]*")
 _DIGIT = re.compile(r"\d")
 _BLOCK = re.compile(
@@ -51,6 +52,8 @@ _ASSIGNED = re.compile(
 _PROVIDER = re.compile(
     r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_\w{22,255}|sk-[A-Za-z0-9_-]{20,200}|hf_[A-Za-z0-9]{30,60}|AIza[\w-]{35})"
 )
+_SHORTEST = 23  # characters of a key that `_PROVIDER` or `_DRAWN` knows
+_NAMED = ("key", "secret", "token", "passw")  # what `_ASSIGNED` finds is named one of these
 _LINE = 5_000  # a longer line is looked at in pieces, so no rule meets megabytes at once
 _OVERLAP = 300
 
@@ -66,16 +69,29 @@ def _detectors() -> list[Any]:
 
 def find_secrets(text: str) -> list[Span]:
     """Give the spans of secrets, in order, disjoint; the longer of two that overlap stays."""
-    found = [_secret(*m.span()) for m in _PROVIDER.finditer(text)]
-    found += [_secret(*m.span()) for m in _BLOCK.finditer(text)] if "-----BEGIN" in text else []
-    found += [_secret(*m.span()) for m in _DRAWN.finditer(text) if _drawn(m[0])]
-    for match in _ASSIGNED.finditer(text):
-        if _random(match[1]):
-            found.append(_secret(match.start(1), match.end(1)))
+    longest = max(map(len, text.split()), default=0)
+    lower = text.lower()
+    found = []
+    # most texts hold no word as long as a key, and speak of none
+    if longest >= _SHORTEST:
+        found += [_secret(*m.span()) for m in _PROVIDER.finditer(text)]
+        found += [_secret(*m.span()) for m in _DRAWN.finditer(text) if _drawn(m[0])]
+    if "-----BEGIN" in text:
+        found += [_secret(*m.span()) for m in _BLOCK.finditer(text)]
+    if any(word in lower for word in _NAMED):
+        for match in _ASSIGNED.finditer(text):
+            if _random(match[1]):
+                found.append(_secret(match.start(1), match.end(1)))
+    if longest < _SUSPECT and "BEGIN " not in text:
+        return _chosen(found)
     for start, line in _lines(text):
         for detector in _detectors() if _suspect(line) else ():
             for value in detector.analyze_string(line):
                 found += _everywhere(line, str(value), start)
+    return _chosen(found)
+
+
+def _chosen(found: list[Span]) -> list[Span]:
     chosen: list[Span] = []
     for span in sorted(set(found), key=lambda s: (s.start, s.start - s.end)):
         if not chosen or span.start >= chosen[-1].end:

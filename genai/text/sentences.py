@@ -9,9 +9,13 @@ import re
 _STARTS_UNIT = re.compile(r"[ \t]*(?:[-*+] |\d{1,3}[.)] |#{1,6} |\||>|```|~~~)")
 # Arabic, Urdu and Indic marks end a sentence as a full stop does; in Chinese and Japanese no space
 # has to follow, only no sign that is drawn on the mark
+_MARK = r".!?\u2026\u061f\u06d4\u0964\u0965"
+_WIDE = r"\u3002\uff01\uff1f\uff61"
+# the marks come first, so that the engine skips from one to the next
 _END = re.compile(
-    r"(?<![.!?\u2026\u061f\u06d4\u0964\u0965])[.!?\u2026\u061f\u06d4\u0964\u0965]+[\"'\u201d\u2019)\]*_`]*(?=\s|$)"
-    r"|[\u3002\uff01\uff1f\uff61]+[\u300d\u300f\u201d\uff09]*(?![\u0300-\u036f\u200d\ufe00-\ufe0f])"
+    rf"[{_MARK}{_WIDE}](?:(?<=[{_MARK}])(?<![{_MARK}].)[{_MARK}]*[\"'\u201d\u2019)\]*_`]*(?=\s|$)"
+    rf"|(?<=[{_WIDE}])[{_WIDE}]*[\u300d\u300f\u201d\uff09]*(?![\u0300-\u036f\u200d\ufe00-\ufe0f]))",
+    re.DOTALL,
 )
 _SHORT = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|cf|fig|figs|eq|no|nos|art|arts|sec|approx|dr|mr|mrs|ms|prof|st|vol"
@@ -34,16 +38,17 @@ def _units(text: str) -> list[tuple[int, int, bool]]:
     units: list[tuple[int, int, bool]] = []
     start, position, code = -1, 0, False
     for line in text.splitlines(keepends=True):
-        fence = line.lstrip().startswith(("```", "~~~"))
-        alone = bool(_STARTS_UNIT.match(line)) or fence or code
-        if start >= 0 and (alone or not line.strip()):
+        said = line.strip()
+        fence = said.startswith(("```", "~~~"))
+        alone = fence or code or _STARTS_UNIT.match(line) is not None
+        if start >= 0 and (alone or not said):
             units.append((start, position, False))
             start = -1
         code ^= fence
         end = position + len(line)
-        if alone and line.strip() and (code or fence or "|" in line[:4] or "#" in line[:4]):
+        if alone and said and (code or fence or "|" in line[:4] or "#" in line[:4]):
             units.append((position, end, True))
-        elif line.strip() and start < 0:
+        elif said and start < 0:
             start = position  # prose, or a list item that may run over several lines
         position = end
     if start >= 0:
@@ -65,8 +70,7 @@ def _cut(text: str, start: int, end: int) -> list[tuple[int, int]]:
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return start, end
+    part = text[start:end]
+    left = part.lstrip()
+    start = end - len(left)
+    return start, start + len(left.rstrip())

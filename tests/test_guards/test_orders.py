@@ -1,12 +1,18 @@
 """Orders planted in documents, what attacks have in common, and harmless look-alikes."""
 
 import time
+from pathlib import Path
 
 import pytest
 
+from genai.guards import load_policy
 from genai.guards.injection import InjectionGuard
+from genai.rag.documents import parse
+from genai.rag.split import Splitting, split
 from genai.text.injection import find_injection
-from genai.types import Place
+from genai.types import Action, Place
+
+ROOT = Path(__file__).parent.parent.parent
 
 GUARD = InjectionGuard()  # rules alone
 
@@ -53,6 +59,13 @@ def test_an_order_in_a_document_is_found_and_only_there(text: str) -> None:
 )  # fmt: skip
 def test_documentation_gives_no_orders(text: str) -> None:
     assert kinds(text, "passage") == set()
+
+
+def test_the_handbook_holds_no_orders() -> None:
+    policy = load_policy(ROOT / "configs" / "guards.yaml")
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        for passage in split(parse(path.name, path.read_bytes()), Splitting()):
+            assert policy.combine(policy.check(passage.text, "passage")) is Action.ALLOW, passage
 
 
 def test_a_picture_that_is_to_be_filled_in_is_no_badge() -> None:
