@@ -13,7 +13,7 @@ import atexit
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 Scope = Literal["total", "user", "feature", "tenant", "release", "run", "model"]
 _LEASE = 600.0  # seconds
+_IDLE = 2.0  # seconds without a settlement until the database's file is closed
+_TOGETHER = 100  # settlements in one transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +119,10 @@ class Budgets:
                 " to configs/prices.yaml, or set `unpriced: allow` for this budget"
             )
         now = time.time()
+        if now - self._swept > _LEASE / 10:
+            self._swept = now
+            self.sweep(now)
         with self._database.begin() as db:
-            if now - self._swept > _LEASE / 10:
-                self._swept = now
-                _sweep(db, now)
             for limit, value in sorted(applicable, key=lambda each: _id(each[0], each[1], now)):
                 self._take(db, limit, value, amount, call_id, now, now + lease)
         return True
@@ -170,13 +172,20 @@ class Budgets:
 
     def settle(self, call_id: str, amount: Decimal | None) -> None:
         """Book what the call cost and free the rest; unknown money books all that was reserved."""
+        self._settle([(call_id, amount)])
+
+    def _settle(self, costs: Sequence[tuple[str, Decimal | None]]) -> None:
         from genai.ledger.tables import reservations as table
 
+        amounts = dict(reversed(costs))  # the first word about a call counts
+        query = table.select().where(
+            table.c.call_id.in_(amounts), table.c.state.in_(("open", "expired"))
+        )
         with self._database.begin() as db:
-            open_or_booked = table.c.state.in_(("open", "expired"))
-            query = table.select().where(table.c.call_id == call_id, open_or_booked)
-            for row in db.execute(query.with_for_update()).all():
-                _close(db, row, "settled", int(row.amount) if amount is None else to_pico(amount))
+            for row in _in_order(db.execute(query.with_for_update())):
+                amount = amounts[row.call_id]
+                spent = int(row.amount) if amount is None else to_pico(amount)
+                _close(db, row, "settled", spent)
 
     def release(self, call_id: str) -> None:
         """Free what a call reserved that was never sent."""
@@ -196,25 +205,44 @@ class Budgets:
 
     def _settle_forever(self) -> None:
         while True:
-            held = self._queue.get()
-            self._settle_one(held)
+            try:
+                first = self._queue.get(timeout=_IDLE)
+            except queue.Empty:
+                self._database.let_go()
+                first = self._queue.get()
+            self._settle_waiting([first])
+            self._database.hold()
 
-    def _settle_one(self, held: tuple[str, Decimal | None]) -> None:
-        with suppress(LedgerUnusable):  # the lease runs out and is booked in full
-            self.settle(*held)
+    def _settle_waiting(self, held: list[tuple[str, Decimal | None]]) -> None:
+        """Settle these and what else waits, together."""
+        with suppress(queue.Empty):
+            while len(held) < _TOGETHER:
+                held.append(self._queue.get_nowait())
+        if held:
+            with suppress(LedgerUnusable):  # the leases run out and are booked in full
+                self._settle(held)
 
     def flush(self) -> None:
         """Settle all that waits, now."""
-        while True:
-            try:
-                self._settle_one(self._queue.get_nowait())
-            except queue.Empty:
-                return
+        while not self._queue.empty():
+            self._settle_waiting([])
+        self._database.let_go()
 
     def sweep(self, now: float | None = None) -> int:
         """Book leases that ran out; give how many."""
+        from genai.ledger.tables import reservations as table
+
+        now = time.time() if now is None else now
+        late = table.c.expires_at < now
+        query = table.select().where(table.c.state == "open", late)
         with self._database.begin() as db:
-            return _sweep(db, time.time() if now is None else now)
+            rows = _in_order(db.execute(query.with_for_update()))
+            for row in rows:
+                _close(db, row, "expired", int(row.amount))
+            # those tell nothing more
+            past = (table.c.state == "settled", late, table.c.settled <= table.c.amount)
+            db.execute(table.delete().where(*past))
+        return len(rows)
 
     def status(self) -> list[BudgetRow]:
         """Give every budget that was met, newest window first."""
@@ -239,16 +267,9 @@ class Budgets:
             ]  # fmt: skip
 
 
-def _sweep(db: "sa.Connection", now: float) -> int:
-    from genai.ledger.tables import reservations as table
-
-    query = table.select().where(table.c.state == "open", table.c.expires_at < now)
-    rows = db.execute(query.with_for_update()).all()
-    for row in rows:
-        _close(db, row, "expired", int(row.amount))
-    past = (table.c.state == "settled", table.c.expires_at < now)  # those tell nothing more
-    db.execute(table.delete().where(*past, table.c.settled <= table.c.amount))
-    return len(rows)
+def _in_order(rows: Iterable[Any]) -> list[Any]:
+    """Sort as `reserve` does: all lock budgets in one order, so that none waits for another."""
+    return sorted(rows, key=lambda row: row.budget_id)
 
 
 def _close(db: "sa.Connection", row: Any, state: str, spent: int | None) -> None:

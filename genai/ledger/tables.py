@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from genai.types import BUCKETS, Call, Context
 
-VERSION = 2
+VERSION = 3
 metadata = sa.MetaData()
 _PICO = sa.BigInteger().with_variant(sa.Numeric(38, 0), "postgresql")
 _JSON = sa.JSON().with_variant(JSONB(), "postgresql")
@@ -137,7 +137,7 @@ reservations = sa.Table(
     "reservation",
     metadata,
     sa.Column("budget_id", sa.Text, primary_key=True),
-    sa.Column("call_id", sa.Text, primary_key=True),
+    sa.Column("call_id", sa.Text, primary_key=True, index=True),
     sa.Column("amount", _PICO, nullable=False),
     _text("state", "open"),
     sa.Column("created_at", sa.Double, nullable=False),
@@ -175,4 +175,5 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         " cost_status, cost_reason, currency, reason, finish_reason, tags FROM call_1",
         "DROP TABLE call_1",
     ),
+    3: ("CREATE INDEX IF NOT EXISTS ix_reservation_call_id ON reservation (call_id)",),
 }

@@ -112,6 +112,21 @@ def test_a_call_dearer_than_its_reservation_is_booked_whole_and_shown(database: 
     assert row.text().endswith("$-0.4 left, overshoot $0.6")
 
 
+def test_a_file_that_is_held_keeps_its_log_until_it_is_let_go(tmp_path: Path) -> None:
+    database = Database(tmp_path / "ledger.db")
+    budgets = Budgets(database, [Limit("total", Decimal(1))])
+    budgets.reserve("a", ANN, "m", dollars("0.4"))
+    log = tmp_path / "ledger.db-wal"
+    assert not log.exists()
+    database.hold()
+    budgets.settle("a", Decimal("0.1"))
+    assert log.exists()  # no wait for the disk, and no kill loses it
+    database.let_go()
+    assert not log.exists()
+    (row,) = budgets.status()
+    assert row.spent == Decimal("0.1")
+
+
 def test_windows_roll_by_day_and_month(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     limits = [Limit("total", Decimal(1), period="day"), Limit("total", Decimal("1.5"))]
     budgets = Budgets(database, limits)

@@ -16,6 +16,7 @@ from makers import call
 
 from genai.errors import LedgerUnusable
 from genai.ledger import Ledger
+from genai.ledger.tables import VERSION
 
 
 @pytest.fixture
@@ -307,7 +308,7 @@ def test_a_ledger_of_version_1_is_upgraded_with_every_row(tmp_path: Path) -> Non
         db.executescript(VERSION_1)
     with pytest.raises(LedgerUnusable, match="`genai upgrade`"):
         Ledger(path).calls()
-    assert Ledger(path).upgrade() == 1
+    assert Ledger(path).upgrade() == VERSION - 1
     assert Ledger(path).upgrade() == 0
     row = Ledger(path).call("old")
     assert row is not None
