@@ -167,7 +167,8 @@ def _price(runs: Sequence[Report], count: int) -> tuple[Decimal | None, float | 
     if not runs or not runs[0].trials:
         return None, None
     last = runs[0]
-    dollars = None if last.unknown_cost else last.cost / last.trials * count * last.repeats
+    spent = last.cost + last.judging
+    dollars = None if last.unknown_cost else spent / last.trials * count * last.repeats
     done = last.trials - last.resumed
     minutes = last.seconds / done * count * last.repeats / 60 if done else None
     return dollars, minutes

@@ -129,7 +129,9 @@ def decide(
     found = _families([each for each in each_metric if each is not None])
     words = [each.word for each in found if each.gate]
     if not words:
-        reason = "no metric of the suite gates; set `gate: true` on those that decide"
+        lapsed = (head.distrust for head in candidate.head.metrics if head.gate or head.hard)
+        none = "no metric of the suite gates; set `gate: true` on those that decide"
+        reason = next(filter(None, lapsed), none)
         return Decision(suite, name, stage, Word.CANNOT_COMPARE, tuple(found), reason)
     order = (Word.REGRESSION, Word.CANNOT_COMPARE, Word.INCONCLUSIVE)
     worst = next((word for word in order if word in words), None)
@@ -152,6 +154,17 @@ def _incomparable(baseline: Scorecard, candidate: Scorecard) -> str:
     if old.repeats != new.repeats:
         return f"the baseline has {old.repeats} repeats a case, the run {new.repeats}"
     return ""
+
+
+def _changed(old: MetricHead, new: MetricHead) -> str:
+    """Say what of a metric is not what it was."""
+    for what, before, now in (
+        ("judge", old.judge, new.judge),
+        ("judge prompt", old.prompt, new.prompt),
+    ):
+        if before and now and before != now:
+            return f"its {what} was {before} and is {now}"
+    return "scorer, version, parameters, embedder or judge"
 
 
 @dataclass(slots=True)
@@ -195,7 +208,7 @@ def _compare(
     margin = head.margin or margin * head.width
     old = baseline.metric(head.name)
     if old is None or old.id != head.id:
-        what = "is new" if old is None else "changed (scorer, version, parameters or judge)"
+        what = "is new" if old is None else f"changed ({_changed(old, head)})"
         note = f"{head.name} {what}; accept a new baseline: genai eval accept"
         return Comparison(head.name, Word.CANNOT_COMPARE, gate, margin, note=note)
     pairs = _pair(baseline, candidate, head.name)

@@ -1,7 +1,7 @@
 """The metrics of a suite, ready to judge: each with its scorer and an identity.
 
 Two runs may be compared on a metric only where its identity is the same: scorer, version,
-parameters, and for a judge its model and prompt.
+parameters, and the embedder or the judge and its prompt where it needs them.
 """
 
 import functools
@@ -59,6 +59,8 @@ def bind(suite: Suite, tools: Tools, root: Path) -> list[Metric]:
             scorer = known_scorers()[scorer_name]
         params = {**scorer.params, **settings.params}
         identity = [scorer_name, scorer.version, params, statistic, settings.where]
+        if "embed" in scorer.needs:
+            identity.append(tools.embed_name)
         if "judge" in scorer.needs:
             from genai.evals.judge import judge_version
 

@@ -67,6 +67,7 @@ class Results:
         self.size = self.first[-1]
         self.columns = {each.name: Column(each, self.size) for each in metrics}
         self.cost = Decimal(0)
+        self.judging = Decimal(0)  # what asking the judge cost
         self.unknown_cost = 0
         self.tokens = 0
         self.states: Counter[str] = Counter()

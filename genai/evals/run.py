@@ -26,13 +26,14 @@ from genai.evals.report.assemble import assemble
 from genai.evals.results import Column, Results, of_log, of_score
 from genai.evals.scorecard import MANY
 from genai.evals.scorers import Tools
-from genai.evals.store import Head, RunLog, open_run
+from genai.evals.spend import Purse
+from genai.evals.store import Head, RunLog, Scores, open_run
 from genai.evals.suite import Suite, load_suite
 from genai.evals.task import CODES, Asker, Task, describe, width
 from genai.evals.trial import CannotMeasure, Trial
 from genai.evals.vary import check_variants
 from genai.ledger import scope
-from genai.ledger.cap import Cap, capped
+from genai.ledger.cap import capped
 from genai.ledger.context import repeated
 from genai.types import Call, Context, Cost, CostStatus, new_id
 
@@ -111,7 +112,7 @@ class Run:
         self._task = task
         self._width = options.concurrency or suite.settings.concurrency or width(task)
         spend = options.spend if options.spend is not None else suite.settings.spend
-        self.cap = Cap(Decimal(spend)) if spend is not None else None
+        self.purse = Purse(None if spend is None else Decimal(spend))
         self._keep = self.results.size <= MANY
 
     async def all(self) -> None:
@@ -123,7 +124,6 @@ class Run:
         pending = ((n, case, unit) for unit, (n, case) in units.items() if n not in done)
         with ThreadPoolExecutor(self._width, "genai-eval") as pool, ExitStack() as around:
             around.enter_context(scope(run=self.log.head.run, feature="eval"))
-            around.enter_context(capped(self.cap))
             bar = around.enter_context(_Bar(self.results.size, len(done), self.options.progress))
             asker = Asker(self._task, pool)
             workers = min(self._width, self.results.size - len(done))
@@ -136,19 +136,28 @@ class Run:
         self, pending: Iterator[tuple[int, Case, str]], asker: Asker, bar: "_Bar"
     ) -> None:
         for n, case, unit in pending:
-            if self.cap is not None and self.results.cost >= self.cap.limit:
-                self.stopped = "budget_stop"  # a task that keeps its own books
-            if self.stopped:
+            if not await self._admitted(unit):
                 self._missed(n, self.stopped, "the run stopped before this case")
                 continue
             repeat = int(unit.rpartition(".")[2])
             with repeated(repeat):
-                trial = await asker.ask(case, unit, repeat, self.suite.settings.seconds)
+                with capped(self.purse.cap.part()) as calls:
+                    trial = await asker.ask(case, unit, repeat, self.suite.settings.seconds)
+                self.purse.settle(trial, calls.spent)
                 self.log.trial(trial)
                 await self._judge(n, trial)
             if self.options.record is not None:
                 self.options.record(self._row(n, trial))
-            bar.step(self.results.cost)
+            bar.step(self.results.cost + self.results.judging)
+
+    async def _admitted(self, unit: str) -> bool:
+        """Say whether a case may still be asked; wait while the cases in flight hold the money."""
+        try:
+            if not self.stopped:
+                await self.purse.admit(unit)
+        except BudgetExceeded:
+            self.stopped = "budget_stop"
+        return not self.stopped
 
     async def _judge(self, n: int, trial: Trial) -> None:
         """Score a trial; only what could be measured is kept, so that the rest is tried again."""
@@ -161,11 +170,13 @@ class Run:
             self._missed(n, trial.reason, trial.note)
             return
         values = {}
-        for column in self.results.columns.values():
-            kept = await self._score(column, n, trial)
-            if n not in column.codes:
-                values[column.metric.id] = kept
-        self.log.scores(trial.unit, values)
+        with capped(self.purse.cap.part()) as calls:
+            for column in self.results.columns.values():
+                kept = await self._score(column, n, trial)
+                if n not in column.codes:
+                    values[column.metric.id] = kept
+        self.results.judging += calls.spent
+        self.log.scores(trial.unit, values, calls.spent)
 
     async def _score(self, column: Column, n: int, trial: Trial) -> Any:
         metric = column.metric
@@ -184,6 +195,7 @@ class Run:
             code = "budget_stop" if isinstance(error, BudgetExceeded) else code
             code = "replay_miss" if isinstance(error, Unmeasured) else code
             column.miss(n, code, str(error))
+            self.stopped = code if code == "budget_stop" else self.stopped
             return None
         except Exception as error:  # a scorer may be the user's code: it spoils its own value only
             column.miss(n, "scorer_error", f"{metric.name}: {type(error).__name__}: {error}")
@@ -211,8 +223,11 @@ class Run:
         early: dict[str, dict[str, Any]] = {}
         done: set[int] = set()
         for line in self.log.read():
+            if isinstance(line, Trial):
+                self.purse.take_over(line)
             if line.unit not in units:
                 continue
+            self._paid(line)
             if isinstance(line, Trial):
                 if line.state != "unmeasured":
                     waiting[line.unit] = line
@@ -226,9 +241,15 @@ class Run:
             done.add(n)
             trial.case = case
             await self._take(n, trial, {**early.pop(line.unit, {}), **line.values})
-        if self.cap is not None:
-            self.cap.spent = self.results.cost
         return done
+
+    def _paid(self, line: Trial | Scores) -> None:
+        """Book what an earlier start has paid; an answer asked for twice was paid for twice."""
+        if isinstance(line, Scores):
+            self.results.judging += line.paid
+            self.purse.cap.spent += line.paid
+        else:
+            self.purse.cap.spent += line.cost or 0
 
     async def _take(self, n: int, trial: Trial, values: dict[str, Any]) -> None:
         if any(column.metric.id not in values for column in self.results.columns.values()):

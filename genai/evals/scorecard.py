@@ -18,7 +18,10 @@ MANY = 5000  # cases above which rows keep no answers
 
 
 class MetricHead(msgspec.Struct, omit_defaults=True):
-    """One metric as it was measured; runs compare on it only where `id` is the same."""
+    """One metric as it was measured; runs compare on it only where `id` is the same.
+
+    `judge` names the model that judges and `prompt` the hash of its prompts.
+    """
 
     name: str
     id: str
@@ -29,6 +32,7 @@ class MetricHead(msgspec.Struct, omit_defaults=True):
     hard: bool = False
     margin: float | None = None
     judge: str = ""
+    prompt: str = ""
     distrust: str = ""
 
 

@@ -6,6 +6,7 @@ may be done twice without being paid for twice.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -16,7 +17,7 @@ from genai import bridge
 from genai.evals.metrics import bind
 from genai.evals.run import Options, Run
 from genai.evals.scorers import Tools
-from genai.evals.store import join_run
+from genai.evals.store import Scores, join_run, read_log
 from genai.evals.suite import Suite
 
 _LEAST, _MOST = 50, 200  # cases of a part
@@ -46,6 +47,32 @@ def deal(cases: Sequence[str], workers: int) -> list[tuple[str, ...]]:
         place = int.from_bytes(hashlib.sha256(case.encode()).digest()[:8])
         parts[place % count].append(case)
     return [tuple(part) for part in parts if part]
+
+
+def shares(
+    folder: Path, parts: Sequence[Sequence[str]], spend: Decimal | None
+) -> list[Decimal | None]:
+    """Give each part its money: what its cases have cost so far, and its share of what is left.
+
+    Together the parts never have more than `spend` dollars, however often a run is gone on with.
+    """
+    if spend is None:
+        return [None] * len(parts)
+    paid: dict[str, Decimal] = defaultdict(Decimal)
+    case_of: dict[str, str] = {}
+    for path in sorted(folder.glob("log-*.jsonl")):
+        for line in read_log(path):
+            if isinstance(line, Scores):
+                paid[case_of.get(line.unit, "")] += line.paid
+            else:
+                case_of[line.unit] = line.case_id
+                paid[line.case_id] += line.cost or 0
+    left = max(spend - sum(paid.values()), Decimal(0))
+    total = sum(map(len, parts))
+    return [
+        sum((paid[case] for case in part if case in paid), left * len(part) / total)
+        for part in parts
+    ]
 
 
 def run_part(part: Part, suite: Suite, task: Any, tools: Tools, options: Options) -> int:

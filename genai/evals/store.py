@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,14 @@ class Head(msgspec.Struct, kw_only=True):
 
 
 class Scores(msgspec.Struct, tag="scores", array_like=True):
-    """What the metrics gave for one unit: by metric id a value, or [code, message]."""
+    """What the metrics gave for one unit: by metric id a value, or [code, message].
+
+    `paid` is what asking the judge cost, in dollars.
+    """
 
     unit: str
     values: dict[str, Any]
+    paid: Decimal = Decimal(0)
 
 
 class _Trial(msgspec.Struct, tag="trial", array_like=True):
@@ -84,9 +89,9 @@ class RunLog:
         finally:
             trial.case = case
 
-    def scores(self, unit: str, values: Mapping[str, Any]) -> None:
-        """Append the scores of a unit."""
-        self._append(Scores(unit, dict(values)))
+    def scores(self, unit: str, values: Mapping[str, Any], paid: Decimal = Decimal(0)) -> None:
+        """Append the scores of a unit, and what they cost."""
+        self._append(Scores(unit, dict(values), paid))
 
     def _append(self, line: _Trial | Scores) -> None:
         if self._file is None:

@@ -2,7 +2,7 @@
 
 A cap belongs to the code inside `capped(...)` and everything that it starts, so it holds for any
 task, whatever models it opens. It lives in this process; limits that processes share, and that
-last, are `Budgets`.
+last, are `Budgets`. A `part()` of a cap counts what some of its calls cost.
 """
 
 import contextvars
@@ -16,9 +16,12 @@ from genai.types import Cost
 
 
 class Cap:
-    """Dollars that may be spent. A call that might pass them is refused before it leaves."""
+    """Dollars that may be spent. A call that might pass them is refused before it leaves.
 
-    def __init__(self, limit: Decimal) -> None:
+    Without a limit it only counts.
+    """
+
+    def __init__(self, limit: Decimal | None) -> None:
         self.limit = limit
         self.spent = Decimal(0)
         self.refused = 0
@@ -29,7 +32,11 @@ class Cap:
     def reserved(self) -> Decimal:
         """What the calls in flight may still cost at most."""
         with self._lock:
-            return sum(self._reserved.values(), Decimal(0))
+            return sum(self._reserved.values(), _NONE)
+
+    def part(self) -> "Cap":
+        """Give a cap whose calls are held to this one, and that counts what they cost."""
+        return _Part(self)
 
     def reserve(self, call: str, model: str, worst: Cost) -> bool:
         """Set aside the most that a call may cost; False where it must wait for calls in flight.
@@ -37,6 +44,10 @@ class Cap:
         Raises:
             BudgetExceeded: the cap would be passed whatever they cost, or nobody knows the price.
         """
+        if self.limit is None:
+            with self._lock:
+                self._reserved[call] = _NONE
+            return True
         if worst.amount is None:
             self.refused += 1
             raise BudgetExceeded(
@@ -47,31 +58,52 @@ class Cap:
             if self.spent + worst.amount > self.limit:
                 self.refused += 1
                 raise BudgetExceeded(
-                    f"model {model}: a call may cost ${worst.amount:f}, and ${self.spent:f} of the"
-                    f" run's ${self.limit} is spent; raise the cap, or limit `max_tokens`"
+                    f"{model}: a call may cost ${worst.amount:f}, and ${self.spent:f} of the run's"
+                    f" ${self.limit} is spent; raise the cap, or limit `max_tokens`"
                 )
             if sum(self._reserved.values(), self.spent) + worst.amount > self.limit:
                 return False
             self._reserved[call] = worst.amount
             return True
 
-    def settle(self, call: str, amount: Decimal | None) -> None:
-        """Book what a call cost; where nobody knows, the most it may have cost."""
+    def settle(self, call: str, amount: Decimal | None) -> Decimal:
+        """Book what a call cost, and give it; where nobody knows, the most it may have cost."""
         with self._lock:
             worst = self._reserved.pop(call, None)
-            if worst is not None:
-                self.spent += worst if amount is None else amount
+            if worst is None:
+                return _NONE
+            booked = worst if amount is None else amount
+            self.spent += booked
+            return booked
 
 
+class _Part(Cap):
+    """Some calls of a cap."""
+
+    def __init__(self, whole: Cap) -> None:
+        super().__init__(whole.limit)
+        self._whole = whole
+
+    def reserve(self, call: str, model: str, worst: Cost) -> bool:
+        return self._whole.reserve(call, model, worst)
+
+    def settle(self, call: str, amount: Decimal | None) -> Decimal:
+        booked = self._whole.settle(call, amount)
+        with self._lock:
+            self.spent += booked
+        return booked
+
+
+_NONE = Decimal(0)
 _current: contextvars.ContextVar[Cap | None] = contextvars.ContextVar("genai_cap", default=None)
 current_cap = _current.get
 
 
 @contextmanager
-def capped(cap: Cap | None) -> Iterator[None]:
-    """Hold every call made inside, and by what it starts, to a cap."""
+def capped(cap: Cap) -> Iterator[Cap]:
+    """Hold every call made inside, and by what it starts, to a cap; give it."""
     token = _current.set(cap)
     try:
-        yield
+        yield cap
     finally:
         _current.reset(token)

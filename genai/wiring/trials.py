@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from genai import compute
 from genai import project as projects
+from genai.config import Config
 from genai.errors import InputError
 from genai.evals import Options, Suite, Tools, load_suite
 from genai.evals import evaluate as run_suite
-from genai.models import Model
+from genai.models import Embedder, Model
 from genai.project import Project
 from genai.prompts import load_prompt
 from genai.wiring import tracked
@@ -56,7 +57,7 @@ def evaluate(
         chosen = replace(
             chosen, scatter=partial(_scatter, loaded, given, model, chosen, workers, ray)
         )
-    report = run_suite(loaded, task, found.state / "runs", _tools(found, loaded), chosen)
+    report = run_suite(loaded, task, found.state / "runs", suite_tools(found, loaded), chosen)
     tracked.keep_facts(report, tracked.facts(task, loaded, config, found.root))
     if where is not None:
         tracked.evaluation(found, where, report)
@@ -68,15 +69,30 @@ def _suite(suite: str | Path | Suite, project: Project) -> Suite:
     return load_suite(path) if isinstance(path, Path) else path
 
 
-def _tools(project: Project, suite: Suite) -> Tools:
+def suite_tools(project: Project, suite: Suite) -> Tools:
+    """Give what the scorers of a suite may use: the configured embedder, and the suite's judge."""
     config = settings(project)
     judge = suite.settings.judge or config.evals.judge
     return Tools(
-        embed=lambda texts: embedder(project, config).encode(texts),
+        embed=_Embed(project, config),
+        embed_name=config.embedder,
         judge=_Judge(judge) if judge else None,
         judge_name=judge,
         prompts=project.root / "prompts",
     )
+
+
+class _Embed:
+    """The configured embedder, opened on its first texts."""
+
+    def __init__(self, project: Project, config: Config) -> None:
+        self._given = project, config
+        self._embedder: Embedder | None = None
+
+    def __call__(self, texts: Sequence[str]) -> Any:
+        if self._embedder is None:
+            self._embedder = embedder(*self._given)
+        return self._embedder.embed(texts)
 
 
 class _Judge:
@@ -100,17 +116,18 @@ def _scatter(
     folder: Path, cases: Sequence[str],
 ) -> None:  # fmt: skip
     """Have workers do the cases into the run's folder; each keeps to its share of the money."""
-    from genai.evals.shard import Part, deal
+    from genai.evals.shard import Part, deal, shares
 
     spend = options.spend if options.spend is not None else suite.settings.spend
     root = projects.find_project().root
+    dealt = deal(cases, workers or os.cpu_count() or 1)
+    money = shares(folder, dealt, None if spend is None else Decimal(spend))
     parts = [
         Part(
-            str(suite.path), task, model, str(root), str(folder), names, options.repeats,
-            None if spend is None else Decimal(spend) * len(names) / len(cases),
+            str(suite.path), task, model, str(root), str(folder), names, options.repeats, share,
             options.concurrency,
         )
-        for names in deal(cases, workers or os.cpu_count() or 1)
+        for names, share in zip(dealt, money, strict=True)
     ]  # fmt: skip
     for _ in compute.scatter(do_part, parts, workers=workers, ray=ray):
         pass
@@ -130,7 +147,7 @@ def do_part(part: "Part") -> int:
         repeats=part.repeats, concurrency=part.concurrency, spend=part.spend, record=ledger.record
     )
     try:
-        return run_part(part, suite, task, _tools(project, suite), options)
+        return run_part(part, suite, task, suite_tools(project, suite), options)
     finally:
         ledger.flush()
 

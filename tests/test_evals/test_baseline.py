@@ -59,7 +59,9 @@ def test_a_plan_says_that_a_release_cannot_pass_at_this_size(folder: Path) -> No
     assert main(["eval", "plan", "sums", "--margin", "0.02"]) == 2
 
 
-def test_a_plan_takes_money_and_time_from_the_last_run(folder: Path) -> None:
+def test_a_plan_takes_money_and_time_from_the_last_run(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def task(question: str) -> dict[str, str]:
         return {"text": right(question), "cost": "0.002"}
 
@@ -67,6 +69,10 @@ def test_a_plan_takes_money_and_time_from_the_last_run(folder: Path) -> None:
     (found,) = plan(load_suite(suite(folder)), 0.05, [last])
     assert found.dollars == found.to_prove * last.cost / 60
     assert found.minutes is not None
+    capsys.readouterr()
+    assert main(["eval", "plan", "sums", "--margin", "0.05"]) == 2
+    said = capsys.readouterr().out
+    assert f"one run of 248 cases: ${found.dollars:.4f}, {found.minutes:.1f} minutes" in said
 
 
 @pytest.mark.parametrize(

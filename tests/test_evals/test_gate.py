@@ -164,7 +164,9 @@ def test_a_zero_tolerance_suite_forgives_nothing_and_can_pass() -> None:
         ({}, {"dataset": "d2"}, "the dataset changed (d1 to d2"),
         ({}, {"suite": "other"}, "the baseline is of the suite `s`, the run of `other`"),
         ({}, {"repeats": 3}, "the baseline has 1 repeats a case, the run 3"),
-        ({}, {"id": "m2"}, "exact changed (scorer, version, parameters or judge)"),
+        ({}, {"id": "m2"}, "exact changed (scorer, version, parameters, embedder or judge)"),
+        ({"judge": "a/b"}, {"judge": "a/c", "id": "m2"}, "its judge was a/b and is a/c"),
+        ({"prompt": "p1"}, {"prompt": "p2", "id": "m2"}, "its judge prompt was p1 and is p2"),
         ({}, {"name": "f1"}, "f1 is new"),
         ({"gate": False}, {"gate": False}, "no metric of the suite gates"),
     ],
@@ -182,7 +184,7 @@ def test_a_judge_that_is_not_trusted_is_shown_and_does_not_gate() -> None:
     after.head.metrics[0].distrust = "stale"
     decision = decide(before, after)
     assert not decision.gating
-    assert str(decision) == "CANNOT_COMPARE"
+    assert (str(decision), decision.reason) == ("CANNOT_COMPARE", "stale")
     assert decision.comparisons[0].suspect
 
 

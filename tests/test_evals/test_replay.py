@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -126,3 +127,4 @@ def test_a_terminal_shows_rate_cost_and_time_left(folder: Path) -> None:
     assert "/12" in text
     assert "case/s" in text or "s/case" in text
     assert "$0.0000" in text
+    assert re.search(r"[1-9]/12 \[\d\d:\d\d<\d\d:\d\d, ", text)  # time gone < time left

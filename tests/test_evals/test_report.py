@@ -10,8 +10,9 @@ from markdown_it import MarkdownIt
 from suites import HEAD, judged, nasty, right, run, suite, wrong_below
 
 from genai.errors import CaseError, Unmeasured
-from genai.evals import Decision, Report
+from genai.evals import Decision, Report, load_suite
 from genai.evals.baseline import accept
+from genai.evals.design import write_design
 from genai.evals.report.findings import changed, verdict
 
 
@@ -155,8 +156,62 @@ def test_the_comment_has_verdict_table_flips_and_command(tmp_path: Path) -> None
     assert "before: answered: 1\nnow:    answered: no" in text
     assert "genai eval sums --stage pull_request --baseline main" in text
     assert "Spend: $0" in text
-    assert f"(MDE, power .80): exact {each.detectable:.3f}" in text
+    size = f"exact: smallest drop shown {each.detectable:.3f} (power .80), margin 0.05"
+    size += f", about {each.needs} cases to decide"
+    assert f"Size: 60 cases, each asked once; {size}" in text.replace("\\", "")
     assert "p95: not measured" in text
+
+
+def test_size_power_and_repeats_stand_in_every_form(tmp_path: Path) -> None:
+    path = suite(tmp_path, HEAD.replace("gate: true", "gate: true, margin: 0.1"))
+    accept(run(path, right, repeats=2), "the first run")
+    moody = iter(range(1000))
+    report = run(path, lambda question: right(question) if next(moody) % 3 else "no", repeats=2)
+    decision = report.judged()
+    assert decision is not None
+    each = decision.comparisons[0]
+    said = (
+        f"exact: smallest drop shown {each.detectable:.3f} (power .80), margin 0.1, about"
+        f" {each.needs} cases to decide at the margin, {each.within:.0%} of the variance is"
+        " between repeats of a case"
+    )
+    report.save(report.folder / "page.html", "html", decision)
+    page = (report.folder / "page.html").read_text(encoding="utf-8")
+    assert "<li>60 cases x 2 repeats</li>" in page
+    assert f"<li>{said}</li>" in page
+    assert f"Size: 60 cases x 2 repeats; {said}" in markdown(report, decision).replace("\\", "")
+    figures = properties(junit(report, decision))
+    assert figures["size"].startswith(f"60 cases x 2 repeats; {said}")
+    assert float(figures["exact.needs"]) == each.needs
+    assert float(figures["exact.within"]) == each.within
+    # repeats have an interval too, and slices say how much of them was measured
+    assert re.search(
+        r"exact: 0\.\d+ \(95 % 0\.\d+ to 0\.\d+\) of 60 cases pass every time, [01]\.\d+ \(95 %",
+        report.text(),
+    )
+    assert '<td class="number" data-label="measured">30 of 30</td>' in page
+
+
+def test_a_kept_or_broken_design_stands_in_the_reports(tmp_path: Path) -> None:
+    path = suite(tmp_path)
+    accept(run(path, right), "the first run")
+    write_design(
+        load_suite(path), "wider", hypothesis="wider passages keep the sums", metric="exact",
+        margin=0.05, cases=None,
+    )  # fmt: skip
+    report = run(path, right)
+    text = markdown(report, report.judged())
+    assert "design wider was kept: wider passages keep the sums" in text
+    fewer = run(path, right, limit=40)
+    said = properties(junit(fewer, fewer.judged()))["size"]
+    assert "design wider was NOT kept (" in said
+    assert "the run has 40 cases, the design 60" in said
+
+
+def test_the_time_of_the_slowest_has_its_bounds_and_n(tmp_path: Path) -> None:
+    path = suite(tmp_path, HEAD + "  latency_p95: {max: 9}\n")
+    report = run(path, right)
+    assert re.search(r"p95: \S+ s \(\S+ to \S+ s, n 60\)", markdown(report, None))
 
 
 def test_without_a_baseline_the_comment_says_how_to_get_one(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -48,12 +49,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def evaluate(folder: Path, words: str) -> Path:
+def evaluate(folder: Path, words: str, *, resume: bool = False) -> Path:
     """Run the suite in a process of its own; give the folder of the run."""
     program = textwrap.dedent(f"""
         import genai
         if __name__ == "__main__":
-            report = genai.evaluate("sums", resume=False, {words})
+            report = genai.evaluate("sums", resume={resume}, {words})
             print(report.folder)
     """)
     (folder / "program.py").write_text(program)
@@ -105,7 +106,13 @@ def test_workers_share_the_cap(folder: Path) -> None:
     (folder / "died").touch()
     run = evaluate(folder, 'workers=2, concurrency=2, spend="0.10"')
     report = read_report(run)
-    assert report.stopped == "budget_stop"
-    assert report.exit_code == 3
-    # each worker stops at its share, give or take the cases it had in flight
-    assert 0.09 <= report.cost <= 0.10 + 0.001 * 2 * 5
+    assert (report.stopped, report.exit_code) == ("budget_stop", 3)
+    asked = (folder / "asked.txt").read_text().split("\n")[:-1]
+    # five parts of 46 cases: each stops at its share, and the rest is spent on what they left
+    assert len(asked) == 100
+    assert report.cost == Decimal("0.10")
+    more = evaluate(folder, 'workers=2, concurrency=2, spend="0.15"', resume=True)
+    assert more == run
+    # a share is of what is left, not of the whole, so going on passes nothing either
+    assert read_report(run).cost == Decimal("0.15")
+    assert len((folder / "asked.txt").read_text().split("\n")[:-1]) == 150

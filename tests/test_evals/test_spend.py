@@ -1,5 +1,6 @@
 """A run never starts a call that may pass its cap; what was measured is kept and gone on with."""
 
+import asyncio
 import threading
 from decimal import Decimal
 from pathlib import Path
@@ -93,6 +94,89 @@ def test_a_task_that_reports_its_own_cost_is_stopped_too(folder: Path) -> None:
     assert (report.cost, report.exit_code) == (Decimal("0.50"), 3)
 
 
+def test_cases_in_flight_are_set_aside_at_the_dearest_so_far(folder: Path) -> None:
+    """The cap is passed by what a case was dearer than every one before it, and by no more."""
+    asked: list[str] = []
+
+    async def task(question: str) -> dict[str, Any]:
+        asked.append(question)
+        price = "0.30" if len(asked) == 9 else "0.10"
+        await asyncio.sleep(0.005)
+        return {"text": "x", "cost": price}
+
+    report = genai.evaluate("says", task, spend=Decimal("1.05"), concurrency=20)
+    assert len(asked) == 10  # the tenth was under way with the ninth
+    assert report.cost == Decimal("1.20") <= Decimal("1.05") + Decimal("0.20")
+    report = genai.evaluate("says", task, spend=Decimal("2.25"), concurrency=20)
+    # what the dearest cost is known from the log: 1.20, then cases as long as 0.30 is left
+    assert report.cost == Decimal("2.00")
+    assert report.stopped == "budget_stop"
+
+
+def test_equal_cases_never_pass_a_cap_whatever_is_in_flight(folder: Path) -> None:
+    async def task(question: str) -> dict[str, Any]:
+        await asyncio.sleep(0.005)
+        return {"text": "x", "cost": "0.10"}
+
+    report = genai.evaluate("says", task, spend=Decimal("1.05"), concurrency=40)
+    assert report.cost == Decimal("1.00")
+
+
+JUDGED = """suite: says
+task: model
+judge: JUDGE
+metrics: {correctness: {show: true}}
+cases: [CASES]
+"""
+
+
+def test_a_cap_holds_task_and_judge_together_and_after_an_interruption(folder: Path) -> None:
+    def answer(body: dict[str, Any]) -> str:
+        return '{"reason": "so", "verdict": true}' if "verdict" in str(body) else "x"
+
+    with openai_server(answer=answer) as (url, server):
+        cases = ", ".join(f"{{id: c{n}, input: 'Say {n}', expected: x}}" for n in range(40))
+        judged = JUDGED.replace("JUDGE", f"openai/gpt-4o-mini@{url}").replace("CASES", cases)
+        (folder / "evals" / "says.yaml").write_text(judged)
+        prompt = Path(genai.__file__).parent.parent / "prompts" / "judge" / "correctness.md"
+        (folder / "prompts" / "judge").mkdir(parents=True)
+        (folder / "prompts" / "judge" / "correctness.md").write_text(prompt.read_text())
+        cap = WORST + 40 * REAL  # of the 80 calls it takes
+        first = says(url, spend=cap, concurrency=2)
+        assert first.exit_code == 3
+        assert first.judging > 0
+        assert first.cost + first.judging == len(server.requests) * REAL <= cap
+        assert 20 <= len(server.requests) <= 60
+        assert f"and ${first.judging.normalize():f} for judging" in first.text()
+        asked = len(server.requests)
+        again = says(url, spend=cap, concurrency=2)  # nothing is left but what one call takes back
+        assert again.run == first.run
+        assert again.cost + again.judging == len(server.requests) * REAL <= cap
+        assert len(server.requests) - asked <= 20
+        whole = says(url, spend=Decimal("1"))
+    assert whole.metric("correctness").n == 40
+    assert whole.cost + whole.judging == len(server.requests) * REAL
+
+
+def test_a_priced_embedder_is_held_to_the_cap(folder: Path) -> None:
+    with openai_server(text="x") as (url, server):
+        text = f"version: 1\nembedder: openai/text-embedding-3-small@{url}\n"
+        (folder / "configs" / "genai.yaml").write_text(text)
+        suite = (folder / "evals" / "says.yaml").read_text()
+        (folder / "evals" / "says.yaml").write_text(suite.replace("exact", "semantic_similarity"))
+        report = says(url, spend=Decimal("0.5"))
+        paid = [each for each in server.requests if each["path"].endswith("/embeddings")]
+        assert len(paid) == 40
+        assert report.judging > 0
+        assert report.metric("semantic_similarity").n == 40
+        none = says(url, spend=Decimal("0.00000001"), resume=False)
+        assert none.metric("semantic_similarity").value is None
+        assert len(paid) == 40
+    ledger = genai.open_ledger()
+    ledger.flush()
+    assert len(ledger.calls(kind="embedding", outcome="ok")) == 40
+
+
 def test_threads_never_pass_a_cap() -> None:
     cap, worst, refused = Cap(Decimal("1.00")), Cost(Decimal("0.03"), CostStatus.PRICED), []
     started = threading.Barrier(16, timeout=20)
@@ -125,5 +209,7 @@ def test_what_nobody_knows_is_booked_at_its_worst() -> None:
     cap.settle("a", None)
     cap.settle("a", Decimal("0.1"))  # a second word does not count
     assert cap.spent == Decimal("0.4")
-    with capped(cap), capped(None):
-        pass
+    free = Cap(None)  # only counts
+    with capped(free.part()) as part:
+        assert part.reserve("b", "m", Cost(None, CostStatus.UNPRICED))
+        assert part.settle("b", Decimal("0.3")) == part.spent == free.spent == Decimal("0.3")

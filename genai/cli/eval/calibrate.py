@@ -2,14 +2,15 @@
 
 import argparse
 from contextlib import suppress
+from dataclasses import replace
 
 import genai
 from genai import bridge
 from genai.errors import CaseError
-from genai.evals import Suite, Tools, load_suite, trust
+from genai.evals import load_suite, trust
 from genai.evals.labels import Labelling, labels_path, read_labels
 from genai.evals.metrics import bind
-from genai.wiring.parts import embedder
+from genai.wiring.trials import suite_tools
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
         project.state / "runs", evals, suite.name, options.metric, run=options.of,
         count=max(len(labels), 60),
     )  # fmt: skip
-    tools = _tools(suite, asks=options.flips > 0)
+    tools = replace(suite_tools(project, suite), source=suite.source)
     metric = next(m for m in bind(suite, tools, project.root) if m.name == options.metric)
     flips = None
     if options.flips:
@@ -52,13 +53,3 @@ def run(options: argparse.Namespace) -> int:
     found_trust = trust.trust_of(metric, tools, evals)
     print(*filter(None, (warning, found_trust.sentence)), sep="\n")
     return 0 if found_trust.may_gate else 4
-
-
-def _tools(suite: Suite, asks: bool) -> Tools:
-    project, config = genai.find_project(), genai.settings()
-    judge = suite.settings.judge or config.evals.judge
-    return Tools(
-        source=suite.source, embed=lambda texts: embedder(project, config).encode(texts),
-        judge=genai.model(judge).acall if judge and asks else None, judge_name=judge,
-        prompts=project.root / "prompts",
-    )  # fmt: skip

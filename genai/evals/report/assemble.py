@@ -46,8 +46,8 @@ def assemble(run: "Run", suite: Suite, options: "Options") -> Report:
         run=log.head.run, cases=len(suite.cases), trials=results.size, repeats=log.head.repeats,
         seconds=run.seconds, metrics=measured, slices=slices(results, plain[:8]),
         states=dict(results.states), reasons=dict(results.reasons), cost=results.cost,
-        unknown_cost=results.unknown_cost, tokens=results.tokens, resumed=run.resumed,
-        stage=options.stage, baseline=gate.baseline,
+        unknown_cost=results.unknown_cost, judging=results.judging, tokens=results.tokens,
+        resumed=run.resumed, stage=options.stage, baseline=gate.baseline,
         margins={"pull_request": gate.margin, "release": gate.release_margin},
         stopped=run.stopped, at=_now(), folder=log.folder, evals=suite.path.parent,
     )  # fmt: skip
@@ -67,7 +67,7 @@ def _scorecard(run: "Run", suite: Suite, measured: Sequence[Measured]) -> cards.
             each.name, column.metric.id, column.metric.scorer.better, column.metric.scorer.width,
             each.kind if each.statistic == "mean" else "percentile", each.gate, each.hard,
             column.metric.settings.margin,
-            run.tools.judge_name if column.metric.judge else "",
+            *_judged_by(column.metric, run.tools),
             each.note if column.metric.judge and each.state == "shown" else "",
         )
         for each, column in zip(measured, results.columns.values(), strict=True)
@@ -99,6 +99,14 @@ def _distrust(metric: Metric, tools: Tools, suite: Suite) -> str:
 
     trust = trust_of(metric, tools, suite.path.parent)
     return "" if trust.may_gate else trust.sentence
+
+
+def _judged_by(metric: Metric, tools: Tools) -> tuple[str, str]:
+    if not metric.judge:
+        return "", ""
+    from genai.evals.judge import judge_version
+
+    return tools.judge_name, judge_version(metric.scorer.name, tools.prompts)
 
 
 def _kind(case: Case) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One metric over the cases with one tag."""
+    """One metric over the cases with one tag; `n` were measured, `unmeasured` were not."""
 
     metric: str
     tag: str
@@ -96,6 +96,7 @@ class Slice:
     low: float | None
     high: float | None
     n: int
+    unmeasured: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ class Report:
 
     `folder` holds the run: its log (a line a trial), `report.json` and `scorecard.jsonl`.
     `cost` is what is known of the money, `unknown_cost` the number of trials whose cost nobody
-    knows. `stopped` says why the run ended early.
+    knows, `judging` what the scorers' own calls cost on top of it. `stopped` says why the run ended
+    early.
     """
 
     suite: str
@@ -122,6 +124,7 @@ class Report:
     reasons: Mapping[str, int] = field(default_factory=dict)
     cost: Decimal = Decimal(0)
     unknown_cost: int = 0
+    judging: Decimal = Decimal(0)
     tokens: int = 0
     resumed: int = 0
     stage: Stage = "pull_request"

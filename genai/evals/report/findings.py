@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from genai.evals.gate import Comparison, Decision, Word
+from genai.evals.gate import Decision, Word
 from genai.evals.report.base import Measured, Report
 from genai.evals.report.text import comparison_text
 
@@ -150,12 +150,6 @@ def changed(decision: Decision | None) -> list[Changed]:
                 )
                 case.changes.append(Change(each.metric, flip.before, flip.after, worse))
     return list(found.values())
-
-
-def coverage(each: Comparison) -> str:
-    """Say which share of the cases was measured; of both sides where they differ."""
-    before, now = (f"{100 * share:.3g} %" for share in each.coverage)
-    return now if before == now else f"{before}, {now}"
 
 
 def probability(value: float | None) -> str:

@@ -18,13 +18,12 @@ from genai.evals.report.findings import (
     Changed,
     changed,
     command,
-    coverage,
     findings,
     probability,
     verdict,
     visible,
 )
-from genai.evals.report.text import money
+from genai.evals.report.text import coverage, money, size_lines, slowest
 from genai.evals.store import read_log
 from genai.evals.trial import Trial
 
@@ -252,11 +251,11 @@ def _slices(report: Report) -> str:
             _text(each.tag, 200), _text(each.metric),
             "" if each.value is None else f"{each.value:.3g}",
             "" if each.low is None else f"{each.low:.3g} to {each.high:.3g}",
-            share_bar(each.low, each.value, each.high), str(each.n),
+            share_bar(each.low, each.value, each.high), f"{each.n} of {each.n + each.unmeasured}",
         ]
         for each in sorted(report.slices, key=lambda each: (each.tag, each.metric))
     ]  # fmt: skip
-    heads = ("slice", "metric", "value", "95 % interval", "interval", "n")
+    heads = ("slice", "metric", "value", "95 % interval", "interval", "measured")
     return f"<h2>Slices</h2>\n{_table(heads, rows)}"
 
 
@@ -277,23 +276,18 @@ def _lapses(report: Report) -> str:
 
 
 def _figures(report: Report, decision: Decision | None) -> str:
-    p95 = next((each.value for each in report.metrics if each.statistic == "p95"), None)
-    seen = {
-        f"smallest drop shown, {each.metric}": f"{each.detectable:.3f}"
-        for each in (decision.gating if decision else ())
-        if each.detectable is not None
-    }
     resumed = {"from an earlier start": f"{report.resumed} trials"} if report.resumed else {}
     values = {
         "spend": money(report), "tokens": f"{report.tokens:,}" if report.tokens else "not reported",
-        "p95": "not measured" if p95 is None else f"{p95:.3g} s",
-        "time": f"{report.seconds:.1f} s", "trials": f"{report.trials:,}", **resumed, **seen,
+        "p95": slowest(report), "time": f"{report.seconds:.1f} s",
+        "trials": f"{report.trials:,}", **resumed,
     }  # fmt: skip
     blocks = "".join(
         f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd></div>"
         for name, value in values.items()
     )
-    return f"<h2>Cost and size</h2>\n<dl>{blocks}</dl>\n"
+    size = "".join(f"<li>{_text(each)}</li>" for each in size_lines(report, decision))
+    return f"<h2>Cost and size</h2>\n<dl>{blocks}</dl>\n<ul>{size}</ul>\n"
 
 
 def _unmeasured(report: Report) -> str:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 from genai.evals.gate import Comparison, Decision
 from genai.evals.report.base import Measured, Report
 from genai.evals.report.findings import RUN, Finding, findings, verdict, visible
-from genai.evals.report.text import money
+from genai.evals.report.text import money, size_lines
 
 
 def render(report: Report, decision: Decision | None) -> str:
@@ -49,7 +49,7 @@ def _properties(suite: ET.Element, report: Report, decision: Decision | None) ->
     values = {
         "verdict": word, "reason": reason, "stage": report.stage, "dataset": report.dataset,
         "task": report.task, "variant": report.variant, "run": report.run,
-        "spend": money(report),
+        "spend": money(report), "size": "; ".join(size_lines(report, decision)),
     }  # fmt: skip
     if decision is not None:
         values["baseline"] = decision.baseline
@@ -74,8 +74,8 @@ def _measured(metric: Measured) -> dict[str, str]:
 def _compared(each: Comparison) -> dict[str, str]:
     values = {
         "L": each.low, "U": each.high, "p": each.p, "q": each.q, "n": each.n,
-        "MDE": each.detectable, "margin": each.margin, "coverage": each.coverage[1],
-        "coverage_before": each.coverage[0],
+        "MDE": each.detectable, "needs": each.needs, "within": each.within, "margin": each.margin,
+        "coverage": each.coverage[1], "coverage_before": each.coverage[0],
     }  # fmt: skip
     named = {
         f"{each.metric}.{key}": repr(value) for key, value in values.items() if value is not None

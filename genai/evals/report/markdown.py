@@ -14,13 +14,12 @@ from genai.evals.report.findings import (
     Changed,
     changed,
     command,
-    coverage,
     findings,
     probability,
     verdict,
     visible,
 )
-from genai.evals.report.text import money
+from genai.evals.report.text import coverage, money, size_lines, slowest
 
 _MOST = 60_000  # bytes; a comment of 65,536 characters is refused
 _SIZES = ((20, 60), (10, 40), (5, 20), (0, 10))  # flipped cases and rows of a table, until it fits
@@ -141,16 +140,11 @@ def _flips(found: Sequence[Changed], most: int) -> list[str]:
 
 
 def _figures(report: Report, decision: Decision | None) -> list[str]:
-    p95 = next((each for each in report.metrics if each.statistic == "p95"), None)
-    slow = "not measured" if p95 is None or p95.value is None else f"{p95.value:.3g} s"
-    lines = [f"Spend: {money(report)}; p95: {slow}; {report.cases} cases in {report.seconds:.1f} s"]
-    seen = [
-        f"{_plain(each.metric)} {each.detectable:.3f}"
-        for each in (decision.gating[:10] if decision else ())
-        if each.detectable is not None
+    lines = [
+        f"Spend: {money(report)}; p95: {slowest(report)}; {report.cases} cases in"
+        f" {report.seconds:.1f} s",
+        "Size: " + "; ".join(_plain(each, 400) for each in size_lines(report, decision)),
     ]
-    if seen:
-        lines.append(f"Smallest drop this many cases show (MDE, power .80): {', '.join(seen)}")
     lines.append(
         f"Dataset {report.dataset}, task {_plain(report.task)} ({report.variant}), run {report.run}"
     )

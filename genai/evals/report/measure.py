@@ -7,7 +7,15 @@ from typing import Literal
 
 from genai import stats
 from genai.evals.report.base import Lapse, Measured, Slice, State
-from genai.evals.results import LABEL, NOT_APPLICABLE, UNMEASURED, VALUE, Column, Results
+from genai.evals.results import (
+    LABEL,
+    NOT_APPLICABLE,
+    PENDING,
+    UNMEASURED,
+    VALUE,
+    Column,
+    Results,
+)
 from genai.evals.scorecard import value_of
 
 Kind = Literal["pass", "score", "label"]
@@ -190,26 +198,28 @@ def slices(results: Results, names: Sequence[str]) -> tuple[Slice, ...]:
         for tag, positions in sorted(tags.items()):
             if 2 <= len(positions) < len(results.cases):
                 found.append(_slice(column, results, tag, positions))
-    return tuple(each for each in found if each.n)
+    return tuple(each for each in found if each.n or each.unmeasured)
 
 
 def _slice(column: Column, results: Results, tag: str, positions: Sequence[int]) -> Slice:
-    values = []
+    values, missing = [], 0
     for position in positions:
         units = range(results.first[position], results.first[position + 1])
         found = [column.values[n] for n in units if column.states[n] == VALUE]
         if found:
             values.append(math.fsum(found) / len(found))
+        else:
+            missing += any(column.states[n] in (PENDING, UNMEASURED) for n in units)
     n = len(values)
     if not n:
-        return Slice(column.metric.name, tag, None, None, None, 0)
+        return Slice(column.metric.name, tag, None, None, None, 0, missing)
     low = high = None
     if column.binary and all(value in (0.0, 1.0) for value in values):
         low, high = stats.wilson(int(sum(values)), n)
     elif n > 1:
         bounds = stats.clustered(values, confidence=0.975, width=column.metric.scorer.width)
         low, high = bounds.low, bounds.high
-    return Slice(column.metric.name, tag, math.fsum(values) / n, low, high, n)
+    return Slice(column.metric.name, tag, math.fsum(values) / n, low, high, n, missing)
 
 
 def row_values(results: Results, position: int) -> list[object]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from genai import stats
 from genai.evals.gate import Comparison, Decision, cases
 from genai.evals.report.base import Measured, Report
 
@@ -30,8 +31,9 @@ def headline(report: Report) -> str:
 
 
 def money(report: Report) -> str:
-    """Say what the run cost, and of how many trials nobody knows."""
+    """Say what the run cost, judging apart, and of how many trials nobody knows."""
     known = f"${report.cost.normalize():f}" if report.cost else "$0"
+    known += f" and ${report.judging.normalize():f} for judging" if report.judging else ""
     if not report.unknown_cost:
         return known
     return f"{known} and {report.unknown_cost} of {report.trials} trials of unknown cost"
@@ -54,17 +56,61 @@ def _notes(report: Report) -> list[str]:
         why = report.reasons.get(report.stopped, 0)
         notes.append(f"stopped: {report.stopped} ({why} trials); run again to go on")
     for metric in report.metrics:
+        if metric.state == "shown" and metric.note:
+            notes.append(f"{metric.name} does not gate: {metric.note}")
         if metric.least is not None:
             notes.append(
                 f"{metric.name}: between {metric.least:.4f} and {metric.most:.4f} whatever the"
                 f" {metric.unmeasured} unmeasured cases would have given"
             )
         if metric.every is not None:
+            every, some = (_share(each, metric.n) for each in (metric.every, metric.any or 0.0))
             notes.append(
-                f"{metric.name}: {metric.every:.3f} of the cases pass every time,"
-                f" {metric.any:.3f} at least once"
+                f"{metric.name}: {every} of {metric.n} cases pass every time, {some} at least once"
             )
     return notes
+
+
+def _share(value: float, n: int) -> str:
+    low, high = stats.wilson(round(value * n), n)
+    return f"{value:.3f} (95 % {low:.3f} to {high:.3f})"
+
+
+def coverage(each: Comparison) -> str:
+    """Say which share of the cases was measured; of both sides where they differ."""
+    before, now = (f"{100 * share:.3g} %" for share in each.coverage)
+    return now if before == now else f"{before}, {now}"
+
+
+def slowest(report: Report) -> str:
+    """Say the 95th percentile of the times with its bounds and n."""
+    p95 = next((each for each in report.metrics if each.statistic == "p95"), None)
+    if p95 is None or p95.value is None:
+        return "not measured"
+    between = "no upper bound" if p95.low is None else f"{p95.low:.3g} to {p95.high:.3g} s"
+    return f"{p95.value:.3g} s ({between}, n {p95.n})"
+
+
+def size_lines(report: Report, decision: Decision | None) -> list[str]:
+    """Say what a run of this size can show, and whether it kept the designs made for it."""
+    from genai.evals.design import designs_for, kept
+
+    times = f" x {report.repeats} repeats" if report.repeats > 1 else ", each asked once"
+    lines = [f"{report.cases} cases{times}"]
+    for each in decision.gating[:10] if decision else ():
+        if each.detectable is None:
+            continue
+        said = f"{each.metric}: smallest drop shown {each.detectable:.3f} (power .80)"
+        said += f", margin {each.margin:g}"
+        said += f", about {each.needs} cases to decide at the margin" if each.needs else ""
+        if each.within is not None:
+            said += f", {each.within:.0%} of the variance is between repeats of a case"
+        lines.append(said)
+    for design in designs_for(report.evals, report):
+        broken = [each.sentence for each in kept(design, report, decision) if not each.kept]
+        how = f"NOT kept ({'; '.join(broken)})" if broken else "kept"
+        lines.append(f"design {design.design} was {how}: {design.hypothesis}")
+    return lines
 
 
 def decision_text(decision: Decision, flips: int = 10) -> str:
@@ -73,7 +119,7 @@ def decision_text(decision: Decision, flips: int = 10) -> str:
     head += f": {decision.reason}" if decision.reason else ""
     if not decision.comparisons:
         return head
-    heads = ("metric", "before", "now", "difference", "90 % bounds", "q", "n", "")
+    heads = ("metric", "before", "now", "difference", "90 % bounds", "q", "n", "coverage", "")
     rows = [heads, *(_compared(each) for each in decision.comparisons)]
     lines = [head, *_align(rows)]
     for each in decision.comparisons:
@@ -91,12 +137,12 @@ def decision_text(decision: Decision, flips: int = 10) -> str:
 
 def _compared(each: Comparison) -> tuple[str, ...]:
     if each.before is None or each.after is None or each.low is None or each.high is None:
-        return (each.metric, "-", "-", "-", "", "", str(each.n), str(each.word))
+        return (each.metric, "-", "-", "-", "", "", str(each.n), coverage(each), str(each.word))
     word = str(each.word) if each.gate else "(shown)"
     q = "" if each.q is None else f"{each.q:.3f}"
     return (
         each.metric, f"{each.before:.3f}", f"{each.after:.3f}", f"{each.after - each.before:+.3f}",
-        f"{each.low:+.3f} to {each.high:+.3f}", q, str(each.n), word,
+        f"{each.low:+.3f} to {each.high:+.3f}", q, str(each.n), coverage(each), word,
     )  # fmt: skip
 
 

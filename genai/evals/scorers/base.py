@@ -21,12 +21,13 @@ class Tools:
     """What a scorer may use beside the trial; each may be absent.
 
     `source` is the folder of the documents. `embed` gives a matrix of unit rows for texts.
-    `judge(messages, schema=..., **params)` asks the judge model and gives a Reply; `judge_name`
-    names it. `prompts` is the folder of prompt files.
+    `judge(messages, schema=..., **params)` asks the judge model and gives a Reply. `embed_name`
+    and `judge_name` name the two. `prompts` is the folder of prompt files.
     """
 
     source: Path = Path()
     embed: Callable[[Sequence[str]], Any] | None = None
+    embed_name: str = ""
     judge: Asks | None = None
     judge_name: str = ""
     prompts: Path = Path("prompts")
