@@ -1,6 +1,7 @@
 """Read cases from YAML, JSONL, CSV and Parquet; all give the same cases and the same hash.
 
-A mistake names file, line and key. `FORMATS` are the column names of other tools.
+A mistake names file, line and key. `FORMATS` are the column names of other tools. The first line
+may name the schema of the cases: `{"$schema": ...}` in JSONL, `# $schema=...` in CSV.
 """
 
 import csv
@@ -42,6 +43,7 @@ FORMATS: Mapping[str, Mapping[str, str]] = {
         "reference_context_ids": "relevant", "response": "", "retrieved_context_ids": "",
     },
 }  # fmt: skip
+_SCHEMA = b'{"$schema"'  # begins a first line that names the schema of the others
 _Row = tuple[int, Mapping[str, Any]]  # line, and what stands there
 
 
@@ -98,7 +100,7 @@ def _typed_lines(path: Path, shown: str) -> Iterator[tuple[int, Case]]:
     decode = msgspec.json.Decoder(Case).decode
     with path.open("rb") as file:
         for line, text in enumerate(file, start=1):
-            if not text.strip() or (line == 1 and text.startswith(b'{"$schema"')):
+            if not text.strip() or (line == 1 and text.startswith(_SCHEMA)):
                 continue
             try:
                 yield line, decode(text.removeprefix(b"\xef\xbb\xbf"))
@@ -109,7 +111,7 @@ def _typed_lines(path: Path, shown: str) -> Iterator[tuple[int, Case]]:
 def _jsonl(path: Path, shown: str) -> Iterator[_Row]:
     with path.open("rb") as file:
         for line, text in enumerate(file, start=1):
-            if text.strip():
+            if text.strip() and not (line == 1 and text.startswith(_SCHEMA)):
                 yield line, _object(text.removeprefix(b"\xef\xbb\xbf"), line, shown)
 
 
@@ -139,14 +141,18 @@ def _csv(path: Path, shown: str) -> Iterator[_Row]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise CaseError(f"{shown}: is not UTF-8 ({error.reason}); save it as UTF-8") from error
+    above = 0
+    if text.startswith("# $schema"):  # for people and editors, as the first line of other forms
+        text, above = text.partition("\n")[2], 1
     reader = csv.DictReader(io.StringIO(text, newline=""))
     for row in reader:
+        line = reader.line_num + above
         if None in row or None in row.values():
             raise CaseError(
-                f"{shown}: line {reader.line_num}: has not as many cells as the header;"
+                f"{shown}: line {line}: has not as many cells as the header;"
                 " quote the cells that hold commas"
             )
-        yield reader.line_num, _cells(row, reader.line_num, shown)
+        yield line, _cells(row, line, shown)
 
 
 def _cells(row: Mapping[str, str], line: int, shown: str) -> dict[str, Any]:
@@ -171,7 +177,7 @@ def _cells(row: Mapping[str, str], line: int, shown: str) -> dict[str, Any]:
 
 
 def _parquet(path: Path, shown: str) -> Iterator[_Row]:
-    parquet = extras.load("pyarrow.parquet", "evals")
+    parquet = extras.load("pyarrow.parquet", "parquet")
     try:
         batches = parquet.ParquetFile(path).iter_batches()
         number = 0

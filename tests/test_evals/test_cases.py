@@ -2,6 +2,8 @@
 
 import csv
 import json
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from genai.errors import CaseError
+from genai.errors import CaseError, MissingExtra
 from genai.evals import Suite, load_suite
 
 HEAD = "suite: mix\nmetrics:\n  exact: {min: 0.5}\n"
@@ -86,6 +88,38 @@ def write_parquet(path: Path) -> None:
     limits = [None, None, {"seconds": 2.5, "tokens": 100}]  # a typed column does as well
     columns["limits"] = limits  # type: ignore[assignment]
     parquet.write_table(pyarrow.table(columns), path)
+
+
+def test_the_first_line_may_name_the_schema(folder: Path) -> None:
+    (folder / "a.csv").write_text("# $schema=schema/case.json\nid,input,expected\na,x,1\n")
+    table = suite(folder, HEAD + "files: a.csv\n")
+    (folder / "a.jsonl").write_text(
+        '{"$schema": "schema/case.json"}\n{"id": "a", "input": "x", "expected": "1"}\n'
+    )
+    assert suite(folder, HEAD + "files: a.jsonl\n").hash == table.hash
+    (folder / "b.jsonl").write_text(
+        '{"$schema": "schema/case.json"}\n{"id": "a", "input": "x", "target": "1"}\n'
+    )
+    named = suite(folder, HEAD + "files: [{path: b.jsonl, format: inspect}]\n")
+    assert named.hash == table.hash
+    (folder / "a.csv").write_text("# $schema=schema/case.json\nid,input,expected\na,x\n")
+    with pytest.raises(CaseError, match=r"a\.csv: line 3: has not as many cells"):
+        suite(folder, HEAD + "files: a.csv\n")
+
+
+def test_without_pyarrow_the_pip_line_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_parquet(folder / "a.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(MissingExtra) as caught:
+        suite(folder, HEAD + "files: a.parquet\n")
+    line = "`pyarrow` is not installed; run: pip install 'genai-workbench[parquet]'"
+    assert str(caught.value) == line
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    assert extras["parquet"][0].startswith("pyarrow")
+    assert "parquet" in extras["all"][0]
 
 
 def test_what_does_not_ask_or_expect_is_not_in_the_hash(folder: Path) -> None:
