@@ -28,7 +28,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from loopback import seen, serve
-from peers.commands import ALONE, HARNESSES, Job, write_cases
+from peers.commands import HARNESSES, Job, write_cases
 from peers.install import PINS
 
 HERE = Path(__file__).parent
@@ -197,21 +197,25 @@ def big(root: Path) -> dict[str, float]:
 
 
 def tax(root: Path, repeats: int) -> dict[str, float]:
-    """Run one unrelated test with our plugin and without, in turn; give medians."""
-    folder = root / "tax"
-    folder.mkdir()
-    (folder / "test_unrelated.py").write_text("def test_one():\n    assert True\n")
+    """Run one unrelated test with our entry point and without, in turn; give medians.
+
+    The other plugins of this environment are loaded in both, and are no part of the difference.
+    """
+    folders = {which: root / "tax" / which for which in ("with", "without")}
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+        (folder / "test_unrelated.py").write_text("def test_one():\n    assert True\n")
     bare = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     walls: dict[str, list[Process]] = {"with": [], "without": []}
     for number in range(repeats + 1):
         for which in list(walls)[:: 1 if number % 2 else -1]:
-            line = [*bare, *ALONE] if which == "with" else bare
-            walls[which].append(spawn(line, folder, {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}))
+            line = bare if which == "with" else [*bare, "-p", "no:genai"]
+            walls[which].append(spawn(line, folders[which], {}))
     texts = {
         re.sub(r"[\d.]+s", "", done.output) for runs in walls.values() for done in runs
     }  # fmt: skip
-    files = {path.name for path in folder.iterdir()} - {"test_unrelated.py", "__pycache__"}
-    if len(texts) > 1 or files:
+    files = [{path.name for path in folder.iterdir()} for folder in folders.values()]
+    if len(texts) > 1 or files[0] != files[1]:
         raise Unfit(f"an unrelated run left traces: {texts} {files}")
     return {  # the first run of each compiles
         f"{which} {figure} ms": statistics.median(getattr(done, figure) for done in runs[1:]) * 1e3
@@ -349,8 +353,9 @@ def main() -> None:
         "`on aiohttp`: harnesses that leave the client to their user, with `AsyncOpenAI` on its"
         " aiohttp client instead of the stock one. inspect_ai writes its log while it runs"
         " (`log_realtime`) and promptfoo its results to SQLite, as shipped. deepeval caches scores,"
-        " not answers. pytest runs with our plugin and no other: those that happen to be installed"
-        " beside it add a second. CPU a case is that of the run above that of one case.",
+        " not answers. Suites run in pytest with our plugin and no other: those that happen to be"
+        " installed beside it add a second; the unrelated run has them on both sides. CPU a case is"
+        " that of the run above that of one case.",
     ]
     text = "\n".join(lines) + "\n"
     print(text)

@@ -65,9 +65,12 @@ def _program(peer: str, *more: str) -> Callable[[Job], Command]:
     return command
 
 
-def _inspect(job: Job) -> Command:
-    line, env = _program("inspect_ai")(job)
-    return line + (["cache"] if job.warm else []), env
+def _cached(peer: str, *more: str) -> Callable[[Job], Command]:
+    def command(job: Job) -> Command:
+        line, env = _program(peer, *more)(job)
+        return line + (["cache"] if job.warm else []), env
+
+    return command
 
 
 def _lm_eval(job: Job) -> Command:
@@ -128,9 +131,9 @@ HARNESSES = {
     "pydantic_evals on aiohttp": Harness("pydantic_evals", _program("pydantic_evals", "aiohttp")),
     "deepeval": Harness("deepeval", _program("deepeval")),
     "deepeval on aiohttp": Harness("deepeval", _program("deepeval", "aiohttp")),
-    "ragas": Harness("ragas", _program("ragas")),
-    "ragas on aiohttp": Harness("ragas", _program("ragas", "aiohttp")),
+    "ragas": Harness("ragas", _cached("ragas"), caches=True),
+    "ragas on aiohttp": Harness("ragas", _cached("ragas", "aiohttp"), caches=True),
     "lm-eval": Harness("lm_eval", _lm_eval, r"exact_match\|↑ +\| +1\|", caches=True),
     "promptfoo": Harness("promptfoo", _promptfoo, r"passed \(100%\)", caches=True),
-    "inspect_ai": Harness("inspect_ai", _inspect, caches=True),
+    "inspect_ai": Harness("inspect_ai", _cached("inspect_ai"), caches=True),
 }
