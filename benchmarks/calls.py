@@ -1,6 +1,6 @@
 """Calls: what one call costs through the door, ledger on, beside the clients people use today.
 
-    python benchmarks/calls.py [--rounds 5]
+    python benchmarks/calls.py [--rounds 5] [--streams 100000]
 
 The server is `loopback.py` in a process of its own; each client runs in a fresh process, clients
 alternate round by round, and medians are taken. `AsyncOpenAI` on its aiohttp client needs
@@ -29,6 +29,7 @@ HERE = Path(__file__).parent
 QUESTION = "How long is the notice period?"
 HELLO: Any = [{"role": "user", "content": QUESTION}]
 WIDTH = 64
+PAGE = os.sysconf("SC_PAGESIZE")
 # client -> calls in a run at 64 in flight
 WIDE = {
     "bare aiohttp": 12000, "genai": 12000, "genai, ledger off": 12000, "openai": 1500,
@@ -112,6 +113,29 @@ async def wide(client: str, url: str) -> dict[str, float]:
     return {"calls/s": WIDE[client] / took, "cpu us": cpu * 1e6}
 
 
+async def streams(url: str, count: int) -> dict[str, float]:
+    """Stream so many replies, 64 at a time; give the megabytes at the end and what was added.
+
+    Counted from the first tenth on, when buffers and caches have their size.
+    """
+    model, left = ours(url, True), iter(range(count))
+
+    def held() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE / 2**20
+
+    async def worker() -> None:
+        for number in left:
+            async for _ in model.astream(QUESTION):
+                pass
+            if number in marks:
+                marks[number] = held()
+
+    marks = dict.fromkeys([count * tenth // 10 for tenth in range(1, 10)], 0.0)
+    await asyncio.gather(*(worker() for _ in range(WIDTH)))
+    end = held()
+    return {"MB": end, "grew MB": max(*marks.values(), end) - next(iter(marks.values()))}
+
+
 def alone(client: str, url: str) -> dict[str, float]:
     """Call one after another from plain sync code; give the percentiles of a call."""
     if client.startswith("genai"):
@@ -188,6 +212,8 @@ def work(mode: str, client: str, url: str) -> dict[str, float]:
         return asyncio.run(wide(client, url))
     if mode == "ledger":
         return ledger_alone()
+    if mode == "streams":
+        return asyncio.run(streams(url, int(client)))
     return alone(client, url) if mode == "one" else first(client, url)
 
 
@@ -201,7 +227,7 @@ def run(mode: str, client: str, url: str) -> dict[str, float]:
     return found
 
 
-def measure(rounds: int) -> dict[str, dict[str, dict[str, float]]]:
+def measure(rounds: int, count: int) -> dict[str, dict[str, dict[str, float]]]:
     """Give the medians of every mode, client and figure."""
     found: dict[str, dict[str, dict[str, list[float]]]] = {}
     modes = {"wide": list(WIDE), "one": list(ONE), "first": list(FIRST), "ledger": ["genai"]}
@@ -213,20 +239,22 @@ def measure(rounds: int) -> dict[str, dict[str, dict[str, float]]]:
                     for name, value in run(mode, client, url).items():
                         own.setdefault(name, []).append(value)
             print(f"round {number + 1} of {rounds}", file=sys.stderr)
-    return {
+        memory = run("streams", f"{count}", url)
+    medians = {
         mode: {
             client: {name: statistics.median(values) for name, values in own.items()}
             for client, own in clients.items()
         }
         for mode, clients in found.items()
     }
+    return {**medians, "streams": {"genai": memory}}
 
 
-def table(found: dict[str, dict[str, dict[str, float]]], rounds: int) -> str:
+def table(found: dict[str, dict[str, dict[str, float]]], rounds: int, count: int) -> str:
     names = ("aiohttp", "openai", "litellm", "httpx", "SQLAlchemy")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     wide_, one, early = found["wide"], found["one"], found["first"]
-    own, floor = wide_["genai"], wide_["bare aiohttp"]
+    own, floor, memory = wide_["genai"], wide_["bare aiohttp"], found["streams"]["genai"]
     lines = [
         "# Calls through the door",
         "",
@@ -254,6 +282,8 @@ def table(found: dict[str, dict[str, dict[str, float]]], rounds: int) -> str:
         " | <= 0.5 s |",
         f"| added by the ledger, p50 / p99 us | {found['ledger']['genai']['p50 us']:.0f} /"
         f" {found['ledger']['genai']['p99 us']:.0f} | | | <= 50 / <= 1000 |",
+        f"| memory grown over {count:,} streamed calls, MB | {memory['grew MB']:.1f}, to"
+        f" {memory['MB']:.0f} | | | <= 20 |",
         "",
         "Processor time is the whole process's, the ledger's writer included. The server, another"
         " process, shares the two cores.",
@@ -271,12 +301,14 @@ def _line(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--streams", type=int, default=100_000, help="for the row of memory")
     parser.add_argument("--worker", nargs=3, metavar=("MODE", "CLIENT", "URL"))
     options = parser.parse_args()
     if options.worker:
         print(json.dumps(work(*options.worker)))
         return
-    text = table(measure(options.rounds), options.rounds)
+    found = measure(options.rounds, options.streams)
+    text = table(found, options.rounds, options.streams)
     print(text)
     (HERE / "results" / "calls.md").write_text(text, encoding="utf-8")
 
