@@ -32,6 +32,8 @@ _ZERO3 = {
     "offload_param_device": "none",
     "deepspeed_multinode_launcher": "standard",
 }
+_PORT = 29500  # where the machines meet
+_ASKS = ': "${MAIN_HOST:?set it to the name or address of machine 0}"'
 _DISTRIBUTED = {"ddp": "MULTI_GPU", "fsdp2": "FSDP", "zero3": "DEEPSPEED"}
 
 
@@ -62,17 +64,26 @@ def accelerate_config(recipe: Recipe, *, gpu: bool, rank: int = 0) -> dict[str, 
     if gpu and scale.strategy == "zero3":
         found["deepspeed_config"] = dict(_ZERO3)
     if scale.nodes > 1:
-        found |= {"main_process_ip": "MAIN_HOST", "main_process_port": 29500}
+        found["main_process_port"] = _PORT
     return found
 
 
-def command(recipe: Recipe, config: Path, recipe_path: str, *, gpu: bool) -> list[str]:
-    """Give the command that starts a run; torchrun on CPUs, where accelerate starts one process."""
-    module = ["-m", "genai", "finetune", "run", recipe_path]
-    if not gpu:
-        return [sys.executable, "-m", "torch.distributed.run", "--standalone",
-                f"--nproc_per_node={recipe.world_size}", *module]  # fmt: skip
-    return ["accelerate", "launch", "--config_file", str(config), *module]
+def command(recipe: Recipe, config: Path, recipe_path: str, *, gpu: bool, rank: int = 0) -> str:
+    """Give the line that starts a run on one machine; many meet at machine 0, `$MAIN_HOST`.
+
+    On CPUs it is torchrun, since accelerate starts one process there.
+    """
+    scale, module = recipe.scale, ["-m", "genai", "finetune", "run", recipe_path]
+    if gpu:
+        words = ["accelerate", "launch", "--config_file", str(config)]
+        host = ' --main_process_ip "$MAIN_HOST"' if scale.nodes > 1 else ""
+        return f"{shlex.join(words)}{host} {shlex.join(module)}"
+    words = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={scale.processes}"]
+    host = " --standalone"
+    if scale.nodes > 1:
+        words += [f"--nnodes={scale.nodes}", f"--node_rank={rank}", f"--master_port={_PORT}"]
+        host = ' --master_addr="$MAIN_HOST"'
+    return f"{shlex.join(words)}{host} {shlex.join(module)}"
 
 
 def write_launch(recipe: Recipe, recipe_path: str, folder: Path, *, gpu: bool) -> list[Path]:
@@ -88,9 +99,12 @@ def write_launch(recipe: Recipe, recipe_path: str, folder: Path, *, gpu: bool) -
         settings = accelerate_config(recipe, gpu=gpu, rank=rank)
         config.write_text(yaml.safe_dump(settings, sort_keys=True), encoding="utf-8")
         script = folder / f"launch-{rank}.sh"
-        words = shlex.join(command(recipe, config, recipe_path, gpu=gpu))
-        script.write_text(f"#!/bin/sh\n# machine {rank} of {recipe.scale.nodes}\nexec {words}\n",
-                          encoding="utf-8")  # fmt: skip
+        line = command(recipe, config, recipe_path, gpu=gpu, rank=rank)
+        asks = f"{_ASKS}\n" if recipe.scale.nodes > 1 else ""
+        script.write_text(
+            f"#!/bin/sh\n# machine {rank} of {recipe.scale.nodes}\n{asks}exec {line}\n",
+            encoding="utf-8",
+        )
         script.chmod(0o755)
         written += [config, script]
     return written

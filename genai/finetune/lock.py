@@ -163,8 +163,19 @@ def verify(folder: Path, project: Project, steps: int | None = None) -> Verdict:
         losses = read_lock(temporary)["losses"]
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    same_place = all(held[name] == now[name] for name in ("machine", "packages"))
-    return _judge(held, weights, losses, target, same_place)
+    return _judge(held, weights, losses, target, _elsewhere(held, now))
+
+
+def _elsewhere(held: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Name what else than the inputs differs, where the bits may differ with it."""
+    then, new = held["packages"], now["packages"]
+    packages = "; ".join(
+        f"{name} {then.get(name) or 'none'} then, {new.get(name) or 'none'} now"
+        for name in {**then, **new} if then.get(name) != new.get(name)
+    )  # fmt: skip
+    machine = "another machine" if held["machine"] != now["machine"] else ""
+    other = f"other packages ({packages})" if packages else ""
+    return " and ".join(filter(None, (machine, other)))
 
 
 def _target(folder: Path, known: list[int], steps: int | None) -> int:
@@ -179,19 +190,19 @@ def _target(folder: Path, known: list[int], steps: int | None) -> int:
 
 
 def _judge(
-    held: Mapping[str, Any], weights: str, losses: Mapping[str, float], steps: int, same: bool
+    held: Mapping[str, Any], weights: str, losses: Mapping[str, float], steps: int, elsewhere: str
 ) -> Verdict:
     if weights == held["weights_at"][str(steps)]:
         return Verdict(
             True, True, steps, f"the weights after {steps} steps are the same to the bit"
         )
-    if same:
+    if not elsewhere:
         return Verdict(False, False, steps, f"the weights after {steps} steps are not those of the"
                        " run, on the same machine and packages")  # fmt: skip
     both = [(held["losses"][n], losses[n]) for n in losses if n in held["losses"]]
     worst = max((abs(a - b) / max(abs(a), 1e-9) for a, b in both), default=math.inf)
     words = (
-        f"another machine or other packages, so not bit-comparable; the losses of {len(both)} logs"
+        f"{elsewhere}, so not bit-comparable; the losses of {len(both)} logs"
         f" differ by {worst:.2g} at the most"
     )
     return Verdict(worst <= _CLOSE, None, steps, words)

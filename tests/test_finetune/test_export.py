@@ -193,6 +193,7 @@ def test_accelerate_reads_what_is_written_for_it(strategy: str, tmp_path: Path) 
         assert str(found.distributed_type.value) == wanted
     script = (tmp_path / "launch-1.sh").read_text()
     assert "accelerate launch --config_file" in script
+    assert '--main_process_ip "$MAIN_HOST"' in script
     assert "finetune run configs/sft.yaml" in script
     settings = yaml.safe_load((tmp_path / "accelerate-0.yaml").read_text())
     if strategy == "fsdp2":
@@ -205,10 +206,31 @@ def test_processors_are_started_by_torchrun(tmp_path: Path) -> None:
     given = recipe(scale={"strategy": "ddp", "processes": 2})
     write_launch(given, "small.yaml", tmp_path, gpu=False)
     script = (tmp_path / "launch-0.sh").read_text()
-    assert "torch.distributed.run --standalone --nproc_per_node=2" in script
+    assert "torch.distributed.run --nproc_per_node=2 --standalone -m genai" in script
     assert "accelerate launch" not in script  # it would start one process without a word
     assert subprocess.run(["sh", "-n", tmp_path / "launch-0.sh"], check=False).returncode == 0
     assert sys.executable in script
+
+
+def test_machines_of_processors_meet_at_the_first_one(tmp_path: Path) -> None:
+    given = recipe(scale={"strategy": "ddp", "processes": 2, "nodes": 3})
+    write_launch(given, "small.yaml", tmp_path, gpu=False)
+    fake = tmp_path / "python"
+    fake.write_text('#!/bin/sh\necho "$@"\n')
+    fake.chmod(0o755)
+    for rank in range(3):
+        script = tmp_path / f"launch-{rank}.sh"
+        script.write_text(script.read_text().replace(sys.executable, str(fake)))
+        bare = {key: value for key, value in os.environ.items() if key != "MAIN_HOST"}
+        alone = subprocess.run([script], capture_output=True, text=True, check=False, env=bare)
+        assert alone.returncode != 0
+        assert "set it to the name or address of machine 0" in alone.stderr
+        done = subprocess.run([script], capture_output=True, text=True, check=True,
+                              env={**bare, "MAIN_HOST": "10.0.0.7"})  # fmt: skip
+        assert done.stdout == (
+            f"-m torch.distributed.run --nproc_per_node=2 --nnodes=3 --node_rank={rank}"
+            " --master_port=29500 --master_addr=10.0.0.7 -m genai finetune run small.yaml\n"
+        )
 
 
 def test_one_process_needs_no_launcher() -> None:

@@ -1,6 +1,7 @@
 """The run lock: what a run is made from, and that it can be made again."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -106,6 +107,35 @@ def test_what_has_changed_since_is_named(
         path.write_text(json.dumps(held))
     with pytest.raises(InputError, match=f"{what} has changed since the run"):
         verify(folder, project)
+
+
+def test_a_base_that_has_changed_since_is_named(
+    made: tuple[Project, Outcome], tmp_path: Path
+) -> None:
+    project, _ = copied(made, tmp_path)
+    on = recipe(name="on", base=".genai/finetune/runs/small/model", weights="pretrained",
+                training__steps=4)  # fmt: skip
+    folder = run(on, project, Options(score=False)).folder
+    assert verify(folder, project).same is True
+    path = project.state / "finetune/runs/small/model/model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="on: base has changed since the run; restore it, or"):
+        verify(folder, project)
+
+
+def test_other_packages_are_held_to_the_losses_and_named(
+    made: tuple[Project, Outcome], tmp_path: Path
+) -> None:
+    project, folder = copied(made, tmp_path)
+    held = read_lock(folder)
+    held["weights_at"]["3"] = "0" * 64
+    held["packages"] |= {"torch": "1.0", "trl": "0.1"}
+    (folder / "run.lock.json").write_text(json.dumps(held))
+    found = verify(folder, project)
+    assert (found.ok, found.same) == (True, None)
+    assert re.search(r"other packages \(torch 1\.0 then, \d\S+ now; trl 0\.1 then", found.words)
 
 
 def test_a_model_that_was_changed_after_the_run_is_found(
