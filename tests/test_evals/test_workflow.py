@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from servers import openai_server
 
 from genai import project
 
@@ -125,6 +127,29 @@ def test_a_request_that_was_not_recorded_fails_the_job(
     said = (folder / "reports" / "sums.md").read_text()
     assert said.startswith("## UNMEASURED: suite sums")
     assert "replay\\_miss" in said
+
+
+def test_recorded_as_it_says_the_job_needs_neither_key_nor_server(
+    folder: Path, workflow: dict[str, Any]
+) -> None:
+    job = workflow["jobs"]["evals"]
+    assert job["env"]["GENAI_REPLAY_MODE"] == "replay"
+    assert not [name for name in job["env"] if name.endswith("_KEY")]
+    suite = folder / "evals" / "sums.yaml"
+    suite.write_text(SUITE.replace('"sums:add"', "model"))
+    said = (folder / ".github" / "workflows" / "evals.yml").read_text()
+    record = re.search(r"GENAI_REPLAY_MODE=record .*", said)
+    assert record is not None
+    with openai_server(answer=lambda body: str(eval(body["messages"][-1]["content"]))) as (url, _):
+        name = f"openai/m@{url}"
+        done = sh(record[0], folder, GENAI_CHAIN_MODEL=name, OPENAI_API_KEY="k")
+        assert done.returncode == 0, done.stdout + done.stderr
+    given = {**job["env"], "STAGE": "pull_request", "GENAI_CHAIN_MODEL": name}
+    done = sh(step(workflow, "evals", "Run the suites"), folder, **given)
+    assert done.returncode == 0, done.stdout + done.stderr
+    suite.write_text(suite.read_text().replace("2 + 1", "1 + 2"))
+    done = sh("genai eval sums", folder, **given)
+    assert done.returncode == 4, done.stdout + done.stderr
 
 
 @pytest.mark.skipif(not shutil.which("jq"), reason="no jq: apt install jq")

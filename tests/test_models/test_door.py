@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -121,6 +122,19 @@ def test_the_openai_protocol_streams_with_usage_and_is_priced(rows: list[Call]) 
     assert request["messages"] == [{"role": "user", "content": "Does it?"}]
     assert (request["model"], request["temperature"]) == ("gpt-4o-mini", 0.5)
     assert rows[0].model == "openai/gpt-4o-mini"
+
+
+def test_the_stored_row_names_the_snapshot_that_priced_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    monkeypatch.chdir(tmp_path)
+    with openai_server() as (url, _):
+        genai.model("openai/gpt-5-mini", base_url=url)("hi")
+    (row,) = genai.open_ledger().calls()
+    listed = json.loads(next((tmp_path / "configs" / "prices").glob("*.json")).read_text())
+    assert row.cost.snapshot == listed["sha256"][:16]
+    assert (row.cost.key, row.cost.status) == ("gpt-5-mini", "priced")
 
 
 def test_without_usage_the_tokens_are_counted_and_say_so(rows: list[Call]) -> None:

@@ -1,7 +1,10 @@
 """Replay: what shapes a reply is in its key, a miss is unmeasured, and many may share a file."""
 
+import copy
 import json
-import multiprocessing
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,9 @@ from hypothesis import strategies as st
 
 from genai.errors import InputError, Unmeasured
 from genai.models import Hooks, Model, open_model
+from genai.models.base import as_messages
 from genai.models.replay import Replay, key_of
-from genai.types import Call, Message, Part
+from genai.types import Call, Message, Part, ToolCall
 
 BASE: dict[str, Any] = {
     "provider": "openai",
@@ -63,6 +67,54 @@ def key(**changed: Any) -> str:
 def test_each_changed_field_changes_the_key(changed: dict[str, Any]) -> None:
     same = all(json.dumps(BASE[name]) == json.dumps(value) for name, value in changed.items())
     assert (key(**changed) == key()) == same
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}}
+FILE = {"type": "file", "file": {"file_id": "file-1", "filename": "a.pdf"}}
+CALL = {"id": "t1", "function": {"name": "add", "arguments": '{"a": 1}'}}
+RICH: list[dict[str, Any]] = [
+    {"role": "user", "content": [{"type": "text", "text": "look"}, IMAGE, FILE]},
+    {"role": "assistant", "content": None, "tool_calls": [CALL, {**CALL, "id": "t2"}]},
+    {"role": "tool", "content": "2", "tool_call_id": "t1"},
+]
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Give the path of every text in a value."""
+    if isinstance(value, dict | list):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        return [leaf for key, inner in pairs for leaf in leaves(inner, (*path, key))]
+    return [path] if isinstance(value, str) else []
+
+
+def rich_key(messages: list[dict[str, Any]]) -> str:
+    return key_of("openai", "openai/m", "h", as_messages(messages), {})
+
+
+@settings(deadline=None)
+@given(path=st.sampled_from(leaves(RICH)), text=st.text(max_size=6))
+def test_each_part_of_an_image_a_file_and_a_tool_call_is_in_the_key(
+    path: tuple[Any, ...], text: str
+) -> None:
+    changed = copy.deepcopy(RICH)
+    inner: Any = changed
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = text
+    assert (rich_key(changed) == rich_key(RICH)) == (changed == RICH)
+
+
+def test_their_order_and_number_are_in_the_key() -> None:
+    parts, calls = RICH[0]["content"], RICH[1]["tool_calls"]
+    others = [
+        [{**RICH[0], "content": parts[::-1]}, *RICH[1:]],
+        [{**RICH[0], "content": parts[:2]}, *RICH[1:]],
+        [{**RICH[0], "content": [*parts, IMAGE]}, *RICH[1:]],
+        [RICH[0], {**RICH[1], "tool_calls": calls[::-1]}, RICH[2]],
+        [RICH[0], {**RICH[1], "tool_calls": calls[:1]}, RICH[2]],
+        [RICH[0], {"role": "assistant", "content": None}, RICH[2]],
+    ]
+    assert len({rich_key(each) for each in [RICH, *others]}) == 7
 
 
 def test_the_order_of_parameters_does_not_change_the_key() -> None:
@@ -137,30 +189,53 @@ def test_a_failed_call_is_not_kept(tmp_path: Path) -> None:
         opened(url, tmp_path / "r.db", "replay", [])[0]("hi")
 
 
+def test_tools_a_refusal_and_probabilities_are_kept(tmp_path: Path) -> None:
+    token = {"token": "x", "bytes": [120], "logprob": -0.5, "top_logprobs": []}
+    message = {"content": "x", "refusal": "not that", "tool_calls": [{"type": "function", **CALL}]}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls",
+              "logprobs": {"content": [token]}}  # fmt: skip
+    body = json.dumps({"id": "c", "model": "m", "choices": [choice]}).encode()
+    with faulty(reply(body=body)) as (url, _):
+        first = opened(url, tmp_path / "r.db", "record", [])[0]("hi", logprobs=True)
+    again = opened(url, tmp_path / "r.db", "replay", [])[0]("hi", logprobs=True)
+    for found in (first, again):
+        assert (found.refusal, found.logprobs) == ("not that", (token,))
+        assert found.tool_calls == (ToolCall("t1", "add", '{"a": 1}'),)
+
+
 def _body(text: str) -> bytes:
     choice = {"index": 0, "message": {"content": text}, "finish_reason": "stop"}
     return json.dumps({"id": "c", "model": "m", "choices": [choice]}).encode()
 
 
-def write(url: str, path: Path, name: str) -> None:
-    model, _ = opened(url, path, "record", [])
-    for n in range(25):
-        model(f"{name} {n}")
+WORKED = """
+import os, pathlib, pytest
+from genai.models import Hooks, open_model
+from genai.models.replay import Replay
+
+model = open_model(os.environ["MODEL"], hooks=Hooks(replay=Replay(pathlib.Path("r.db"), "record")))
+
+@pytest.mark.parametrize("n", range(40))
+def test_says(n, worker_id):
+    assert model(f"say {n}").text == "Hello from the loopback."
+    pathlib.Path(worker_id).touch()
+"""
 
 
-def test_processes_write_one_file(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
+def test_two_workers_of_xdist_fill_one_store(tmp_path: Path) -> None:
+    (tmp_path / "test_calls.py").write_text(WORKED)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
     with faulty(reply()) as (url, server):
-        args = [(url, tmp_path / "r.db", name) for name in "abc"]
-        workers = [context.Process(target=write, args=each) for each in args]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join(60)
-        assert [worker.exitcode for worker in workers] == [0, 0, 0]
-        assert len(server.requests) == 75
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "xdist.plugin", "-n", "2"],
+            cwd=tmp_path, capture_output=True, text=True, timeout=120,
+            env={**os.environ, "MODEL": f"openai/m@{url}", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        assert len(server.requests) == 40
+    assert {"gw0", "gw1"} <= {path.name for path in tmp_path.iterdir()}
     model, _ = opened(url, tmp_path / "r.db", "replay", [])
-    assert all(model(f"{name} {n}").text for name in "abc" for n in range(25))
+    assert all(model(f"say {n}").text for n in range(40))
 
 
 def test_a_damaged_store_is_one_sentence(tmp_path: Path) -> None:
