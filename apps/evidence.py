@@ -63,14 +63,20 @@ def passage(found: Any) -> str:
     hit = found.hit
     where = hit.passage.heading.rpartition(" > ")[2]
     parts = [f"score {hit.score:.2f}"]
-    parts += [] if hit.bm25 is None else [f"full text {hit.bm25:.2f}"]
-    parts += [] if hit.dense is None else [f"similarity {hit.dense:.2f}"]
+    parts += listed("full text", hit.bm25, hit.ranks[0])
+    parts += listed("similarity", hit.dense, hit.ranks[1])
     parts += [] if found.rerank is None else [f"reranker {found.rerank:.2f}"]
     place = f"{hit.passage.document}{f', {where}' if where else ''}"
     return (
         f'<li class="{kind}"><span class="what">{html.escape(what)}</span><br>'
         f"{html.escape(place)}<br>{html.escape(', '.join(parts))}</li>"
     )
+
+
+def listed(name: str, value: float | None, rank: int | None) -> list[str]:
+    """Say what one list gave a passage, and where it stood there; nothing if it was not in it."""
+    place = "" if rank is None else f" (rank {rank})"
+    return [] if value is None else [f"{name} {value:.2f}{place}"]
 
 
 def weighed(trace: Any) -> str:

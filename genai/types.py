@@ -244,12 +244,14 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage found by a search, with the parts of its score."""
+    """A passage found by a search, with the parts of its score: by words, and by vectors."""
 
     passage: Passage
     score: float
     bm25: float | None = None
     dense: float | None = None
+    z: tuple[float, float] = (0.0, 0.0)  # standardised; a list that lacks it gives its lowest
+    ranks: tuple[int | None, int | None] = (None, None)  # from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,8 +355,7 @@ class Call:
     `kind`: `chain` (the whole answer; its tokens and cost sum its children), `model`, `embedding`,
     `guard`, `eval`. `outcome`: `ok refusal error cancelled lost`; a `lost` call was sent, and its
     process died before the reply. Each attempt is a row: `retry_of` is the first attempt at the
-    same model, `fallback_of` the first attempt at the model asked for.
-    `cache_source` is `replay` where no provider was asked.
+    same model, `fallback_of` at the one asked for; `cache_source` is `replay` if none was asked.
     """
 
     id: str

@@ -15,7 +15,7 @@ from genai.config import IndexSettings
 from genai.errors import IndexUnusable, InputError
 from genai.models import Embedder
 from genai.rag import Index
-from genai.rag.search import Between, Where, fuse, standardise
+from genai.rag.search import Between, Fused, Where, fuse, standardise
 from genai.text.terms import words
 from genai.types import Citation, Context
 
@@ -36,7 +36,10 @@ def found(index: Index, question: str, where: Where | None = None, **rest: Any) 
 def test_fusion_adds_standardised_scores_and_breaks_ties_by_id() -> None:
     assert standardise({"a": 1.0, "b": 1.0}) == {"a": 0.0, "b": 0.0}
     fused = fuse({"a": 3.0, "b": 1.0}, {"b": 0.9, "c": 0.1}, 0.5)
-    assert fused == {"a": 0.5, "b": -0.5, "c": -1.5}
+    assert [*fused] == ["a", "b", "c"]
+    assert fused["a"] == Fused(0.5, (1.0, -1.0), (1, None))
+    assert fused["b"] == Fused(-0.5, (-1.0, 1.0), (2, 1))
+    assert fused["c"] == Fused(-1.5, (-1.0, -1.0), (None, 2))
     assert [*fuse({"z": 1.0, "y": 1.0}, {}, 0.5)] == ["y", "z"]
     assert fuse({}, {}, 0.5) == {}
 
@@ -73,6 +76,15 @@ def test_a_hit_says_how_it_came_to_its_score(index: Index) -> None:
     assert best.bm25 > 0
     assert best.dense is not None
     assert 0.3 < best.dense <= 1.001
+    hits = index.search("Where do storks nest?", 50)
+    for hit in hits:
+        assert hit.score == pytest.approx(hit.z[0] + index.dense_weight * hit.z[1])
+        assert [part is None for part in (hit.bm25, hit.dense)] == [r is None for r in hit.ranks]
+    for number, name in enumerate(("bm25", "dense")):
+        held = sorted((h.ranks[number], -getattr(h, name)) for h in hits if h.ranks[number])
+        assert [rank for rank, _ in held] == [*range(1, len(held) + 1)]
+        assert held == sorted(held, key=lambda each: each[1])
+    assert best.ranks[0] == 1
     index.dense_weight = 0.0
     alone = index.search("Where do storks nest?")[0]
     assert alone.dense is None

@@ -48,11 +48,11 @@ def find(
             weight,
         )
         place = {ids[row]: row for row in (*lexical, *dense)}
-        best = [(key, place[key], score) for key, score in fused.items()][:top_k]
-        found = store.at([row for _, row, _ in best])
+        best = [(place[key], each) for key, each in fused.items()][:top_k]
+        found = store.at([row for row, _ in best])
         hits = [
-            Hit(found[row], score, lexical.get(row), dense.get(row))
-            for _, row, score in best
+            Hit(found[row], each.score, lexical.get(row), dense.get(row), each.z, each.ranks)
+            for row, each in best
             if row in found
         ]
         if len(hits) == len(best):
