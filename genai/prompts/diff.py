@@ -24,6 +24,7 @@ RULES = {
     "bound": "the most characters of all turns changed",
     "partial": "shared texts came or went",
     "model": "the models it is meant for changed",
+    "cost": "every call takes more or fewer tokens",
 }
 CALLS = 1000  # that the money is for
 _TRUST = ("trusted", "retrieved", "untrusted")  # from most to least
@@ -92,10 +93,16 @@ class Comparison:
 
     def money(self) -> str:
         """Say the difference in dollars."""
-        if self.spend is None:
-            return "unpriced"
-        sign = "-" if self.spend < 0 else "+" if self.spend else ""
-        return f"{sign}${abs(self.spend).normalize():f}"
+        return signed(self.spend)
+
+    def figures(self) -> tuple[str, str]:
+        """Say in a line each what became of the tokens and of the money."""
+        old, new = self.tokens
+        share = f", {new / old - 1:+.1%}" if old else ""
+        return (
+            f"tokens of the template: {old} -> {new} ({new - old:+d}{share})",
+            f"input cost of {CALLS:,} calls of {self.model}: {self.money()}",
+        )
 
     def text(self) -> str:
         """Say it for a terminal."""
@@ -104,11 +111,7 @@ class Comparison:
         lines = [f"{self.before} -> {self.after}: {count}, {breaks or 'none'} breaking"]
         for change in self.changes:
             lines += [change.text(), *(f"    {line}" for line in change.lines)]
-        old, new = self.tokens
-        share = f", {new / old - 1:+.1%}" if old else ""
-        lines.append(f"tokens of the template: {old} -> {new} ({new - old:+d}{share})")
-        lines.append(f"input cost of {CALLS:,} calls of {self.model}: {self.money()}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.figures()])
 
     def json(self) -> str:
         """Give it as JSON; money as text, so that no digit is lost."""
@@ -118,14 +121,31 @@ class Comparison:
         return json.dumps(found, indent=2, ensure_ascii=False, default=str)
 
     def sarif(self, version: str) -> str:
-        """Give it as SARIF: a breaking change is an error, any other a note."""
+        """Give it as SARIF: a breaking change is an error, any other a note, and so is its cost.
+
+        The figures stand in the run's properties too; money is text, so that no digit is lost.
+        """
         results = [
             Result(
                 change.rule, "error" if change.breaking else "note", self.file, change.text()[2:]
             )
             for change in self.changes
         ]
-        return sarif(results, RULES, version)
+        if self.tokens[0] != self.tokens[1]:
+            results.append(Result("cost", "note", self.file, "; ".join(self.figures())))
+        facts = {
+            "before": self.before, "after": self.after, "tokens": self.tokens, "calls": CALLS,
+            "model": self.model, "cost": self.cost, "spend": self.spend,
+        }  # fmt: skip
+        return sarif(results, RULES, version, facts)
+
+
+def signed(spend: Decimal | None) -> str:
+    """Say a difference in dollars."""
+    if spend is None:
+        return "unpriced"
+    sign = "-" if spend < 0 else "+" if spend else ""
+    return f"{sign}${abs(spend).normalize():f}"
 
 
 def compare(

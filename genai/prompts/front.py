@@ -12,7 +12,7 @@ from genai.types import Trust
 class _Strict(Settings):
     """YAML reads `no` as a boolean and `1e-3` as text: nothing is bent into what was meant."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, allow_inf_nan=True)  # the hash refuses them, by name
 
 
 class Input(_Strict):

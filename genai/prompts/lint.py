@@ -49,11 +49,16 @@ Count = Callable[[str], int]
 
 
 def lint(
-    prompt: Prompt, count: Count, lock: Lock, secrets: Callable[[str], Sequence[object]]
+    prompt: Prompt,
+    count: Count,
+    lock: Lock,
+    secrets: Callable[[str], Sequence[object]],
+    money: Callable[[Prompt, int], str],
 ) -> list[Result]:
     """Give the findings of a prompt.
 
-    `count` counts tokens, `secrets` gives the keys and passwords found in a text.
+    `count` counts tokens, `secrets` gives the keys and passwords found in a text, `money` says
+    what so many more input tokens of the prompt cost.
 
     Raises:
         MissingExtra: the prompt has a reply schema and `jsonschema` is absent.
@@ -61,7 +66,7 @@ def lint(
     file = f"prompts/{prompt.name}.md"
     found = [
         *_replies(prompt), *_params(prompt), *_characters(prompt), *_roles(prompt),
-        *_proof(prompt, lock.newest(prompt.name), count(text_of(prompt))),
+        *_proof(prompt, lock.newest(prompt.name), count(text_of(prompt)), money),
     ]  # fmt: skip
     if secrets(text_of(prompt)):
         found.append(("secret", "error", "holds a key, token or password; take it out and revoke"))
@@ -160,7 +165,9 @@ def _roles(prompt: Prompt) -> Found:
         yield "system_late", "warning", "a system turn stands after others; put it first"
 
 
-def _proof(prompt: Prompt, locked: Locked | None, tokens: int) -> Found:
+def _proof(
+    prompt: Prompt, locked: Locked | None, tokens: int, money: Callable[[Prompt, int], str]
+) -> Found:
     if locked is None:
         yield (
             "not_locked",
@@ -172,5 +179,5 @@ def _proof(prompt: Prompt, locked: Locked | None, tokens: int) -> Found:
         yield (
             "token_growth", "warning",
             f"has {tokens} tokens, {tokens / locked.tokens - 1:+.0%} on the locked {locked.tokens};"
-            " every call pays for them",
+            f" {money(prompt, tokens - locked.tokens)}",
         )  # fmt: skip

@@ -20,8 +20,13 @@ class Result(NamedTuple):
     message: str
 
 
-def sarif(results: Sequence[Result], rules: Mapping[str, str], version: str) -> str:
-    """Write findings as one run; `rules` says of each rule what it is for."""
+def sarif(
+    results: Sequence[Result],
+    rules: Mapping[str, str],
+    version: str,
+    facts: Mapping[str, object] | None = None,
+) -> str:
+    """Write findings as one run with its `facts`; `rules` says what each rule is for."""
     used = [rule for rule in rules if any(each.rule == rule for each in results)]
     log = {
         "$schema": _SCHEMA,
@@ -36,10 +41,11 @@ def sarif(results: Sequence[Result], rules: Mapping[str, str], version: str) -> 
                     }
                 },
                 "results": list(_results(results, used)),
+                **({"properties": facts} if facts else {}),
             }
         ],
     }
-    return json.dumps(log, indent=2, ensure_ascii=False)
+    return json.dumps(log, indent=2, ensure_ascii=False, default=str)
 
 
 def _rule(name: str, words: str) -> dict[str, object]:

@@ -22,7 +22,7 @@ from genai.prompts import (
     revisions,
     set_label,
 )
-from genai.prompts.diff import Comparison, compare
+from genai.prompts.diff import CALLS, Comparison, compare, signed
 from genai.prompts.lint import lint, text_of
 from genai.prompts.lock import Lock, Receipt, read_lock, unproven_labels, write_lock
 from genai.prompts.sarif import Result
@@ -57,15 +57,25 @@ def diff_prompts(before: str, after: str, *, model: str = "") -> Comparison:
     """
     project = projects.find_project()
     old, new = (find_prompt(each, project.root) for each in (before, after))
-    hints = new.front.models
-    model = model or (hints[0] if hints else settings(project).chain.model)
-    known = prices()
+    model = model or _model_of(new)
 
     def price(tokens: int) -> Decimal | None:
-        return known.cost(model, Usage(tokens, source="counted")).amount
+        return prices().cost(model, Usage(tokens, source="counted")).amount
 
     file = after.rpartition(":")[2] if after.endswith(".md") else ""
     return compare(old, new, count=count_tokens, model=model, price=price, file=file)
+
+
+def _model_of(read: Prompt) -> str:
+    """Name whose price is taken: the first model that a prompt names, else the configured one."""
+    hints = read.front.models
+    return hints[0] if hints else settings().chain.model
+
+
+def _money(read: Prompt, tokens: int) -> str:
+    model = _model_of(read)
+    cost = prices().cost(model, Usage(CALLS * tokens, source="counted")).amount
+    return f"input cost of {CALLS:,} calls of {model}: {signed(cost)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +142,7 @@ def lint_prompts(name: str = "") -> list[Result]:
     found = []
     for each in [name] if name else prompt_names(folder):
         try:
-            found += lint(load_prompt(each, folder), count_tokens, lock, find_secrets)
+            found += lint(load_prompt(each, folder), count_tokens, lock, find_secrets, _money)
         except MissingExtra as error:
             file = f"prompts/{each}.md"
             found.append(Result("unreadable", "error", file, f"{file}: not looked at, {error}"))

@@ -162,3 +162,22 @@ def test_the_same_as_json_and_sarif() -> None:
         ("variable", "error"), ("parameter", "note"),
     ]  # fmt: skip
     assert results[0]["message"]["text"].startswith("variable q.max_length: 100 -> 9")
+
+
+def test_json_and_sarif_say_the_change_in_tokens_and_in_money() -> None:
+    found = compared(OLD, ("Name the topic.", "Name the one topic."))
+    data = json.loads(found.json())
+    before, after = data["tokens"]
+    assert (after - before, data["spend"], data["model"]) == (4, "0.004", "m")
+    assert Decimal(data["cost"][1]) - Decimal(data["cost"][0]) == Decimal("0.004")
+    log = found.sarif("0.1.0")
+    words, cost = check_sarif(log)
+    assert (words["ruleId"], cost["ruleId"], cost["level"]) == ("text", "cost", "note")
+    assert cost["message"]["text"] == (
+        f"tokens of the template: {before} -> {after} (+4, {after / before - 1:+.1%});"
+        " input cost of 1,000 calls of m: +$0.004"
+    )
+    facts = json.loads(log)["runs"][0]["properties"]
+    assert (facts["tokens"], facts["calls"], facts["spend"]) == ([before, after], 1000, "0.004")
+    (only,) = check_sarif(compared(OLD, ("temperature: 0", "temperature: 1")).sarif("0.1.0"))
+    assert only["ruleId"] == "parameter"  # no more tokens, no word of money

@@ -42,6 +42,7 @@ def found(text: str, lock: Lock | None = None) -> list[tuple[str, str, str]]:
     results = lint(
         prompt, len, locked(prompt) if lock is None else lock,
         lambda said: [said] if "sk-live" in said else [],
+        lambda _, tokens: f"{tokens} more cost a dollar",
     )  # fmt: skip
     assert all(each.file == "prompts/t/x.md" for each in results)
     assert all(each.message.startswith("prompts/t/x.md: ") for each in results)
@@ -100,6 +101,7 @@ def test_growth_is_measured_against_the_locked_version() -> None:
     ((rule, level, said),) = found(GOOD, locked(prompt, grown))
     assert (rule, level) == ("token_growth", "warning")
     assert f"has {size} tokens, {size / grown - 1:+.0%} on the locked {grown}" in said
+    assert said.endswith(f"; {size - grown} more cost a dollar")
 
 
 def test_a_prompt_that_changed_since_its_eval_is_an_error_and_a_new_one_a_note() -> None:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import textwrap
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -215,6 +216,11 @@ def test_diff_takes_names_files_pins_and_revisions(
     assert f"-> {second}: 1 change, none breaking" in out
     assert "    +{{question}} = what?" in out
     assert "input cost of 1,000 calls of openai/gpt-5-mini: +$0.00025" in out
+    priced = ("--model", "openai/gpt-5-mini", "--form")
+    found = json.loads(said(capsys, "prompt", "diff", revision, "sums/add", *priced, "json"))
+    assert (found["tokens"], Decimal(found["spend"])) == ([1, 2], Decimal("0.00025"))
+    out = said(capsys, "prompt", "diff", revision, "sums/add", *priced, "sarif")
+    assert check_sarif(out)[-1]["message"]["text"].endswith("calls of openai/gpt-5-mini: +$0.00025")
     out = said(capsys, "prompt", "diff", revision, "prompts/sums/add.md", "--form", "json")
     assert json.loads(out)["changes"][0]["rule"] == "text"
     out = said(capsys, "prompt", "diff", revision, "other.md", "--form", "sarif", code=1)
@@ -227,6 +233,25 @@ def test_diff_takes_names_files_pins_and_revisions(
         assert words in said(capsys, "prompt", "diff", "--", bad, "sums/add", code=64)
     (known,) = genai.known_prompts()
     assert [words.split()[0] for _, words in known.versions()] == ["the", "commit"]
+
+
+def test_growth_since_the_lock_is_told_in_tokens_and_in_money(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "eval", "sums")
+    said(capsys, "prompt", "lock", "--suite", "sums")
+    edit(folder, "params:", "models: [openai/gpt-5-mini]\nparams:")
+    edit(folder, "= ?", "= ? Reply with one number.")
+    words = "input cost of 1,000 calls of openai/gpt-5-mini: +$0.0"
+    assert f"warning: prompts/sums/add.md: has 7 tokens, +600% on the locked 1; {words}" in said(
+        capsys, "check", code=64
+    )
+    for form in ("json", "sarif"):
+        out = said(capsys, "prompt", "lint", "--form", form, code=64)
+        found = json.loads(out) if form == "json" else check_sarif(out)
+        rule, text = ("rule", "message") if form == "json" else ("ruleId", "message")
+        (grown,) = [each for each in found if each[rule] == "token_growth"]
+        assert words in str(grown[text])
 
 
 def test_a_prompt_that_cannot_be_read_is_listed_and_found(
