@@ -101,19 +101,27 @@ def failed(scores: Mapping[str, Any], metrics: Mapping[str, MetricSettings]) -> 
     return found
 
 
-def online_scores(ledger: Ledger, since: float) -> dict[str, dict[str, Any]]:
-    """Give the newest values of the online metrics of each call."""
+def online_scores(
+    ledger: Ledger, since: float, until: float | None = None
+) -> dict[str, dict[str, Any]]:
+    """Give the newest values of the online metrics of each call since, and not after, a time."""
     ledger.drain()
     with ledger.database.begin(write=False) as db:
-        return _scores(db, since)
+        return _scores(db, since, until)
 
 
-def _scores(db: sa.Connection, since: float) -> dict[str, dict[str, Any]]:
+def _scores(
+    db: sa.Connection, since: float, until: float | None = None
+) -> dict[str, dict[str, Any]]:
     query = (
         sa.select(_call.c.parent_id, _call.c.tags)
         .where(_call.c.kind == "eval", _call.c.started_at >= since, _call.c.parent_id != "")
         .order_by(_call.c.started_at, _call.c.id)
     )
+    if until is not None:
+        judged = _call.alias()
+        query = query.join(judged, judged.c.id == _call.c.parent_id)
+        query = query.where(judged.c.started_at >= since, judged.c.started_at <= until)
     found: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in db.execute(query):
         if row.tags.get("suite") == ONLINE:

@@ -1,15 +1,20 @@
 """Use cases and the business case on the project's own figures: plans before, the ledger after."""
 
+import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from genai.errors import InputError
 from genai.governance.usecase import UseCase, business_inputs, load_usecases, parts
+from genai.ledger import Ledger
 from genai.project import Project, find_project
+from genai.wiring import tracked
 from genai.wiring.parts import open_ledger
 
 if TYPE_CHECKING:
-    from genai.reports.business import BusinessReport, BusinessSettings
+    from genai.reports.business import BusinessReport, BusinessSettings, Input, Quality
 _LEDGER = "USD"  # what prices are in
 
 
@@ -44,6 +49,29 @@ def as_launched(case: UseCase, project: Project) -> tuple[UseCase, list[str]]:
     return case.measured(now), lines + [f"{case.id}: {each}" for each in warnings]
 
 
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The days that inputs are measured on, first and last included; None: all there are."""
+
+    first: date | None = None
+    last: date | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a period that ends before it begins. Raises `InputError`."""
+        if self.first and self.last and self.last < self.first:
+            raise InputError(f"{self.first} to {self.last}: a period has at least one day")
+
+    @property
+    def bounds(self) -> tuple[float, float | None]:
+        """Its first and its last moment as Unix times, in UTC days."""
+        since = 0.0 if self.first is None else _midnight(self.first)
+        return since, None if self.last is None else _midnight(self.last) + 86_399
+
+
+def _midnight(day: date) -> float:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+
+
 def planned_business(settings: "BusinessSettings", name: str, project: Project
                      ) -> "BusinessSettings":  # fmt: skip
     """Give a business case whose inputs come from a use case; those marked measured stay so.
@@ -68,26 +96,53 @@ def planned_business(settings: "BusinessSettings", name: str, project: Project
 
 def business_case(
     changes: Mapping[str, float] | None = None, *, usecase: str = "", draws: int = 10_000,
-    seed: int = 20_260, project: Project | None = None,
+    seed: int = 20_260, project: Project | None = None, period: Period | None = None,
 ) -> "BusinessReport":  # fmt: skip
     """Work out the case of `configs/business.yaml`; `changes` sets inputs to single values.
 
-    Inputs marked as measured come from the ledger; `usecase` takes others from a use case.
+    Inputs marked as measured come from the ledger, those of a `period` where one is given;
+    `usecase` takes others from a use case.
 
     Raises:
         ConfigError: an assumption is missing or impossible, or a change names no input.
     """
-    from genai.reports.business import business_report, inputs_of, load_business, measured
+    from genai.reports import business
     from genai.reports.business.inputs import fixed
 
     project = project or find_project()
-    settings = load_business(project.root / "configs" / "business.yaml")
+    settings = business.load_business(project.root / "configs" / "business.yaml")
     if usecase:
         settings = planned_business(settings, usecase, project)
-    wanted = any(each.measured for each in settings.inputs.values())
-    found, warnings = measured(open_ledger(project)) if wanted else ({}, [])
-    inputs = fixed(inputs_of(settings, found), **(changes or {}))
-    return business_report(settings, inputs, draws=draws, seed=seed, warnings=warnings)
+    found: Mapping[str, Input] = {}
+    warnings: list[str] = []
+    stamp = {"commit": tracked.commit(project.root) or "none"}
+    if any(each.measured for each in settings.inputs.values()):
+        ledger, (since, until) = open_ledger(project), (period or Period()).bounds
+        quality = _quality(ledger, project, since, until)
+        found, warnings = business.measured(ledger, since, until, quality)
+        stamp |= business.stamp(ledger, since, until)
+    inputs = business.inputs_of(settings, found)
+    used = {name: each for name, each in settings.inputs.items() if each.measured}
+    warnings += business.few({name: inputs[name] for name in used})
+    return business.business_report(
+        settings, fixed(inputs, **(changes or {})), draws=draws, seed=seed, warnings=warnings,
+        stamp=stamp,
+    )  # fmt: skip
+
+
+def _quality(ledger: Ledger, project: Project, since: float, until: float | None) -> "Quality":
+    """Count what online evals and reviewers said of the questions of a period."""
+    from genai.loop import Queue, load_loop
+    from genai.loop.seen import failed, online_scores
+    from genai.reports.business import Quality
+
+    settings = load_loop(project.root / "configs" / "loop.yaml")
+    limits, end = settings.online.metrics, math.inf if until is None else until
+    scores = online_scores(ledger, since, until).values()
+    judged = [each for each in scores if limits.keys() & each.keys()]
+    decided = Queue(ledger, settings).items("accepted", "edited", "rejected", "promoted")
+    reviewed = sum(since <= each.at <= end for each in decided)
+    return Quality(len(judged), sum(bool(failed(each, limits)) for each in judged), reviewed)
 
 
 def _known(case: UseCase, project: Project) -> dict[str, dict[str, Any]]:

@@ -62,7 +62,7 @@ def facts(task: Any, suite: Suite, config: Config, root: Path) -> dict[str, str]
         }  # fmt: skip
         params = own.models.get(own.chain.model, ModelSettings()).params
         found["seed"] = str({**task.prompt.params, **params}.get("seed", ""))
-    found["git"] = _commit(root)
+    found["git"] = commit(root)
     return {name: value for name, value in found.items() if value != ""}
 
 
@@ -233,18 +233,12 @@ class Training:
             "score": outcome.score, "best_step": outcome.best_step, "rows": held["rows"]["count"],
             "train_seconds": outcome.seconds, "train_tokens": outcome.tokens,
         }  # fmt: skip
-        dev = [
-            (name, value, int(line["step"]), time.time())
-            for line in outcome.curves
-            for name, value in line.items()
-            if name.startswith("dev/")
-        ]
         hashes = {
             "data": held["rows"]["sha256"], "base": held["base"]["name"],
             "base_weights": held["base"]["weights"], "template": held["template"],
             "tokenizer": held["tokenizer"], "git": json.dumps(held["git"]),
         }  # fmt: skip
-        more = [*_metrics(values, time.time(), outcome.steps), *dev]
+        more = _metrics(values, time.time(), outcome.steps)
         tags = {"weights": outcome.weights, "notes": "; ".join(outcome.notes)}
         self._log("FINISHED", hashes, more, tags)
 
@@ -331,7 +325,8 @@ def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return found
 
 
-def _commit(root: Path) -> str:
+def commit(root: Path) -> str:
+    """Give the beginning of the commit that a folder is at; '' where there is none."""
     command = ["git", "-C", str(root), "rev-parse", "HEAD"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from worked import DRAWN, SINGLE, inputs, said_by, settings, stated
 
 import genai
 from genai.cli import main
@@ -17,7 +18,6 @@ from genai.errors import ConfigError
 from genai.ledger import Ledger
 from genai.project import init
 from genai.reports.business import (
-    BusinessSettings,
     Input,
     business_report,
     inputs_of,
@@ -28,45 +28,6 @@ from genai.reports.business.draws import outlook
 from genai.reports.business.formula import case_of, crossings, irr, payback
 from genai.reports.business.inputs import Hosting
 from genai.types import UNKNOWN_COST, Call, Cost, CostStatus
-
-SINGLE = {
-    "volume": 20000, "minutes": 12, "wage": 36, "realisation": 0.6, "cost": 0.042,
-    "escalated": 0.22, "undetected": 0.02, "success": 0.76, "loss": 25, "review": 0.05,
-    "review_cost": 1.5, "fixed": 9000, "build": 180000,
-}  # fmt: skip
-RAMP = [0.2, 0.4, 0.6, 0.8, 1.0]
-
-
-def said_by(**values: Any) -> dict[str, Any]:
-    return {"source": "s", "owner": "o", **values}
-
-
-def stated(**changes: Any) -> dict[str, Any]:
-    values = {**SINGLE, **changes}
-    return {
-        name: each if isinstance(each, dict) else {"value": each, "source": "s", "owner": "o"}
-        for name, each in values.items()
-    }
-
-
-def settings(**changes: Any) -> BusinessSettings:
-    return BusinessSettings.model_validate({"inputs": stated(), "ramp": RAMP, **changes})
-
-
-def inputs(**changes: Input) -> dict[str, Input]:
-    return {**inputs_of(settings(), {}), **changes}
-
-
-# what is drawn in the worked example with ranges
-DRAWN = {
-    "volume": Input("volume", "pert", 15000, 20000, 26000),
-    "minutes": Input("minutes", "pert", 8, 12, 20),
-    "realisation": Input("realisation", "pert", 0.3, 0.6, 0.8),
-    "cost": Input("cost", "lognormal", 0.042, 0.10),
-    "escalated": Input("escalated", "beta", 55, 250),
-    "undetected": Input("undetected", "beta", 5, 250),
-    "fixed": Input("fixed", "pert", 7000, 9000, 14000),
-}
 
 
 def test_the_worked_example_is_met_to_the_cent() -> None:
@@ -170,39 +131,6 @@ def test_correlated_inputs_widen_the_range_and_contradictions_are_named() -> Non
     contrary = {"minutes realisation": 1, "minutes volume": 1, "realisation volume": -1}
     with pytest.raises(ConfigError, match="contradict each other"):
         outlook(settings(correlations=contrary), inputs(**DRAWN), draws=10)
-
-
-def test_the_spreadsheet_recomputes_to_the_same_value(tmp_path: Path) -> None:
-    import formulas
-
-    report = business_report(
-        settings(volume_growth=0.05, price_decline=0.2), inputs(**DRAWN), draws=100
-    )
-    report.write(tmp_path)
-    model = formulas.ExcelModel().loads(str(tmp_path / "business.xlsx")).finish()
-    solved = {str(name).upper(): cell for name, cell in model.calculate().items()}
-
-    def value(cell: str) -> float:
-        found = solved[f"'[BUSINESS.XLSX]RESULT'!{cell}"]
-        return float(found.value[0, 0])
-
-    assert value("B2") == pytest.approx(report.case.npv, abs=0.005)
-    assert value("B3") == pytest.approx(report.case.pv_benefits, abs=0.005)
-    assert value("B4") == pytest.approx(report.case.pv_costs, abs=0.005)
-    assert value("B5") == pytest.approx(report.case.roi, abs=1e-9)
-    assert value("B6") == pytest.approx(report.case.months[-1].cumulative, abs=0.005)
-
-
-def test_the_page_is_self_contained_and_inert(tmp_path: Path) -> None:
-    hostile = settings(title="<script>alert(1)</script>", decision="Go & on?")
-    paths = business_report(hostile, inputs(**DRAWN), draws=500).write(tmp_path)
-    assert {path.name for path in paths} == {
-        "business.json", "business.html", "business.xlsx", "fan.svg", "tornado.svg", "curve.svg",
-    }  # fmt: skip
-    page = (tmp_path / "business.html").read_text()
-    assert "<script" not in page
-    assert "default-src 'none'" in page
-    assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
 
 
 @pytest.mark.parametrize(

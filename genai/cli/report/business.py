@@ -1,9 +1,10 @@
 """`genai report business`: does it pay, with its range, from the ledger and stated assumptions."""
 
 import argparse
+from datetime import date
 from pathlib import Path
 
-from genai.wiring.business import business_case
+from genai.wiring.business import Period, business_case
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,11 +13,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", type=Path, help="write the page, JSON, spreadsheet and plots")
     parser.add_argument("--draws", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=20_260)
+    parser.add_argument("--from", dest="first", type=date.fromisoformat, metavar="DAY",
+                        help="measure from this day on (all days)")  # fmt: skip
+    parser.add_argument("--to", dest="last", type=date.fromisoformat, metavar="DAY",
+                        help="measure up to this day")  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the case; 1 where a kill criterion is broken, 4 where no headline may be printed."""
-    report = business_case(usecase=options.usecase or "", draws=options.draws, seed=options.seed)
+    report = business_case(
+        usecase=options.usecase or "", draws=options.draws, seed=options.seed,
+        period=Period(options.first, options.last),
+    )  # fmt: skip
     print(report.text())
     for path in report.write(options.folder) if options.folder else ():
         print(f"written: {path}")

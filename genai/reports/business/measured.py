@@ -1,50 +1,144 @@
 """What the ledger says of a business case: cost, shares and volume, each with how many rows."""
 
+import hashlib
+import json
 import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from genai.ledger import Ledger
-from genai.ledger.query import add
-from genai.ledger.rollup import EARLIEST, Sums, misdated, sums
+from genai.ledger.query import Money, add
+from genai.ledger.rollup import EARLIEST, Sums, day_name, misdated, sums
 from genai.reports.business.inputs import Input
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 _FEW = 30  # answers below which a share is no ground for a headline
 
 
-def measured(ledger: Ledger, since: float = 0.0) -> tuple[dict[str, Input], list[str]]:
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What people and judges said of the answers of a period.
+
+    `judged` answers were drawn by chance and `wrong` of them failed; `reviewed` questions were
+    read and decided on by a person.
+    """
+
+    judged: int = 0
+    wrong: int = 0
+    reviewed: int = 0
+
+
+def measured(
+    ledger: Ledger, since: float = 0.0, until: float | None = None, quality: Quality | None = None
+) -> tuple[dict[str, Input], list[str]]:
     """Give the inputs that the ledger can measure, and what speaks against a headline figure.
 
     `cost` is resampled by whole days, `escalated` is the share of questions that were refused or
-    failed, `volume` the questions a month at the pace from the first day to the last. Rows that a
-    wrong clock dated before 2020 or after today are left out, and the source counts them.
+    failed, `volume` the questions a month at the pace from the first day to the last. With a
+    `quality`, `success` and `undetected` are the shares of all questions answered rightly and
+    wrongly, and `review` the share that a person read. Rows that a wrong clock dated before 2020 or
+    after today are left out, and the source counts them. Periods are whole UTC days.
     """
-    ledger.roll_up()
-    now = time.time()
-    first = max(since, EARLIEST * 86_400.0)
-
-    def of(kind: str) -> dict[tuple[object, ...], Sums]:
-        return sums(ledger.database, ("day",), kind=kind, since=first, until=now)
-
-    asked, paid = of("chain"), {kind: of(kind) for kind in ("model", "embedding")}
     found: dict[str, Input] = {}
     warnings: list[str] = []
+    asked, money, source = _read(ledger, since, until)
     if not asked:
         return {}, ["the ledger holds no question yet"]
-    money = {day: add(each[day].money for each in paid.values() if day in each) for day in asked}
     blocks = tuple((float(money[day].total), float(each.calls)) for day, each in asked.items())
     questions = sum(each.calls for each in asked.values())
     answers = sum(each.outcomes.get("ok", 0) for each in asked.values())
-    days = [int(str(day)) for (day,) in asked]
-    span, wrong = max(days) - min(days) + 1, misdated(ledger.database, now=now)
-    source = f"ledger, {span} days"
-    source += f", {wrong} questions with a wrong date left out" if wrong else ""
     found["cost"] = Input("cost", "blocks", 0.0, blocks=blocks, source=source, n=questions)
     lost = questions - answers
     found["escalated"] = Input("escalated", "beta", lost, questions, source=source, n=questions)
-    pace = questions / span * 30.4
+    pace = questions / _span(asked) * 30.4
     found["volume"] = Input("volume", "fixed", pace, source=source, n=questions)
     coverage = add(money.values()).coverage
     if coverage is not None and coverage < 0.95:
         warnings.append(f"the cost of {1 - coverage:.0%} of the calls is not known for sure")
     if questions < _FEW:
         warnings.append(f"{questions} questions are recorded; {_FEW} are needed for a share")
+    if quality is not None:
+        found |= _qualities(quality, questions, answers, source)
     return found, warnings
+
+
+def _qualities(given: Quality, questions: int, answers: int, source: str) -> dict[str, Input]:
+    """Give the shares of all questions; the sample stands for the answered ones."""
+    found = {}
+    if given.judged and answers:
+        whole = given.judged * questions / answers
+        said = f"{source}, {given.judged} answers judged"
+        for name, hits in (("success", given.judged - given.wrong), ("undetected", given.wrong)):
+            found[name] = Input(name, "beta", hits, whole, source=said, n=given.judged)
+    reviewed = min(given.reviewed, questions)
+    found["review"] = Input("review", "beta", reviewed, questions, source=source, n=questions)
+    return found
+
+
+def few(inputs: "Mapping[str, Input]") -> list[str]:
+    """Name the shares that rest on too few cases for a headline figure."""
+    return [
+        f"`{name}` rests on {each.n} cases; {_FEW} are needed"
+        for name, each in inputs.items()
+        if each.kind == "beta" and each.n is not None and each.n < _FEW
+    ]
+
+
+def stamp(ledger: Ledger, since: float = 0.0, until: float | None = None) -> dict[str, str]:
+    """Say what measured inputs rest on: the days, a hash of their sums, coverage, price lists."""
+    asked, money, _ = _read(ledger, since, until)
+    if not asked:
+        return {}
+    rows = [
+        [*map(str, day), each.calls, sorted(each.outcomes.items()), str(money[day].total)]
+        for day, each in sorted(asked.items(), key=str)
+    ]
+    whole = add(money.values())
+    coverage = "unknown" if whole.coverage is None else f"{whole.coverage:.1%} of calls"
+    days = sorted(int(str(day)) for (day,) in asked)
+    return {
+        "period": f"{day_name(days[0])} to {day_name(days[-1])}",
+        "ledger": hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16],
+        "coverage": coverage,
+        "prices": ", ".join(_snapshots(ledger, days[0], days[-1])) or "none",
+    }
+
+
+def _snapshots(ledger: Ledger, first: int, last: int) -> list[str]:
+    """Give the hashes of the price lists that calls of some days were priced by."""
+    import sqlalchemy as sa
+
+    from genai.ledger.tables import calls as table
+
+    query = sa.select(table.c.price_snapshot).where(
+        table.c.day >= first, table.c.day <= last, table.c.price_snapshot != ""
+    )
+    with ledger.database.begin(write=False) as db:
+        return sorted(db.execute(query.distinct()).scalars())
+
+
+_ByDay = dict[tuple[object, ...], Sums]
+
+
+def _read(
+    ledger: Ledger, since: float, until: float | None
+) -> tuple[_ByDay, dict[tuple[object, ...], Money], str]:
+    """Give the questions and the money of each day, and where they come from in words."""
+    ledger.roll_up()
+    now = time.time()
+    first, last = max(since, EARLIEST * 86_400.0), min(until or now, now)
+
+    def of(kind: str) -> _ByDay:
+        return sums(ledger.database, ("day",), kind=kind, since=first, until=last)
+
+    asked, paid = of("chain"), [of(kind) for kind in ("model", "embedding")]
+    money = {day: add(each[day].money for each in paid if day in each) for day in asked}
+    wrong = misdated(ledger.database, now=now)
+    source = f"ledger, {_span(asked)} days" if asked else ""
+    return asked, money, source + (f", {wrong} questions with a wrong date left out" * (wrong > 0))
+
+
+def _span(asked: _ByDay) -> int:
+    days = [int(str(day)) for (day,) in asked]
+    return max(days) - min(days) + 1

@@ -18,7 +18,7 @@ td{font-variant-numeric:tabular-nums;vertical-align:top}
 .wide{overflow-x:auto}
 .warn{border-left:4px solid #c60;padding-left:.7rem}
 svg{width:100%;height:auto}
-.axis{stroke:currentColor;opacity:.5}
+.axis{fill:none;stroke:currentColor;opacity:.5}
 .band{fill:#38a;opacity:.25}
 .middle{fill:none;stroke:#38a;stroke-width:2}
 .bar{fill:#38a}
@@ -49,10 +49,16 @@ def page(report: "BusinessReport") -> str:
     flow = _table(("month", "benefit", "variable", "fixed", "net", "cumulative"), [
         (str(m.number), *map(_whole, (m.benefit, m.variable, m.fixed, m.net, m.cumulative)))
         for m in case.months])  # fmt: skip
-    hosting = ""
+    hosting = "".join(f"<p>{_e(line)}</p>" for line in report.hosting())
     if report.bands:
         most = max(start for start, _ in report.bands) * 1.3
-        hosting = f"<h2>Buying or hosting</h2>{plots.bands(report.bands, most)}"
+        hosting = plots.bands(report.bands, most).svg() + hosting
+    hosting = f"<h2>Buying or hosting</h2>{hosting}" if hosting else ""
+    tied = "".join(
+        f"<p>Drawn together: {_e(pair)}, rank correlation {share:g}.</p>"
+        for pair, share in s.correlations.items()
+    )
+    stamp = _table(("what it rests on", ""), list(report.stamp.items()))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -62,9 +68,10 @@ def page(report: "BusinessReport") -> str:
         f"<h1>{_e(s.title)}</h1><p>{_e(s.decision)}</p>{warn}"
         f"<p>Amounts in {_e(s.currency)}, {s.months} months, {found.draws:,} draws, seed"
         f" {found.seed}.</p>{_table(('figure', 'value'), head)}"
-        f"<h2>What moves it</h2>{plots.tornado(found.swings)}<h2>Over time</h2>{plots.fan(found)}"
-        f"<h2>How sure it is</h2>{plots.curve(found)}{hosting}<h2>What ends it</h2>{kill}"
-        f"<h2>Assumptions</h2>{register}<h2>Cash flow</h2>{flow}</main></body></html>"
+        f"<h2>What moves it</h2>{report.plot('tornado').svg()}"
+        f"<h2>Over time</h2>{report.plot('fan').svg()}"
+        f"<h2>How sure it is</h2>{report.plot('curve').svg()}{hosting}<h2>What ends it</h2>{kill}"
+        f"<h2>Assumptions</h2>{register}{tied}<h2>Cash flow</h2>{flow}{stamp}</main></body></html>"
     )
 
 

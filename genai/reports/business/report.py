@@ -1,12 +1,14 @@
 """The business case as one value, and as JSON, a page, a spreadsheet and plots."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from genai import __version__
 from genai.config import digest
 from genai.errors import ConfigError
 from genai.reports.business import plots
@@ -22,7 +24,8 @@ _PLAIN = (float, float | None)  # types of a figure that a kill criterion may na
 class BusinessReport:
     """A case with its distribution. `warnings` are reasons to print no headline.
 
-    `kill` pairs each criterion with what the case gives and whether it is kept.
+    `kill` pairs each criterion with what the case gives and whether it is kept; `bands` are the
+    requests a month, from and to, for which own GPUs are cheaper; `stamp` says what it rests on.
     """
 
     settings: BusinessSettings
@@ -32,6 +35,7 @@ class BusinessReport:
     bands: tuple[tuple[float, float], ...]
     kill: tuple[tuple[Criterion, float | None, bool], ...]
     warnings: tuple[str, ...] = ()
+    stamp: Mapping[str, str] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Any]:
         """Give everything as plain values: the same inputs and seed give the same text."""
@@ -50,6 +54,7 @@ class BusinessReport:
                 {"figure": c.figure, "value": value, "kept": kept} for c, value, kept in self.kill
             ],
             "warnings": list(self.warnings),
+            "stamp": dict(self.stamp),
         }
 
     def json(self) -> str:
@@ -59,10 +64,12 @@ class BusinessReport:
     def write(self, folder: Path) -> list[Path]:
         """Write `business.{json,html,xlsx}` and the plots; give their paths."""
         folder.mkdir(parents=True, exist_ok=True)
-        files = {"business.json": self.json(), "business.html": self.html()}
-        files |= {f"{name}.svg": self.plot(name) for name in ("fan", "tornado", "curve")}
-        for name, text in files.items():
-            (folder / name).write_text(text, encoding="utf-8")
+        files = {"business.json": self.json().encode(), "business.html": self.html().encode()}
+        for plot in ("fan", "tornado", "curve"):
+            files |= {f"{plot}.svg": self.plot(plot).svg().encode()}
+            files |= {f"{plot}.png": self.plot(plot).png()}
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
         write_workbook(folder / "business.xlsx", self.settings, self.inputs, self.case)
         return [folder / name for name in (*files, "business.xlsx")]
 
@@ -72,13 +79,23 @@ class BusinessReport:
 
         return page(self)
 
-    def plot(self, name: str) -> str:
-        """Give a plot as SVG: `fan`, `tornado` or `curve`."""
-        return {
-            "fan": lambda: plots.fan(self.outlook),
-            "tornado": lambda: plots.tornado(self.outlook.swings),
-            "curve": lambda: plots.curve(self.outlook),
-        }[name]()
+    def plot(self, name: str) -> plots.Plot:
+        """Give a plot, `fan`, `tornado` or `curve`; `.svg()` and `.png()` draw it."""
+        if name == "tornado":
+            return plots.tornado(self.outlook.swings)
+        return {"fan": plots.fan, "curve": plots.curve}[name](self.outlook)
+
+    def hosting(self) -> list[str]:
+        """Say for which requests a month own GPUs are cheaper: one line a band."""
+        if self.settings.hosting is None:
+            return []
+        if not self.bands:
+            return ["own GPUs: at no number of requests a month cheaper than the API"]
+        return [
+            f"own GPUs: cheaper from {start:,.0f} requests a month"
+            + (" on" if math.isinf(end) else f" to {end:,.0f}")
+            for start, end in self.bands
+        ]
 
     def text(self) -> str:
         """Say it in a few lines."""
@@ -97,19 +114,24 @@ class BusinessReport:
                 f"  {swing.name}: {swing.low:,.0f} to {swing.high:,.0f}; knowing it is worth"
                 f" {swing.worth:,.0f}"
             )
+        lines += [f"  {line}" for line in self.hosting()]
         for criterion, value, kept in self.kill:
             shown = "unknown" if value is None else f"{value:.3g}"
             lines.append(
                 f"  kill criterion {criterion.figure}: {shown}, {'kept' if kept else 'BROKEN'}"
             )
+        lines.append("; ".join(f"{name} {value}" for name, value in self.stamp.items()))
         return "\n".join(lines)
 
 
 def business_report(
     settings: BusinessSettings, inputs: Mapping[str, Input], *, draws: int = 10_000,
-    seed: int = 20_260, warnings: Sequence[str] = (),
+    seed: int = 20_260, warnings: Sequence[str] = (), stamp: Mapping[str, str] | None = None,
 ) -> BusinessReport:  # fmt: skip
-    """Work out a case: single values, the distribution, hosting bands, kill criteria."""
+    """Work out a case: single values, the distribution, hosting bands, kill criteria.
+
+    `stamp` says what the measured inputs rest on; draws, seed and version are added.
+    """
     case = case_of(settings, {name: each.central for name, each in inputs.items()})
     found = outlook(settings, inputs, draws=draws, seed=seed)
     most = 0.0
@@ -117,7 +139,8 @@ def business_report(
         most = max(inputs["volume"].central * 4, 1e7)
     bands = tuple(crossings(settings.hosting, most)) if settings.hosting else ()
     kill = tuple(_judge(each, case, found) for each in settings.kill)
-    return BusinessReport(settings, dict(inputs), case, found, bands, kill, tuple(warnings))
+    said = {"genai": __version__, "draws": f"{draws}", "seed": f"{seed}", **(stamp or {})}
+    return BusinessReport(settings, dict(inputs), case, found, bands, kill, tuple(warnings), said)
 
 
 def _judge(

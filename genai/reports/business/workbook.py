@@ -50,12 +50,12 @@ def _inputs(sheet: Any, settings: BusinessSettings, inputs: Mapping[str, Input])
 
 def _flow(sheet: Any, settings: BusinessSettings, at: Mapping[str, str]) -> int:
     sheet.append(
-        ["month", "use", "benefit", "variable", "fixed", "net", "discounted", "cumulative"]
-    )
-    sheet.append([0, None, None, None, None, f"=-{at['build']}", "=F2", "=F2"])
-    human = f"{at['minutes']}/60*{at['wage']}"
-    freed = f"({at['realisation']}*{human}*(1-{at['escalated']})+{at['revenue']})"
-    lost = f"({at['undetected']}*{at['loss']}+{at['review']}*{at['review_cost']})"
+        ["month", "use", "benefit", "variable", "fixed", "net", "discounted", "cumulative",
+         "paid back", "discounted, cumulative", "discounted, paid back"]
+    )  # fmt: skip
+    sheet.append([0, None, None, None, None, f"=-{at['build']}", "=F2", "=F2", 0, "=G2", 0])
+    freed, _ = _per_case(at)
+    lost = _lost(at)
     rate = f"((1+{at['discount']})^(1/12)-1)"
     for month in range(1, settings.months + 1):
         row = month + 2
@@ -67,9 +67,32 @@ def _flow(sheet: Any, settings: BusinessSettings, at: Mapping[str, str]) -> int:
                 month, f"={ramp}*{growth}", f"={at['volume']}*B{row}*{freed}",
                 f"={at['volume']}*B{row}*({at['cost']}*{price}+{lost})", f"={at['fixed']}",
                 f"=C{row}-D{row}-E{row}", f"=F{row}/(1+{rate})^A{row}", f"=H{row - 1}+F{row}",
+                _paid(row, "H", "F"), f"=J{row - 1}+G{row}", _paid(row, "J", "G"),
             ]
         )  # fmt: skip
     return settings.months + 2
+
+
+def _per_case(at: Mapping[str, str]) -> tuple[str, str]:
+    """Give what a case frees and what it costs in cash, as formulas."""
+    human = f"{at['minutes']}/60*{at['wage']}"
+    freed = f"({at['realisation']}*{human}*(1-{at['escalated']})+{at['revenue']})"
+    return freed, f"{at['cost']}+{_lost(at)}"
+
+
+def _lost(at: Mapping[str, str]) -> str:
+    return f"({at['undetected']}*{at['loss']}+{at['review']}*{at['review_cost']})"
+
+
+def _payback(flow: str, total: str, paid: str, last: int) -> str:
+    end = f"{flow}{total}{last}"
+    return f'=IF({end}<0,"none",MAX({flow}{paid}2:{paid}{last}))'
+
+
+def _paid(row: int, total: str, flow: str) -> str:
+    """Give the month, with its part, in which a sum stops being negative; 0 in every other."""
+    before, now = f"{total}{row - 1}", f"{total}{row}"
+    return f"=IF(AND({before}<0,{now}>=0),A{row}-1-{before}/{flow}{row},0)"
 
 
 def _result(sheet: Any, at: Mapping[str, str], last: int, case: Case) -> None:
@@ -77,6 +100,7 @@ def _result(sheet: Any, at: Mapping[str, str], last: int, case: Case) -> None:
     rate = f"((1+{at['discount']})^(1/12)-1)"
     benefits = f"SUMPRODUCT({flow}C3:C{last}/(1+{rate})^{flow}A3:A{last})"
     spending = f"SUMPRODUCT(({flow}D3:D{last}+{flow}E3:E{last})/(1+{rate})^{flow}A3:A{last})"
+    freed, cash = _per_case(at)
     sheet.append(["figure", "value", "as computed by genai"])
     for name, formula, value in (
         ("net present value", f"=SUM({flow}G2:G{last})", case.npv),
@@ -84,6 +108,16 @@ def _result(sheet: Any, at: Mapping[str, str], last: int, case: Case) -> None:
         ("present value of costs", f"={at['build']}+{spending}", case.pv_costs),
         ("return on investment", "=(B3-B4)/B4", case.roi),
         ("cumulative cash at the end", f"={flow}H{last}", case.months[-1].cumulative),
-    ):
-        sheet.append([name, formula, value])
+        ("internal rate of return, monthly", f"=IFERROR(IRR({flow}F2:F{last},0.01),\"none\")",
+         case.irr),
+        ("paid back after months", _payback(flow, "H", "I", last), case.payback),
+        ("discounted, paid back after months", _payback(flow, "J", "K", last),
+         case.payback_discounted),
+        ("benefit per case", f"={freed}-({cash})", case.benefit_per_case),
+        ("break-even, cases a month", f"=IF(B10>0,{at['fixed']}/B10,\"none\")",
+         case.break_even_volume),
+        ("cost per success", f"=IF({at['success']}>0,{at['cost']}/{at['success']},\"none\")",
+         case.cost_per_success),
+    ):  # fmt: skip
+        sheet.append([name, formula, "none" if value is None else value])
     sheet.column_dimensions["A"].width = 30
