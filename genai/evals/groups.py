@@ -1,7 +1,7 @@
 """Fairness: does a task serve one group as it serves another?
 
 Names of groups are swapped inside the same questions (the relation `names`), so that nothing else
-differs between the two sides.
+differs between the two sides. Groups that are tags of different questions can be compared too.
 """
 
 import math
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from genai import stats
+from genai.errors import CaseError
 from genai.evals.behaviour import metric_head, variants_by
 from genai.evals.case import Case
 from genai.evals.report import Report
@@ -19,7 +20,7 @@ from genai.evals.suite import Suite
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """The difference of a metric between two groups on the same questions, `b` minus `a`.
+    """The difference of a metric between two groups, `b` minus `a`.
 
     `low` and `high` are the two-sided 95 % interval, `q` the two-sided p adjusted over all gaps
     that were looked at (Benjamini-Hochberg).
@@ -72,6 +73,66 @@ def by_group(run: Report | Scorecard, suite: Suite, *metrics: str) -> list[Gap]:
                 gaps.append(_gap(head, (a, b), sides, owners))
     adjusted = stats.benjamini_hochberg([each.p for each in gaps])
     return [replace(each, q=q) for each, q in zip(gaps, adjusted, strict=True)]
+
+
+def by_tag(run: Report | Scorecard, beginning: str, *metrics: str) -> list[Gap]:
+    """Compare the cases of each two tags that begin alike, such as `language:de` and `language:fr`.
+
+    The sides have different questions, so what differs may be these and not the group. Newcombe's
+    interval for verdicts, a cluster-robust one for scores, repeats and clusters.
+
+    Raises:
+        CaseError: fewer than two tags begin so, or the run has no such metric.
+    """
+    card = run.scorecard if isinstance(run, Report) else run
+    tags = sorted({tag for row in card.rows for tag in row.tags if tag.startswith(beginning)})
+    if len(tags) < 2:
+        raise CaseError(
+            f"run {card.head.run}: tags that begin with {beginning!r}: {', '.join(tags) or 'none'};"
+            " two are needed to compare"
+        )
+    gaps = []
+    for metric in metrics:
+        head = card.metric(metric)
+        if head is None:
+            raise CaseError(f"run {card.head.run}: has no metric `{metric}`")
+        sides = {tag: _of_tag(card, tag, metric) for tag in tags}
+        for a, b in combinations(tags, 2):
+            if sides[a] and sides[b]:
+                gaps.append(_apart(head, (a, b), (sides[a], sides[b])))
+    adjusted = stats.benjamini_hochberg([each.p for each in gaps])
+    return [replace(each, q=q) for each, q in zip(gaps, adjusted, strict=True)]
+
+
+def _of_tag(card: Scorecard, tag: str, metric: str) -> list[tuple[str, Cell]]:
+    """Give cluster and value of the measured cases with a tag; variants aside."""
+    rows = (
+        row
+        for row in card.rows
+        if tag in row.tags and not any(each.startswith("variant:") for each in row.tags)
+    )
+    cells = ((row.cluster or row.case, card.cell(row, metric)) for row in rows)
+    return [(cluster, cell) for cluster, cell in cells if cell.mean is not None]
+
+
+def _apart(
+    head: MetricHead,
+    groups: tuple[str, str],
+    sides: tuple[Sequence[tuple[str, Cell]], Sequence[tuple[str, Cell]]],
+) -> Gap:
+    a, b = ([cell.mean or 0.0 for _, cell in side] for side in sides)
+    owners = [[cluster for cluster, _ in side] for side in sides]
+    single = len({*owners[0], *owners[1]}) == len(a) + len(b)
+    if head.kind == "pass" and single and {*a, *b} <= {0.0, 1.0}:
+        counts = int(sum(a)), len(a), int(sum(b)), len(b)
+        bounds, below = stats.newcombe(*counts, 0.975), stats.score_test(*counts)
+        above = stats.score_test(*counts[2:], *counts[:2])
+    else:
+        bounds, below = stats.clustered_difference(a, b, owners[0], owners[1], confidence=0.975)
+        _, above = stats.clustered_difference(b, a, owners[1], owners[0])
+    p = min(2 * min(below, above), 1.0)
+    means = math.fsum(a) / len(a), math.fsum(b) / len(b)
+    return Gap(head.name, *groups, *means, bounds.low, bounds.high, len(a) + len(b), p, p)
 
 
 def _by_source(

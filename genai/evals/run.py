@@ -27,7 +27,7 @@ from genai.evals.results import Column, Results, of_log, of_score
 from genai.evals.scorecard import MANY
 from genai.evals.scorers import Tools
 from genai.evals.spend import Purse
-from genai.evals.store import Head, RunLog, Scores, open_run
+from genai.evals.store import Head, RunLog, Scores, answers_of, copy_answers, open_run
 from genai.evals.suite import Suite, load_suite
 from genai.evals.task import CODES, Asker, Task, describe, width
 from genai.evals.trial import CannotMeasure, Trial
@@ -42,6 +42,7 @@ from genai.types import Call, Context, Cost, CostStatus, new_id
 class Options:
     """How a run is made; what is None comes from the suite.
 
+    `rescore` names the run ("" for the newest) whose answers are scored again instead of asking.
     `name` lets the processes of one session share a run. `record` takes one ledger row a trial.
     `scatter(folder, case ids)` has other processes do the cases first, into the same log.
     """
@@ -54,6 +55,7 @@ class Options:
     stage: Stage = "pull_request"
     resume: bool = True
     progress: bool = False
+    rescore: str | None = None
     name: str = ""
     record: Callable[[Call], None] | None = None
     scatter: Callable[[Path, Sequence[str]], None] | None = None
@@ -81,8 +83,11 @@ def evaluate(
         repeats=options.repeats or suite.settings.repeats, cases=len(suite.cases),
         started_at=time.time(),
     )  # fmt: skip
-    log = open_run(runs, head, resume=options.resume, name=options.name)
+    again = None if options.rescore is None else answers_of(runs, head, options.rescore)
+    log = open_run(runs, head, resume=options.resume and again is None, name=options.name)
     try:
+        if again is not None:
+            copy_answers(again, log)
         if options.name and (log.folder / "report.json").exists():
             return reports.read_report(log.folder)  # another process of this session has run it
         run = Run(suite, task, metrics, tools, options, log)

@@ -6,6 +6,7 @@ done again. Nothing is ever rewritten.
 """
 
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -191,6 +192,28 @@ def open_run(runs: Path, head: Head, *, resume: bool = True, name: str = "") -> 
     started = time.strftime("%Y%m%dT%H%M%S", time.gmtime(head.started_at))
     fresh = folder / f"{started}-{new_id()[-8:]}"
     return _opened(fresh, head, _hold(fresh))
+
+
+def answers_of(runs: Path, head: Head, name: str = "") -> Path:
+    """Find the run whose answers may be scored again for `head`: the newest, or the one named.
+
+    Raises:
+        CaseError: there is none of these cases, this task and so many repeats.
+    """
+    for path in sorted((runs / head.suite).glob("*/run.json"), reverse=True):
+        found = _head(path)
+        if found is not None and found.key == head.key and path.parent.name.startswith(name):
+            return path.parent
+    raise CaseError(
+        f"run {name or 'to score again'}: no run of suite {head.suite} has these cases, this task"
+        f" and {head.repeats} repeats; see genai eval runs {head.suite}, or run it"
+    )
+
+
+def copy_answers(source: Path, log: RunLog) -> None:
+    """Begin a run with what another has logged, so that it is scored again and nobody is asked."""
+    for number, path in enumerate(sorted(source.glob("log-*.jsonl"))):
+        shutil.copyfile(path, log.folder / f"log-{number}-of-{source.name}.jsonl")
 
 
 def _opened(folder: Path, head: Head, held: int) -> RunLog:

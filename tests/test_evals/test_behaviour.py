@@ -14,7 +14,7 @@ from genai.cli import main
 from genai.errors import CaseError, ModelError
 from genai.evals import Case, Options, Suite, Tools, evaluate, load_suite
 from genai.evals.behaviour import compare, violations
-from genai.evals.edits import Words
+from genai.evals.edits import TEMPLATES, Words
 from genai.evals.groups import by_group
 from genai.evals.scorecard import Scorecard
 from genai.evals.vary import RELATIONS, check_variants, freeze, frozen, review, vary
@@ -325,6 +325,25 @@ def test_groups_are_compared_on_the_same_questions(tmp_path: Path) -> None:
     assert gap.high < 0
     (even,) = by_group(run(suite, lambda _: "yes", tmp_path), suite, "exact")
     assert (even.difference, even.q) == (0.0, 1.0)
+
+
+def test_a_paraphrase_is_a_template_around_the_question(tmp_path: Path) -> None:
+    cases: list[dict[str, object]] = [
+        {"id": f"c{n}", "input": f"Where is room {n}?", "expected": "here"} for n in range(12)
+    ]
+    suite = with_variants(tmp_path, cases, "paraphrase", count=4)
+    inputs = {case.id: case.input for case in suite.cases if case.variant is None}
+    made = [case for case in suite.cases if case.variant is not None]
+    assert len(made) == 48
+    known = {template: 0 for template in TEMPLATES}
+    for case in made:
+        source = inputs[case.variant.of]  # type: ignore[union-attr]
+        (used,) = (each for each in TEMPLATES if each.format(input=source) == case.input)
+        known[used] += 1
+        assert case.expected == "here"
+    assert known == {template: 12 for template in TEMPLATES}
+    own = vary(suite, "paraphrase", seed=1, words=Words(("Say, {input}",)))
+    assert {case.input for case in own.variants} == {f"Say, {each}" for each in inputs.values()}
 
 
 def test_the_command_line(

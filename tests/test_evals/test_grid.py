@@ -3,12 +3,15 @@
 import json
 import re
 import xml.etree.ElementTree as Xml
+from collections import Counter
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import openai_server
 
 import genai
 from genai.cli import main
@@ -219,6 +222,29 @@ def test_settings_of_the_chain_are_cells(birds: Path, capsys: pytest.CaptureFixt
     assert main(["eval", "grid", "birds", "--set", "chain.top_k"]) == 64
     assert main(["eval", "grid", "birds", "--metric", "recal", "--set", "chain.top_k=1,3"]) == 64
     assert "no metric `recal`" in capsys.readouterr().err
+
+
+def test_models_prompts_and_retrievers_are_crossed(
+    birds: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-loopback")
+    short = (birds / "prompts" / "rag" / "answer.md").read_text()
+    short = short.replace("id: rag/answer", "id: rag/short") + "\nAnswer in one line.\n"
+    (birds / "prompts" / "rag" / "short.md").write_text(short)
+    with openai_server(text="They nest. [1]") as (url, server):
+        models = [f"openai/{name}@{url}" for name in ("one", "two")]
+        given = [word for model in models for word in ("--model", model)]
+        axes = ["--set", "chain.prompt=rag/answer,rag/short", "--set", "chain.top_k=1,3"]
+        code = main(["eval", "grid", "birds", "--limit", "2", *given, *axes])
+        said, error = capsys.readouterr()
+        assert code == 0, error
+        for model, prompt, size in product(("one", "two"), ("answer", "short"), (1, 3)):
+            label = f"openai/{model}@{url}, chain.prompt=rag/{prompt}, chain.top_k={size}"
+            assert said.count(label) == 1, said
+        asked = [
+            (each["model"], "in one line" in str(each["messages"])) for each in server.requests
+        ]
+    assert Counter(asked) == {(name, how): 4 for name in ("one", "two") for how in (True, False)}
 
 
 def test_a_wrong_setting_is_said_before_anything_runs(birds: Path) -> None:

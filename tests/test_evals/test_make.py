@@ -14,7 +14,7 @@ from servers import openai_server
 
 import genai
 from genai.cli import main
-from genai.errors import CaseError
+from genai.errors import CaseError, ModelError
 from genai.evals import Case, load_suite
 from genai.evals.case import Turn
 from genai.evals.leaks import Source, find_leaks, read_texts
@@ -192,6 +192,29 @@ def test_thumbs_down_become_drafts_without_personal_data(
     draft = msgspec.json.decode(text)
     assert draft["metadata"] == {"said": "It costs 5 euros.", "comment": "Not so."}
     assert (draft["provenance"]["why"], draft["provenance"]["reason"]) == ("thumb", "wrong")
+
+
+def test_a_failure_of_the_chain_becomes_a_draft(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The real chain fails on a dead model; its question is there where the ledger keeps text."""
+    shipped = Path(genai.__file__).parent.parent
+    for name in ("configs/guards.yaml", "prompts/rag/answer.md"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_bytes((shipped / name).read_bytes())
+    (project / "configs" / "genai.yaml").write_text(
+        "version: 1\nledger: {content: all}\nchain: {model: openai/x@http://127.0.0.1:9/v1}\n"
+    )
+    chain = genai.load()
+    chain.index.sync(project / "docs")
+    with pytest.raises(ModelError):
+        chain("Where do storks nest in the spring, asks jane.roe@acme.io?")
+    genai.open_ledger().flush()
+    assert main(["eval", "make", "birds", "--from", "feedback"]) == 0
+    assert "1 draft" in capsys.readouterr().out
+    draft = msgspec.json.decode((project / "evals" / "birds.drafts.jsonl").read_bytes())
+    assert draft["input"] == "Where do storks nest in the spring, asks [email]?"
+    assert (draft["provenance"]["why"], draft["provenance"]["reason"]) == ("error", "network")
 
 
 def test_scrubbing_leaves_the_rest_of_the_text() -> None:

@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 from sums import HEAD, add, run, sums
 
+from genai.cli import main
 from genai.errors import CaseError, ModelError
 from genai.evals import Options, Report, Tools, evaluate, read_report, store
 
 
-def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    path = sums(tmp_path, 300)
+@pytest.mark.parametrize(("cases", "repeats"), [(300, 1), (100, 3)])
+def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path, cases: int, repeats: int) -> None:
+    path = sums(tmp_path, cases)
     program = textwrap.dedent(f"""
         import asyncio, sys
         sys.path.insert(0, {str(tmp_path)!r})
@@ -27,7 +29,8 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
         from genai.evals import Options, Tools, evaluate
         import asked
         runs = Path({str(tmp_path / "runs")!r})
-        report = evaluate(Path({str(path)!r}), asked.task, runs, Tools(), Options(concurrency=8))
+        options = Options(concurrency=8, repeats={repeats})
+        report = evaluate(Path({str(path)!r}), asked.task, runs, Tools(), options)
         print(report.resumed, report.metric("exact").value)
     """)
     (tmp_path / "asked.py").write_text(
@@ -59,8 +62,10 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert int(resumed) >= 130
     assert float(value) == 1.0
     assert len(asked.read_text().splitlines()) <= 300 + 2 * 8 + 2
-    whole = evaluate(path, _module(tmp_path).task, tmp_path / "other", Tools(), Options())
+    options = Options(repeats=repeats)
+    whole = evaluate(path, _module(tmp_path).task, tmp_path / "other", Tools(), options)
     assert _values(whole) == _values(read_report(finished))
+    assert read_report(finished).trials == cases * repeats
 
 
 def _module(tmp_path: Path) -> Any:
@@ -114,6 +119,46 @@ def test_a_new_metric_scores_what_is_there(tmp_path: Path) -> None:
     more = run(sums(tmp_path, 10, HEAD + "  contains: {show: true}\n"), task)
     assert asked == ["0 + 1"]
     assert more.metric("contains").n == 9
+
+
+OWN = """def score(trial):
+    return trial.text == trial.case.expected
+"""
+
+
+def test_a_complete_run_is_scored_again_and_nobody_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "genai.yaml").write_text("version: 1\n")
+    monkeypatch.chdir(tmp_path)
+    path = sums(tmp_path, 30, "suite: sums\ntask: asks:task\nmetrics:\n  exact: {gate: true}\n"
+                "  own: {scorer: 'evals/mine.py:score', min: 0.5}\n")  # fmt: skip
+    (tmp_path / "evals" / "mine.py").write_text(OWN)
+    log = tmp_path / "asked.txt"
+    (tmp_path / "asks.py").write_text(
+        "from pathlib import Path\n\n\ndef task(question):\n"
+        f"    with Path({str(log)!r}).open('a') as file:\n        file.write('x')\n"
+        "    return str(int(question.split()[0]) + 1)\n"
+    )
+    assert main(["eval", "sums", "--rescore"]) == 64
+    assert "no run of suite sums has these cases, this task" in capsys.readouterr().err
+    assert main(["eval", "sums"]) == 0
+    first = read_report(next((tmp_path / ".genai" / "runs" / "sums").iterdir()))
+    assert (first.metric("own").value, log.stat().st_size) == (1.0, 30)
+    # the scorer changes and a metric comes; neither needs an answer that is not there
+    (tmp_path / "evals" / "mine.py").write_text(OWN.replace("return", "return not"))
+    path.write_text(path.read_text().replace("  own", "  contains: {min: 0.5}\n  own"))
+    assert main(["eval", "sums", "--rescore", first.run]) == 1
+    assert log.stat().st_size == 30
+    runs = [read_report(each) for each in (tmp_path / ".genai" / "runs" / "sums").iterdir()]
+    (again,) = (each for each in runs if each.run != first.run)
+    values = [again.metric(name).value for name in ("exact", "contains", "own")]
+    assert values == [1.0, 1.0, 0.0]
+    assert (again.resumed, again.cases) == (30, 30)
+    assert read_report(first.folder).metric("own").value == 1.0  # the old report stays as it was
+    (tmp_path / "asks.py").write_text("def task(question):\n    return 'other'\n")
+    assert main(["eval", "sums", "--rescore"]) == 64  # another task has not answered yet
 
 
 def test_two_runs_at_once_keep_apart(tmp_path: Path) -> None:

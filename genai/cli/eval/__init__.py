@@ -23,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", choices=("pull_request", "release"))
     parser.add_argument("--baseline", help="the baseline to compare with (default: the suite's)")
     parser.add_argument("--fresh", action="store_true", help="do not go on with an earlier run")
+    parser.add_argument("--rescore", metavar="RUN", nargs="?", const="",
+                        help="score a run's answers again (default: the newest's)")  # fmt: skip
     parser.add_argument("--workers", type=int, default=0, help="processes that share the cases")
     parser.add_argument("--ray", metavar="ADDRESS", nargs="?", const="", help="share on a cluster")
     for form, what in (("junit", "JUnit XML"), ("markdown", "a comment"), ("html", "one page")):
@@ -35,7 +37,17 @@ def run(options: argparse.Namespace) -> int:
     """Give the exit code of the house: 0 ok, 1 worse, 2 undecided, 3 budget, 4 unmeasured."""
     chosen = {
         name: getattr(options, name)
-        for name in ("limit", "tag", "repeats", "concurrency", "spend", "stage", "workers", "ray")
+        for name in (
+            "limit",
+            "tag",
+            "repeats",
+            "concurrency",
+            "spend",
+            "stage",
+            "workers",
+            "ray",
+            "rescore",
+        )
         if getattr(options, name) is not None
     }
     report = genai.evaluate(

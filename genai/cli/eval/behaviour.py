@@ -6,7 +6,7 @@ import genai
 from genai.evals import load_suite
 from genai.evals.baseline import card_of, find_run
 from genai.evals.behaviour import compare, relations_in, violations
-from genai.evals.groups import by_group
+from genai.evals.groups import by_group, by_tag
 from genai.evals.report.text import decision_text
 from genai.evals.vary import check_variants
 
@@ -16,6 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("suite")
     parser.add_argument("--metric", required=True, help="whose verdict must hold, or turn")
     parser.add_argument("--relation", help="one relation (default: all that have variants)")
+    parser.add_argument("--tags", metavar="BEGINNING", default="",
+                        help="compare the cases of such tags instead: language:")  # fmt: skip
     parser.add_argument("--run", dest="of", default="", help="which run (default: the newest)")
     parser.add_argument("--against", default="", help="a baseline or a run to compare with")
     parser.add_argument("--stage", choices=("pull_request", "release"), default="pull_request")
@@ -27,6 +29,10 @@ def run(options: argparse.Namespace) -> int:
     project = genai.find_project()
     runs = project.state / "runs"
     suite = load_suite(project.root / "evals" / f"{options.suite}.yaml")
+    if options.tags:
+        run = find_run(runs, options.suite, options.of)
+        print("\n".join(gap.text() for gap in by_tag(run, options.tags, options.metric)))
+        return 0
     check_variants(suite)
     card = find_run(runs, options.suite, options.of).scorecard
     before = None
