@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from genai.errors import BudgetExceeded, LedgerUnusable
@@ -139,36 +140,25 @@ class Budgets:
         self, db: "sa.Connection", limit: Limit, value: str, amount: int, call_id: str, now: float,
         until: float,
     ) -> None:  # fmt: skip
-        from genai.ledger.drain import insert_for
         from genai.ledger.tables import budgets as table
         from genai.ledger.tables import reservations
 
         budget_id, ceiling = _id(limit, value, now), to_pico(limit.limit)
-        row = {
-            "id": budget_id, "scope": limit.scope, "value": value, "period": limit.period,
-            "window": _window(limit.period, now), "limit": ceiling,
+        given = {"budget": budget_id, "amount": amount, "ceiling": ceiling}
+        taken = db.execute(_taking(), given).rowcount
+        if not taken:
+            found = db.execute(table.select().where(table.c.id == budget_id)).one_or_none()
+            if found is None:  # its first call
+                _begin(db, limit, value, now)
+                taken = db.execute(_taking(), given).rowcount
+            if not taken:
+                used = 0 if found is None else int(found.spent) + int(found.reserved)
+                raise _exceeded(limit, value, max((ceiling or 0) - used, 0), amount)
+        held = {
+            "budget_id": budget_id, "call_id": call_id, "amount": amount, "state": "open",
+            "created_at": now, "expires_at": until,
         }  # fmt: skip
-        db.execute(insert_for(db, table).values(row).on_conflict_do_nothing())
-        update = (
-            table.update()
-            .where(table.c.id == budget_id, table.c.spent + table.c.reserved + amount <= ceiling)
-            .values(reserved=table.c.reserved + amount, limit=ceiling)
-        )
-        if db.execute(update).rowcount == 0:
-            found = db.execute(table.select().where(table.c.id == budget_id)).one()
-            left = max((ceiling or 0) - int(found.spent) - int(found.reserved), 0)
-            raise BudgetExceeded(
-                f"the {limit.scope} budget of ${limit.limit:f} a {limit.period}"
-                f"{'' if limit.scope in ('total', 'user') else f' for {value}'} has"
-                f" ${_plain(left)} left, and this call may cost ${_plain(amount)}; wait for the"
-                " next window, lower max_tokens, or raise `budgets` in configs/genai.yaml"
-            )
-        db.execute(
-            reservations.insert().values(
-                budget_id=budget_id, call_id=call_id, amount=amount, state="open",
-                created_at=now, expires_at=until,
-            )
-        )  # fmt: skip
+        db.execute(reservations.insert(), held)
 
     def settle(self, call_id: str, amount: Decimal | None) -> None:
         """Book what the call cost and free the rest; unknown money books all that was reserved."""
@@ -265,6 +255,41 @@ class Budgets:
                 )
                 for row in db.execute(query)
             ]  # fmt: skip
+
+
+def _exceeded(limit: Limit, value: str, left: int, amount: int) -> BudgetExceeded:
+    return BudgetExceeded(
+        f"the {limit.scope} budget of ${limit.limit:f} a {limit.period}"
+        f"{'' if limit.scope in ('total', 'user') else f' for {value}'} has"
+        f" ${_plain(left)} left, and this call may cost ${_plain(amount)}; wait for the"
+        " next window, lower max_tokens, or raise `budgets` in configs/genai.yaml"
+    )
+
+
+def _begin(db: "sa.Connection", limit: Limit, value: str, now: float) -> None:
+    """Make a budget's row; another process may do so at the same time."""
+    from genai.ledger.drain import insert_for
+    from genai.ledger.tables import budgets as table
+
+    row = {
+        "id": _id(limit, value, now), "scope": limit.scope, "value": value,
+        "period": limit.period, "window": _window(limit.period, now),
+        "limit": to_pico(limit.limit),
+    }  # fmt: skip
+    db.execute(insert_for(db, table).values(row).on_conflict_do_nothing())
+
+
+@lru_cache(maxsize=1)
+def _taking() -> "sa.Update":
+    """Give the update that reserves `amount` where `ceiling` allows it; built once, run often."""
+    from sqlalchemy import bindparam as given
+
+    from genai.ledger.tables import budgets as table
+
+    wanted = table.c.reserved + given("amount", type_=table.c.reserved.type)
+    ceiling = given("ceiling", type_=table.c.limit.type)
+    update = table.update().where(table.c.id == given("budget"), table.c.spent + wanted <= ceiling)
+    return update.values(reserved=wanted, limit=ceiling)
 
 
 def _in_order(rows: Iterable[Any]) -> list[Any]:

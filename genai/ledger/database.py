@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 # file systems on which SQLite's shared memory, and so its write-ahead log, does not work
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"}
+_TURN = 30.0  # seconds a thread waits for the others of its process to write
 _parents: list[Any] = []  # kept, never closed: they belong to the process that forked
 
 
@@ -27,7 +28,7 @@ class Database:
         self._path = path
         self._url = url
         self._durable = durable
-        self._lock = threading.Lock()
+        self._lock, self._writing = threading.Lock(), threading.Lock()
         self._engine: sa.Engine | None = None
         self._held: Any = None
 
@@ -38,7 +39,7 @@ class Database:
 
         try:
             engine = self._open(check)
-            with engine.execution_options(genai_write=write).begin() as db:
+            with self._turn(write), engine.execution_options(genai_write=write).begin() as db:
                 yield db
         except sqlalchemy.exc.DBAPIError as error:
             raise LedgerUnusable(f"{self.name}: {_words(str(error.orig))}") from error
@@ -46,6 +47,19 @@ class Database:
             raise LedgerUnusable(
                 f"{self.name}: cannot be opened ({error.strerror}); check the folder"
             ) from error
+
+    @contextmanager
+    def _turn(self, write: bool) -> Iterator[None]:
+        """Let this process's threads write one after another: SQLite lets waiters starve."""
+        if not write or not self.is_sqlite:
+            yield
+            return
+        if not self._writing.acquire(timeout=_TURN):
+            raise LedgerUnusable(f"{self.name}: {_words('locked')}")
+        try:
+            yield
+        finally:
+            self._writing.release()
 
     def hold(self) -> None:
         """Keep a connection to a SQLite file open while there is much to do.
@@ -73,7 +87,8 @@ class Database:
             self._engine.dispose(close=False)  # the sockets are the parent's
         if self._held is not None:
             _parents.append(self._held)
-        self._lock, self._engine, self._held = threading.Lock(), None, None
+        self._lock, self._writing = threading.Lock(), threading.Lock()
+        self._engine, self._held = None, None
 
     @property
     def is_sqlite(self) -> bool:
