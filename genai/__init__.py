@@ -17,6 +17,7 @@ _ROOMS = {
     "Citation": "genai.types",
     "Cost": "genai.types",
     "CostStatus": "genai.types",
+    "Curves": "genai.finetune.curves",
     "DayRow": "genai.ledger",
     "Decision": "genai.evals",
     "Fake": "genai.models",
@@ -55,6 +56,7 @@ _ROOMS = {
     "open_loop": "genai.wiring.loop",
     "promote": "genai.wiring",
     "prompt": "genai.wiring",
+    "read_curves": "genai.finetune.curves",
     "runs_of": "genai.evals.baseline",
     "scope": "genai.ledger",
     "settings": "genai.wiring",
@@ -77,6 +79,8 @@ if TYPE_CHECKING:
     from genai.evals.labels import Labelling as Labelling
     from genai.finetune import load_recipe as load_recipe
     from genai.finetune.check import check_data as check_data
+    from genai.finetune.curves import Curves as Curves
+    from genai.finetune.curves import read_curves as read_curves
     from genai.finetune.demo import write_demo as write_demo
     from genai.ledger import Budgets as Budgets
     from genai.ledger import DayRow as DayRow

@@ -29,6 +29,10 @@ from genai.project import Project
 
 SUMS = "SHA256SUMS"
 _CLOSE = 1e-3  # largest difference of a logit in fp32
+_UNJUDGED = (
+    "`model.gguf` was not judged: it is another form of the weights, and a wrong template or"
+    " architecture in it is word salad. Serve it with llama.cpp and run the suite on it."
+)
 _LOGITS, _TEXTS = 16, 100  # prompts compared by number, and by what is said
 
 
@@ -82,6 +86,8 @@ def export_run(
     if gguf is not None:
         made = target / _to_gguf(gguf, draft).name
         words.append("the GGUF file is another form of the weights: judge it with the suite too")
+        with (draft / "README.md").open("a", encoding="utf-8") as card:
+            card.write(f"\n{_UNJUDGED}\n")
     write_sums(draft)
     if target.exists():
         target.rmdir()

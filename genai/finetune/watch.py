@@ -11,6 +11,7 @@ from genai import extras
 from genai.errors import InputError
 from genai.evals import Options as EvalOptions
 from genai.evals import Tools, evaluate, load_suite
+from genai.finetune.curves import append
 from genai.finetune.hardware import costly
 from genai.finetune.job import Job, rank
 from genai.finetune.recipe import located
@@ -79,8 +80,7 @@ class Watch:
         seconds = time.perf_counter() - self._start
         line = {"step": step, "seconds": round(seconds, 3), **numbers}
         self.curves.append(line)
-        with (self._job.folder / "curves.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        append(self._job.folder, line)
         self._alarm(numbers)
         self._progress(step, numbers, seconds)
 
@@ -157,7 +157,9 @@ class Watch:
             )
         if self._options.say is not None:
             self._options.say(f"step {step}: {recipe.evals.metric} {value:.3f} on {suite.name}")
-        self.curves.append({"step": step, f"dev/{recipe.evals.metric}": value})
+        score = {"step": step, f"dev/{recipe.evals.metric}": value}
+        self.curves.append(score)
+        append(self._job.folder, {**score, "seconds": time.perf_counter() - self._start})
         if self.best_score is None or value > self.best_score:
             self.best_score, self.best_step, self._stale = value, step, 0
             if keep:

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -106,11 +107,13 @@ def test_a_cluster_that_is_not_there_is_named(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])  # on processors nothing is sharded
 def test_the_script_that_launch_writes_trains_saves_and_goes_on(
-    project: Project, capsys: pytest.CaptureFixture[str]
+    project: Project, capsys: pytest.CaptureFixture[str], strategy: str
 ) -> None:
     assert main(["finetune", "run", write(project, "one"), "--checked", "--yes"]) == 0
-    given = write(project, "two", scale=TOGETHER, training={"batch": 4})
+    scale = {**TOGETHER, "strategy": strategy}
+    given = write(project, "two", scale=scale, training={"batch": 4})
     capsys.readouterr()
     assert main(["finetune", "run", given, "--launch", "start", "--cpu"]) == 0
     config, script = (project.root / line for line in capsys.readouterr().out.split())
@@ -118,9 +121,16 @@ def test_the_script_that_launch_writes_trains_saves_and_goes_on(
     # the leak check would refuse: this tiny task is tested on what it learns
     text = script.read_text()
     script.write_text(text.replace(given, f"{given} --checked"))
-    for _ in range(2):  # the second finds a whole run of the same inputs and changes nothing
+    folder = project.state / "finetune" / "runs" / "two"
+    for start in range(2):
         done = subprocess.run([script], capture_output=True, text=True, timeout=400, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
+        if start == 0:  # as if it had been killed after step 9, while it saved
+            shutil.rmtree(folder / "model")
+            (folder / "run.lock.json").unlink()
+            (folder / "checkpoints" / "checkpoint-12" / "whole").unlink()
+    assert "step 10 of 12" in done.stderr
+    assert "step 9 of 12" not in done.stderr  # the second start trained the last three alone
     held = lock(project, "two")
     assert held["machine"]["world_size"] == 2
     assert held["weights_at"]

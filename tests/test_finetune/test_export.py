@@ -169,6 +169,10 @@ def test_gguf_is_made_by_the_converter_that_is_given(
     made = export_run(tuned.folder, project, tmp_path / "b", gguf=converter)
     assert made.gguf == tmp_path / "b" / "model.gguf"
     assert "model.gguf" in (tmp_path / "b" / "SHA256SUMS").read_text()
+    # the gate has judged the safetensors: both papers and the command say that of the GGUF file
+    assert "another form of the weights: judge it with the suite too" in made.words[-1]
+    card = (tmp_path / "b" / "README.md").read_text()
+    assert "`model.gguf` was not judged: it is another form of the weights" in card
     converter.write_text("raise SystemExit('this architecture is unknown')")
     with pytest.raises(InputError, match="failed: this architecture is unknown"):
         export_run(tuned.folder, project, tmp_path / "c", gguf=converter)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -20,15 +21,18 @@ def script(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 def hiding(folder: Path, *packages: str) -> str:
-    """Give an interpreter that does not find some packages."""
+    """Give an interpreter that does not find some packages where they are installed."""
     made = folder / "python"
     names = ", ".join(repr(each) for each in packages)
     (folder / "sitecustomize.py").write_text(
         "import importlib.abc, importlib.util, sys\n"
         f"HIDDEN = ({names},)\n"
         "found = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, package=None: "
-        "None if name in HIDDEN else found(name, package)\n"
+        "def find(name, package=None):\n"
+        "    spec = found(name, package)\n"
+        "    hidden = name in HIDDEN and 'site-packages' in str(spec and spec.origin)\n"
+        "    return None if hidden else spec\n"
+        "importlib.util.find_spec = find\n"
     )
     made.write_text(f'#!/bin/sh\nPYTHONPATH="{folder}:$PYTHONPATH" exec "{sys.executable}" "$@"\n')
     made.chmod(0o755)
@@ -51,6 +55,25 @@ def test_without_a_gpu_it_says_so(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "torch sees no GPU here; run it where one is, or try it with --cpu" in done.stderr
     assert not (tmp_path / "out.md").exists()
+
+
+def test_what_is_missing_comes_from_a_folder_of_wheels(tmp_path: Path) -> None:
+    wheels, around = tmp_path / "wheels", {"CUDA_VISIBLE_DEVICES": ""}
+    wheels.mkdir()
+    python = hiding(tmp_path, "dill")
+    lacking = script(PYTHON=python, WHEELS=str(wheels), **around)
+    assert f"{wheels} lacks some of: dill" in lacking.stderr
+    with zipfile.ZipFile(wheels / "dill-9.9-py3-none-any.whl", "w") as wheel:
+        about = "dill-9.9.dist-info"
+        wheel.writestr("dill/__init__.py", "raise SystemExit('this dill was carried')\n")
+        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: dill\nVersion: 9.9\n")
+        wheel.writestr(
+            f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{about}/RECORD", "")
+    carried = script(PYTHON=python, WHEELS=str(wheels), **around)
+    assert "lacks" not in carried.stderr
+    assert "this dill was carried" in carried.stderr  # the script went on, and took it
 
 
 @pytest.mark.slow

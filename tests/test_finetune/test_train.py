@@ -313,6 +313,9 @@ def test_two_processes_train_as_one_does(project: Project) -> None:
         command, capture_output=True, text=True, timeout=280, check=False, env=environment
     )
     assert done.returncode == 0, done.stderr[-3000:]
+    lines = (project.state / "finetune/runs/both/curves.jsonl").read_text().splitlines()
+    steps = [json.loads(line)["step"] for line in lines if '"loss"' in line]
+    assert steps == list(range(1, 13))  # the second start did none of the first's steps again
     held = json.loads((project.state / "finetune/runs/both/run.lock.json").read_text())
     assert held["machine"]["world_size"] == 2
     mine = {str(c["step"]): c["loss"] for c in one.curves if "loss" in c}

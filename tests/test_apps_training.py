@@ -1,0 +1,115 @@
+"""The training page, in a real browser: a run that goes on, one that has ended, none."""
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import test_apps
+from playwright.sync_api import Browser, Page, expect
+
+from genai import project
+from genai.finetune.curves import append, read_curves
+
+pytestmark = pytest.mark.browser
+browser, axe, address = test_apps.browser, test_apps.axe, test_apps.address
+Axe = Callable[[Page], list[str]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of its own without any run."""
+    target = tmp_path_factory.mktemp("training") / "project"
+    project.init(target)
+    return target
+
+
+def opened(
+    browser: Browser, address: str, width: int = 1600, scheme: str = "light"
+) -> Iterator[Page]:
+    return test_apps.opened(
+        browser, f"{address}/training", "Training", viewport={"width": width, "height": 1000},
+        color_scheme=scheme,
+    )  # fmt: skip
+
+
+def begin(folder: Path, name: str) -> Path:
+    run = folder / ".genai" / "finetune" / "runs" / name
+    run.mkdir(parents=True)
+    held = {"steps": 120, "recipe": {"evals": {"metric": "exact"}}}
+    (run / "inputs.json").write_text(json.dumps(held))
+    return run
+
+
+def log(run: Path, step: int) -> None:
+    """Log a step as a preference run does, which gains margin while the task falls."""
+    append(run, {"step": step, "seconds": step / 4, "loss": 0.69 * math.exp(-step / 40),
+                 "rewards/margins": step / 40, "logps/chosen": -0.7 - step / 50})  # fmt: skip
+    if step % 30 == 0:
+        append(run, {"step": step, "seconds": step / 4, "dev/exact": 0.7 - step / 400})
+
+
+def metric(page: Page, name: str) -> str:
+    found = page.get_by_test_id("stMetric").filter(has_text=name).first
+    return found.get_by_test_id("stMetricValue").inner_text()
+
+
+def test_without_a_run_the_page_names_the_command(browser: Browser, address: str) -> None:
+    for page in opened(browser, address):
+        expect(page.get_by_text("No run yet.")).to_be_visible()
+        expect(page.get_by_text("genai finetune run")).to_be_visible()
+
+
+def test_a_run_is_followed_while_it_goes_on_until_it_ends(
+    browser: Browser, address: str, folder: Path
+) -> None:
+    run = begin(folder, "followed")
+    for step in range(10, 40, 10):
+        log(run, step)
+    text = (run / "curves.jsonl").read_text()
+    (run / "curves.jsonl").write_text(text + '{"step": 40, "lo')  # a line half written
+    for page in opened(browser, address):
+        expect(page.get_by_text("30 of 120")).to_be_visible()
+        assert metric(page, "State") == "Running"
+        assert metric(page, "Time left") == "22 s"
+        assert metric(page, "Dev exact") == "0.625"
+        expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(4)
+        (run / "curves.jsonl").write_text(text)
+        for step in range(40, 130, 10):
+            log(run, step)
+        expect(page.get_by_text("120 of 120")).to_be_visible()  # nobody asked for it anew
+        assert metric(page, "Margin") == "3.000"
+        assert metric(page, "Dev exact") == "0.400"  # the task falls
+        (run / "run.lock.json").write_text("{}")
+        expect(page.get_by_text("Finished", exact=True)).to_be_visible()
+        expect(page.get_by_text("genai finetune compare followed")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 900, 1600])
+def test_the_page_fits_and_passes_axe(
+    browser: Browser, address: str, folder: Path, axe: Axe, width: int, scheme: str
+) -> None:
+    run = folder / ".genai" / "finetune" / "runs" / "whole"
+    if not run.exists():
+        begin(folder, "whole")
+        for step in range(1, 121):
+            log(run, step)
+        (run / "run.lock.json").write_text("{}")
+    for page in opened(browser, address, width, scheme):
+        expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(4)
+        test_apps.settled(page, 1500)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        test_apps.screenshot(page, f"training-{width}-{scheme}")
+        assert axe(page) == []
+
+
+def test_a_step_that_is_trained_again_counts_once(tmp_path: Path) -> None:
+    run = begin(tmp_path, "again")
+    for step in (10, 20, 30, 20, 30, 40):
+        log(run, step)
+    found = read_curves(run)
+    assert [each["step"] for each in found.lines] == [10, 20, 30, 40]
+    assert found.last("dev/exact") == 0.625
+    assert found.last("entropy") is None
