@@ -5,6 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from spans import ENDINGS, PIECES, source
 
 import genai
 from genai import project
@@ -100,6 +103,44 @@ def test_a_citation_that_does_not_re_check_is_removed_and_counted(
     assert "30 days" not in answer.text
     assert answer.text.startswith("Anna Berg keeps the keys.")
     assert answer.citations_dropped == 1
+
+
+TOLD = [f"The otter number {n} sleeps under bridge {n} today." for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("model", ["extractive", "scripted"])
+@given(pieces=st.lists(PIECES, min_size=1, max_size=20), ending=st.sampled_from(ENDINGS))
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_a_citation_of_a_generated_document_quotes_its_passage_and_that_its_document(
+    chain: genai.Chain, model: str, pieces: list[str], ending: str
+) -> None:
+    folder = genai.find_project().root / "generated"
+    folder.mkdir(exist_ok=True)
+    for old in folder.iterdir():
+        old.unlink()
+    mixed = [f"{TOLD[n % 3]} {piece}" for n, piece in enumerate([*pieces, "\n", "\n"])]
+    (folder / f"x{ending}").write_bytes(source(mixed, ending))
+    if chain.index.sync(folder, prune=True).failed:
+        return
+    said = Fake([" ".join(f"{each} [{n}]" for n, each in enumerate(TOLD, start=1))])
+    chain.model = (
+        open_model("extractive") if model == "extractive" else open_model("fake/x", provider=said)
+    )
+    answer = chain("Under which bridge does the otter sleep today?")
+    assert isinstance(answer, genai.Answer)
+    assert answer.citations
+    passages = {passage.id: passage for passage in chain.index.passages()}
+    for cited in answer.citations:
+        text, stored = chain.index.document(cited.document) or ("", "")
+        passage = passages[cited.passage_id]
+        assert text[passage.start : passage.end] == passage.text
+        assert text[cited.start : cited.end] == cited.quote
+        assert passage.text[cited.start - passage.start : cited.end - passage.start] == cited.quote
+        assert stored == cited.document_hash
+        assert chain.index.check(cited)
+        assert f"[{cited.number}]" in answer.text
 
 
 def test_a_passage_that_was_not_retrieved_cannot_be_cited(chain: genai.Chain) -> None:

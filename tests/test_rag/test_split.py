@@ -1,14 +1,12 @@
 """Every splitter gives exact spans, loses nothing, and cuts where a reader would."""
 
-import io
 from pathlib import Path
 
-import docx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from makers import pdf_bytes
-from spans import check, document, texts
+from spans import ENDINGS, PIECES, check, document, source, texts
 
 from genai.config import IndexSettings
 from genai.errors import ConfigError, DocumentError
@@ -34,48 +32,6 @@ LIMIT = {"tokens": 160, "tokens, overlapping": 160, "tokens, counted": 640, "Lan
 
 
 # -- exact spans for generated documents -----------------------------------------------------------
-
-PIECES = st.sampled_from(
-    ["# Title\n", "## Under\n", "A sentence. ", "Zwei Sätze! ", "\r\n", "\n\n", "- item\n", "\t"]
-    + ["| a | b |\n|---|---|\n| 1 | 2 |\n", "```\ncode = 1\n```\n", "😀 emoji. ", "\u0301"]
-    + [
-        "中文没有空格。",
-        "e\u0301tude ",
-        "\x0b",
-        "\u2028",
-        "שלום. ",
-        "مرحبا؟ ",
-        "word " * 90,
-        "x" * 700,
-    ]
-    + ["> quote\n", "<b>tag</b> ", "👩‍👩‍👧‍👦", "🇩🇪🇫🇷", "👍🏽", "한국어", "\u1112\u1161\u11ab"]
-    + [
-        "def f(a):\n    return 1\n",
-        "class A {\n  b() { return '}'; }\n}\n",
-        "    ",
-        "}",
-        "\x00",
-        "a\x00b",
-    ]
-    + ["中" * 200, "👩‍🚀" * 60, "`" * 3, "\r", "same line. same line. ", "“Quoted.” "]
-)
-ENDINGS = [".md", ".txt", ".html", ".csv", ".py", ".js", ".docx", ".pdf"]
-
-
-def source(pieces: list[str], ending: str) -> bytes:
-    """Write a generated document in the form of its kind."""
-    text = "".join(pieces)
-    if ending == ".docx":
-        made, out = docx.Document(), io.BytesIO()
-        for line in text.replace("\x0b", " ").replace("\x00", "").split("\n"):
-            made.add_paragraph(line)
-        made.save(out)
-        return out.getvalue()
-    if ending == ".pdf":
-        plain = "".join(c for c in text if " " <= c < "\x7f" and c not in "()\\")
-        return pdf_bytes([plain[:500], plain[500:], ""])
-    # a NUL among the first bytes says binary
-    return (text.lstrip("\x00").replace("\x00", "", 2) if ending else text).encode()
 
 
 @pytest.mark.parametrize("name", SPLITTERS)
