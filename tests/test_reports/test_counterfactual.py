@@ -16,7 +16,7 @@ from genai.evals import Report
 from genai.ledger import Ledger, Prices
 from genai.project import init
 from genai.reports.counterfactual import Change, Counterfactual, counterfactual, ratios
-from genai.types import UNKNOWN_COST, Call, Cost, CostStatus, Usage
+from genai.types import UNKNOWN_COST, Call, Context, Cost, CostStatus, Usage
 
 NOW = time.time()
 PRICES = Prices.read(
@@ -102,7 +102,7 @@ def test_tokens_and_quality_come_from_paired_runs(ledger: Ledger, tmp_path: Path
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says(tmp_path: Path) -> None:
-    from genai.reports.counterfactual import _drawn
+    from genai.reports.counterfactual.ratios import _drawn
 
     dice, hits = random.Random(5), 0
     for _ in range(200):
@@ -161,6 +161,88 @@ def test_fees_stay_as_booked(tmp_path: Path) -> None:
     cost = Cost(Decimal("0.512"), CostStatus.PRICED, fee=Decimal("0.5"))
     book(ledger, 1, cost=cost)
     assert found(ledger, model="then").other == Decimal("0.5") + Decimal("0.0014")
+
+
+def month(ledger: Ledger, text: bool = True) -> None:
+    """200 questions, 80 of them asked before; those with an odd number are easy."""
+    for n in range(200):
+        asked = Call(
+            f"c{n:027x}", "chain", NOW - 1800 + n, 0.1, "refusal" if n == 0 else "ok", "now",
+            Context(prompt_id="p@2" if n == 199 else "p@1"), tags={"confidence": 0.9 * (n % 2)},
+        )  # fmt: skip
+        again = n - 100 if 100 <= n < 180 else n
+        question = f"What is  the {again}TH rule?" if again == n else f"what is the {again}th rule?"
+        ledger.record(asked, question=question if text else "", answer="That.")
+        book(ledger, n, context=Context(parent_id=asked.id))
+    ledger.flush()
+
+
+def test_a_cache_of_our_own_answers_what_was_asked_before(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db", content="all")
+    month(ledger)
+    held = found(ledger, answers=True)
+    one = 1000 * Decimal("0.00001") + 100 * Decimal("0.00002")
+    assert (held.calls, held.priced) == (200, 200)
+    assert held.booked == 200 * one
+    assert held.other == (200 - 79) * one  # the first of a refusal was not kept
+    said = "79 of 200 questions were asked before and are answered from a cache"
+    assert f"assumed: {said}" in held.text()
+
+    blind = Ledger(tmp_path / "blind" / "ledger.db")
+    month(blind, text=False)
+    held = found(blind, answers=True)
+    assert held.other == held.booked
+    assert "200 questions have no stored text (`ledger.content`)" in held.text()
+
+
+def test_easy_questions_go_to_a_cheaper_model(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    month(ledger)
+    now, then = (
+        1000 * Decimal(inward) + 100 * Decimal(outward)
+        for inward, outward in (("0.00001", "0.00002"), ("0.000001", "0.000004"))
+    )
+    held = found(ledger, model="then", route=("confidence", 0.5))
+    assert held.booked == 200 * now
+    assert held.other == 100 * now + 100 * then
+    assert "confidence of at least 0.5, 50% of 200, go to then; the others stay" in held.text()
+    path = suite(tmp_path)
+    runs = run(path, counted(1000, 100)), run(path, counted(500, 100, wrong_below(2)))
+    held = found(ledger, *runs, model="then", route=("confidence", 0.5))
+    assert held.other == 100 * now + 100 * (then - 500 * Decimal("0.000001"))
+    assert held.quality is not None
+    assert "exact: 1.000 now, 0.967 then" in held.text()
+    with pytest.raises(InputError, match="a route leads to another model"):
+        Change(route=("confidence", 0.5))
+
+
+def test_fewer_passages_are_measured_by_running_the_chain_both_ways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init(tmp_path / "p")
+    monkeypatch.chdir(tmp_path / "p")
+    monkeypatch.setenv("GENAI_CHAIN_MODEL", "fake/echo")
+    runs = []
+    for top_k in (6, 2):
+        chain = genai.load(chain__top_k=top_k)
+        chain.index.sync(genai.find_project().root / "docs", wait=120)
+        runs.append(genai.evaluate("handbook", chain, limit=32))
+    ledger = Ledger(genai.find_project().state / "ledger.db")
+    for n in range(30):
+        book(ledger, n, model="openai/gpt-4o", usage=Usage(3000, 100, source="provider"),
+             cost=Cost(Decimal("0.0085"), CostStatus.PRICED))  # fmt: skip
+    ledger.flush()
+    words = ["report", "whatif", "--days", "2", "--only", "openai/gpt-4o"]
+    assert main([*words, "--runs", runs[0].run, runs[1].run]) == 0
+    out = capsys.readouterr().out
+    share = float(out.partition("input x")[2].partition(",")[0])
+    assert 0.2 < share < 0.7
+    assert float(out.partition("would have cost $")[2].partition(",")[0]) == pytest.approx(
+        30 * (3000 * share * 2.5e-6 + 100 * 1e-5), rel=0.01
+    )
+    assert "quality: " in out
+    assert main([*words, "--route", "confidence"]) == 64
+    assert "--route confidence: give FIGURE=LEAST" in capsys.readouterr().err
 
 
 def test_an_empty_ledger_and_bad_changes(tmp_path: Path) -> None:

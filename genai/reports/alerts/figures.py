@@ -99,8 +99,9 @@ def _days_to_end(state: State, calls: Sequence[Call], now: float) -> float | Non
     """Give the days until a provider ends the first of the models that were called."""
     if state.prices is None:
         return None
-    used = {call.model for call in calls} | {call.response_model for call in calls}
-    ends = [day for day, name in state.prices.ending(date.max) if name in used]
+    known = state.prices
+    used = {known.key(call.model, call.response_model) or call.model for call in calls}
+    ends = [day for day, name in known.ending(date.max) if (known.key(name) or name) in used]
     return float((min(ends) - _today(now)).days) if ends else None
 
 

@@ -11,52 +11,19 @@ from typing import Any
 
 from genai import extras
 from genai.errors import InputError
-from genai.evals import Decision, Report, decide
-from genai.evals.store import read_log
-from genai.evals.trial import Trial
+from genai.evals import Decision, Report
 from genai.ledger import Ledger, Prices
 from genai.ledger.query import dollars
 from genai.ledger.walk import walk
+from genai.reports.counterfactual.change import Change, Concerned, concerned
+from genai.reports.counterfactual.ratios import Ratios, ratios
 from genai.types import BUCKETS, Call, CostStatus, Usage
 
-_DRAWS = 2000
-_SEED = 20_260
 _FEW = 30  # cases below which a ratio is no ground for a headline
 _COVERED = 0.95  # share of the calls that must be priced both ways
 _ZERO = Decimal(0)
 _INWARD = sum(name.startswith("in_") for name in BUCKETS)
 _TEXT, _READ = BUCKETS.index("in_text"), BUCKETS.index("in_cache_read")
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What is different. `model` is another one, `cached` the share of input read from a cache.
-
-    `cut` is how many input tokens fewer a call has. `only` keeps to calls of one model.
-    """
-
-    model: str = ""
-    cached: float | None = None
-    cut: int = 0
-    only: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be. Raises `InputError`."""
-        if self.cached is not None and not 0 <= self.cached <= 1:
-            raise InputError(f"what-if: `cached` is a share of the input, not {self.cached}")
-        if self.cut < 0:
-            raise InputError(f"what-if: `cut` is a number of tokens, not {self.cut}")
-
-
-@dataclass(frozen=True, slots=True)
-class Ratios:
-    """Tokens of the other way to those of now, on the same cases; a pair each of `draws`."""
-
-    inward: float
-    outward: float
-    n: int
-    suite: str
-    draws: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,55 +115,6 @@ def _quality(decision: Decision) -> list[str]:
     return lines
 
 
-def ratios(now: Report, then: Report) -> tuple[Ratios, Decision]:
-    """Measure tokens and quality of two runs on the same cases.
-
-    Raises:
-        InputError: the runs are not of the same cases, or no case has token counts in both.
-    """
-    decision = decide(now.scorecard, then.scorecard, name=now.run)
-    if not decision.comparisons:
-        raise InputError(f"what-if: {then.run} cannot be compared: {decision.reason}")
-    before, after = _tokens(now), _tokens(then)
-    units = sorted(before.keys() & after.keys())
-    # what a case sent and got, all its repeats together: cases are what is drawn
-    cases: dict[str, list[int]] = {}
-    for unit in units:
-        held = cases.setdefault(before[unit][0], [0, 0, 0, 0])
-        for at, value in enumerate((*before[unit][1:], *after[unit][1:])):
-            held[at] += value
-    total = [sum(each[at] for each in cases.values()) for at in range(4)]
-    if not total[0] or not total[1]:
-        raise InputError(
-            f"what-if: {now.run} and {then.run} share no case with token counts; run a suite whose"
-            " task is a model or a chain with an LLM"
-        )
-    drawn = _drawn(list(cases.values()))
-    return Ratios(total[2] / total[0], total[3] / total[1], len(cases), now.suite, drawn), decision
-
-
-def _tokens(report: Report) -> dict[str, tuple[str, int, int]]:
-    found = {}
-    for path in sorted(report.folder.glob("log-*.jsonl")):
-        for line in read_log(path):
-            if isinstance(line, Trial) and line.usage.source != "none":
-                usage = line.usage
-                found[line.unit] = (line.case_id, usage.input_tokens, usage.output_tokens)
-    return found
-
-
-def _drawn(cases: Sequence[Sequence[int]]) -> tuple[tuple[float, float], ...]:
-    """Draw the cases again and again and give each time's two ratios."""
-    np: Any = extras.load("numpy", "reports")
-    values = np.array(cases, dtype=float)
-    random = np.random.default_rng(_SEED)
-    weights = random.multinomial(len(values), [1 / len(values)] * len(values), _DRAWS)
-    sums = weights @ values
-    sums = sums[(sums[:, 0] > 0) & (sums[:, 1] > 0)]
-    return tuple(zip(map(float, sums[:, 2] / sums[:, 0]), map(float, sums[:, 3] / sums[:, 1]),
-                     strict=True))  # fmt: skip
-
-
 def counterfactual(
     ledger: Ledger, prices: Prices, change: Change, since: float, until: float, *,
     runs: tuple[Report, Report] | None = None,
@@ -208,9 +126,10 @@ def counterfactual(
     """
     measured, quality = ratios(*runs) if runs else (None, None)
     free = _check(prices, change)
-    inward, outward = (measured.inward, measured.outward) if measured else (1.0, 1.0)
-    sums = _Sums(prices, change, (Decimal(str(inward)), Decimal(str(outward))), free)
     ledger.drain()
+    which = concerned(ledger, change, since, until)
+    inward, outward = (measured.inward, measured.outward) if measured else (1.0, 1.0)
+    sums = _Sums(prices, change, (Decimal(str(inward)), Decimal(str(outward))), free, which)
     for batch in walk(ledger.database, since, until, kinds=("model",)):
         for call in batch:
             if not call.cache_source and change.only in ("", call.model):
@@ -219,7 +138,7 @@ def counterfactual(
     return Counterfactual(
         change, sums.calls, sums.priced, sums.without_tokens, sums.without_price,
         sums.without_booking, sums.booked, sums.total, low, high, measured, quality,
-        tuple(_assumed(change, measured, free)),
+        tuple(_assumed(change, measured, free, which)),
     )  # fmt: skip
 
 
@@ -236,13 +155,31 @@ def _check(prices: Prices, change: Change) -> bool:
     return cost.status is CostStatus.DECLARED_FREE
 
 
-def _assumed(change: Change, measured: Ratios | None, free: bool) -> Iterable[str]:
+def _assumed(
+    change: Change, measured: Ratios | None, free: bool, which: Concerned
+) -> Iterable[str]:
     if measured is None and change.model:
         yield f"{change.model} takes and gives as many tokens as now"
     if change.cached is not None:
         yield f"{change.cached:.0%} of the input is read from the provider's cache"
     if change.cut:
         yield f"each call has {change.cut} input tokens fewer"
+    if change.route is not None:
+        share = len(which.routed or ()) / which.questions if which.questions else 0.0
+        yield (
+            f"questions with {change.route[0]} of at least {change.route[1]:g}, {share:.0%} of"
+            f" {which.questions:,}, go to {change.model}; the others stay"
+        )
+    if change.answers:
+        yield (
+            f"{len(which.repeated):,} of {which.questions:,} questions were asked before and are"
+            " answered from a cache"
+        )
+    if which.unread:
+        yield (
+            f"{which.unread:,} questions have no stored text (`ledger.content`) and are taken as"
+            " not asked before"
+        )
     if free:
         yield f"{change.model} is declared free; what it takes to host it is not in the figure"
 
@@ -266,6 +203,7 @@ class _Sums:
     change: Change
     scale: tuple[Decimal, Decimal]
     free: bool
+    which: Concerned = Concerned()
     calls: int = 0
     priced: int = 0
     without_tokens: int = 0
@@ -274,7 +212,7 @@ class _Sums:
     booked: Decimal = _ZERO
     inward: Decimal = _ZERO
     outward: Decimal = _ZERO
-    fees: Decimal = _ZERO
+    fees: Decimal = _ZERO  # and all else that no ratio changes
 
     @property
     def total(self) -> Decimal:
@@ -284,17 +222,27 @@ class _Sums:
     def add(self, call: Call) -> None:
         """Add one call, or note why it is left out."""
         self.calls += 1
+        parent, known = call.context.parent_id, _dollars(call)
+        again = parent in self.which.repeated
+        if again or (self.which.routed is not None and parent not in self.which.routed):
+            if known is None:
+                self.without_booking += 1
+            else:
+                self.priced += 1
+                self.booked += known
+                self.fees += _ZERO if again else known
+            return
         if call.usage.source == "none":
             self.without_tokens += 1
             return
         found = self._priced(call)
         if found is None:
             self.without_price += 1
-        elif call.cost.amount is None or call.cost.currency != "USD":  # as the rates are
+        elif known is None:
             self.without_booking += 1
         else:
             self.priced += 1
-            self.booked += call.cost.amount
+            self.booked += known
             self.inward += found[0]
             self.outward += found[1]
             self.fees += call.cost.fee or _ZERO
@@ -336,3 +284,8 @@ class _Sums:
             call, usage=usage, model=self.change.model, response_model="", requested_tier="",
             served_tier="", region="",
         )  # fmt: skip
+
+
+def _dollars(call: Call) -> Decimal | None:
+    """Give what was booked, in the currency of the rates."""
+    return call.cost.amount if call.cost.currency == "USD" else None
