@@ -40,6 +40,14 @@ def hashed(texts: Sequence[str]) -> Any:
     return np.asarray(rows, dtype=np.float32)
 
 
+def cheap(texts: Sequence[str]) -> Any:
+    """Give each text eight numbers that depend on it alone, at a microsecond a number."""
+    seeds = np.array([zlib.crc32(text.encode()) for text in texts], np.uint64)[:, None]
+    return ((seeds * (2654435761 + 2 * np.arange(8, dtype=np.uint64)) >> 8) % 1000).astype(
+        np.float32
+    ) - 500
+
+
 def by_name(name: str) -> Embedder:
     """Open the embedder of `hashed` by its name, as a worker does."""
     return Embedder(name, hashed)

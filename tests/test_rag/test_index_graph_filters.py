@@ -1,12 +1,10 @@
 """Filters and tenants where the graph searches: nobody sees another's, and few are looked at."""
 
-import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from indexes import cheap
 
 from genai.config import IndexSettings
 from genai.models import Embedder
@@ -16,14 +14,6 @@ from genai.rag.vectors.chroma import Chroma
 from genai.types import Hit
 
 MANY = 100  # passages, for all tests but the one at the true size
-
-
-def cheap(texts: Sequence[str]) -> Any:
-    """Give each text eight numbers that depend on it alone, at a microsecond a number."""
-    seeds = np.array([zlib.crc32(text.encode()) for text in texts], np.uint64)[:, None]
-    return ((seeds * (2654435761 + 2 * np.arange(8, dtype=np.uint64)) >> 8) % 1000).astype(
-        np.float32
-    ) - 500
 
 
 def rows(path: Path, count: int, year: int = 0) -> None:

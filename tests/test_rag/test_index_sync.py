@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from indexes import hashed, many
+from indexes import cheap, hashed, many
 
 from genai.errors import IndexUnusable, InputError, ModelError
 from genai.models import Embedder, make_embedder
@@ -121,6 +121,59 @@ def test_one_file_renamed_is_one_out_and_one_in(index: Index, folder: Path) -> N
     assert index.count() == before
     assert index.search("Where do storks nest?")[0].passage.document == "fowl.txt"
     assert index.verify().sound
+
+
+# -- a very large table ---------------------------------------------------------------------------
+
+
+def table(folder: Path, lines: int) -> Path:
+    folder.mkdir()
+    with (folder / "table.csv").open("w", encoding="utf-8") as file:
+        file.write("id,name,value\n")
+        file.writelines(f"{number},some name here,99.5\n" for number in range(lines))
+    return folder
+
+
+def test_every_line_of_a_long_csv_can_be_found(tmp_path: Path) -> None:
+    documents = table(tmp_path / "documents", 50_000)
+    index = Index(tmp_path / "i", Embedder("mine", cheap))
+    report = index.sync(documents)
+    assert report.failed == ()
+    assert report.embedded == report.passages > 2000
+    index.dense_weight = 0.0
+    for number in (0, 17, 25_000, 49_999):
+        (hit,) = [h for h in index.search(f"id {number}", 50) if f"id: {number};" in h.passage.text]
+        assert hit.passage.text in (index.document("table.csv") or ("", ""))[0]
+    assert index.sync(documents).embedded == 0
+    index.close()
+
+
+MILLION = """
+import resource, sys
+from pathlib import Path
+from indexes import by_name, cheap, small
+from genai.models import Embedder
+from genai.rag import Index
+index = Index(Path(sys.argv[1]), Embedder("mine", cheap))
+index.sync(small(Path(sys.argv[1] + "-warm")))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+report = index.sync(sys.argv[2], prune=True)
+more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+index.dense_weight = 0.0
+found = any("id: 999999;" in hit.passage.text for hit in index.search("id 999999", 50))
+print(len(report.failed), report.passages == report.embedded, found, more < 500)
+"""
+
+
+@pytest.mark.slow
+def test_a_csv_of_a_million_lines_is_indexed_in_bounded_memory(tmp_path: Path) -> None:
+    documents = table(tmp_path / "documents", 1_000_000)  # 27 MB
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", MILLION, tmp_path / "i", documents],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True, capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+    assert done.stdout.split() == ["0", "True", "True", "True"]
 
 
 # -- what fails ------------------------------------------------------------------------------------
