@@ -9,7 +9,7 @@ import genai
 
 LOOK = """
 <style>
-  .way { margin: .2rem 0 .8rem; padding: 0; list-style: none; }
+  .way { margin: .2rem 0 .8rem !important; padding: 0 !important; list-style: none; }
   .way > li { border-left: 4px solid rgba(128, 128, 128, .6); margin: 0 0 .5rem !important;
     padding: .1rem 0 .1rem .7rem; overflow-wrap: anywhere; font-size: .9rem; }
   .way > li.cited { border-left-color: #2ea043; }

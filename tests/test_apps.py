@@ -265,13 +265,20 @@ def test_the_trace_shows_what_was_found_quarantined_used_and_cited(
     expect(held).to_contain_text("note.txt")
     cited = answer.locator(".way > li.cited")
     expect(cited).to_contain_text("cited as [1]")
-    expect(cited).to_contain_text(re.compile(r"score -?\d\.\d\d, full text \d\.\d\d, similar"))
+    expect(cited).to_contain_text(
+        re.compile(r"score -?\d\.\d\d, full text \d\.\d\d \(rank 1\), similar")
+    )
     row = ledger(folder).call(call_id(page))
     assert row is not None
     said = f"Confidence {row.tags['confidence']:.2f} reaches the threshold"
     expect(answer.get_by_text(said)).to_be_visible()
-    page.wait_for_timeout(800)
-    screenshot(page, "trace")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for width in (400, 900, 1600):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_timeout(300)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            screenshot(page, f"trace-{width}-{scheme}")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -10,7 +10,7 @@ import genai
 
 LOOK = """
 <style>
-  .changes { list-style: none; margin: 0; padding: 0; }
+  .changes { list-style: none; margin: 0 !important; padding: 0 !important; }
   .changes > li { border-left: 4px solid rgba(128, 128, 128, .6); padding: .2rem 0 .2rem .8rem;
     margin: 0 0 .8rem !important; overflow-wrap: anywhere; }
   .changes > li.breaking { border-left-color: #d0454f; }
@@ -104,7 +104,7 @@ def draw_difference(before: str, after: str) -> None:
         st.metric("Changes", len(found.changes), width="content")
         st.metric("Breaking", breaks, width="content")
         st.metric("Tokens", f"{old:,} to {new:,}", width="content")
-        st.metric("Input cost of 1,000 calls", found.money(), width="content")
+        st.metric("Change of input cost, 1,000 calls", found.money(), width="content")
     st.markdown(
         f"Tokens are those of the template without its variables; the price is that of"
         f" `{found.model}`."
