@@ -85,6 +85,16 @@ def upload_index() -> str:
     return f"uploads-{session()}"
 
 
+def own_name(given: str, taken: set[str]) -> str:
+    """Name a file after an uploaded one: no folder, nothing hidden, not too long, not `taken`."""
+    path = Path(re.sub(r"[^\w.\- ]", "_", Path(given).name))
+    stem = path.stem.lstrip(".").encode()[:150].decode(errors="ignore") or "document"
+    name, number = stem + path.suffix, 2
+    while name in taken:
+        name, number = f"{stem} {number}{path.suffix}", number + 1
+    return name
+
+
 def save_uploads(files: list[Any]) -> tuple[int, list[str]]:
     """Index the given files apart from the shared documents.
 
@@ -93,9 +103,9 @@ def save_uploads(files: list[Any]) -> tuple[int, list[str]]:
     """
     folder = upload_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    names = set()
+    names: set[str] = set()
     for file in files:
-        name = re.sub(r"[^\w.\- ]", "_", Path(file.name).name).lstrip(".") or "document.txt"
+        name = own_name(file.name, names)
         names.add(name)
         (folder / name).write_bytes(file.getvalue())
     for path in folder.iterdir():
