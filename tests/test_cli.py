@@ -115,16 +115,6 @@ def test_export_writes_files_and_retention_deletes_what_is_old(
     assert "no such call yet" in genai(folder, "calls").stdout
 
 
-def test_calls_follow_prints_a_call_that_comes_later(folder: Path) -> None:
-    command = [sys.executable, "-m", "genai", "calls", "--follow", "--kind", "model"]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as follower:
-        assert follower.stdout is not None
-        assert "time (UTC)" in follower.stdout.readline()
-        genai(folder, "ask", "What is a use case?")
-        assert "extractive" in follower.stdout.readline()
-        follower.kill()
-
-
 def test_models_lists_forms_and_prices(folder: Path) -> None:
     assert "openai/NAME[@URL]" in genai(folder, "models").stdout
     assert "$0.15" in genai(folder, "models", "openai/gpt-4o-mini").stdout

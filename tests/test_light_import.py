@@ -1,11 +1,16 @@
 """Importing the face and asking for help stay light: a list of what may be loaded."""
 
 import json
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+from faults import faulty, reply
+
+from genai import project
 
 # standard library aside, this is all that may be loaded
 FACE = {"genai"}
@@ -62,6 +67,26 @@ def test_a_room_loads_no_heavy_package(room: str) -> None:
         "sqlalchemy",
     }  # fmt: skip
     assert not {name.partition(".")[0] for name in loaded(f"import {room}")[0]} & heavy
+
+
+CALLS = """
+import sys, genai
+reply = genai.model("openai/m@" + sys.argv[1])("hi")
+assert "sqlalchemy" not in sys.modules, "loaded before the caller had its reply"
+assert genai.open_ledger().calls()[0].id == reply.call_id
+assert "sqlalchemy" in sys.modules
+"""
+
+
+def test_the_first_call_returns_before_the_ledgers_store_is_loaded(tmp_path: Path) -> None:
+    project.init(tmp_path / "project")
+    with faulty(reply()) as (url, _):
+        line = [sys.executable, "-c", CALLS, url]
+        done = subprocess.run(
+            line, cwd=tmp_path / "project", env={**os.environ, "OPENAI_API_KEY": "k"},
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_starting_a_command_is_not_a_wait() -> None:

@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 
 import genai
 
-_FILTERS = ("kind", "outcome", "model", "provider", "feature", "user", "session", "run", "reason")
+_FILTERS = (
+    "kind", "outcome", "model", "provider", "feature", "user", "session", "tenant", "release",
+    "run", "reason", "cost_status",
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, default=20)
     parser.add_argument("--hours", type=float, default=0.0, help="of the last so many hours only")
     for name in _FILTERS:
-        parser.add_argument(f"--{name}", dest=f"only_{name}", help=f"calls of one {name} only")
+        option = name.replace("_", "-")
+        parser.add_argument(f"--{option}", dest=f"only_{name}", help=f"calls of one {option} only")
     parser.add_argument("--follow", action="store_true", help="print calls as they come")
     parser.add_argument("--summary", action="store_true", help="totals by model instead of rows")
     parser.add_argument("--days", action="store_true", help="totals by day and model")
@@ -26,7 +30,9 @@ def run(options: argparse.Namespace) -> int:
     ledger = genai.open_ledger()
     since = time.time() - 3600 * options.hours if options.hours else 0.0
     if options.budgets:
-        return _budgets(ledger)
+        for budget in genai.Budgets(ledger.database, []).status():
+            print(budget.text())
+        return 0
     if options.summary or options.days:
         groups = ledger.groups(since)
         print(groups.summary().text())
@@ -60,9 +66,3 @@ def _line(call: genai.Call) -> str:
     cost = "unknown" if call.cost.amount is None else str(call.cost)
     words = f"{when}  {call.kind:9} {call.model[:28]:28} {call.outcome:9} {tokens:>11} {cost:>12}"
     return f"{words} {call.seconds:8.3f}  {call.reason}".rstrip()
-
-
-def _budgets(ledger: genai.Ledger) -> int:
-    for row in genai.Budgets(ledger.database, []).status():
-        print(row.text())
-    return 0

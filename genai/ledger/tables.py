@@ -100,15 +100,6 @@ content = sa.Table(
     _text("question"),
     _text("answer"),
 )
-# prices that were used or imported, whole, by the hash on each row
-snapshots = sa.Table(
-    "price_snapshot",
-    metadata,
-    sa.Column("hash", sa.Text, primary_key=True),
-    sa.Column("source", sa.Text, nullable=False),
-    sa.Column("imported_at", sa.Double, nullable=False),
-    sa.Column("body", _JSON, nullable=False),
-)
 # later opinions about the cost of a booked call; the booked one is never changed
 layers = sa.Table(
     "cost_layer",
@@ -175,5 +166,8 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         " cost_status, cost_reason, currency, reason, finish_reason, tags FROM call_1",
         "DROP TABLE call_1",
     ),
-    3: ("CREATE INDEX IF NOT EXISTS ix_reservation_call_id ON reservation (call_id)",),
+    3: (
+        "DROP TABLE IF EXISTS price_snapshot",
+        "CREATE INDEX IF NOT EXISTS ix_reservation_call_id ON reservation (call_id)",
+    ),
 }

@@ -12,16 +12,18 @@ from typing import Any
 
 import msgspec
 import pytest
+from faults import faulty, reply
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genai.config import parse_yaml
+from genai.config import ModelSettings, parse_yaml
 from genai.errors import ConfigError
-from genai.ledger import Prices
+from genai.ledger import Ledger, Prices
 from genai.ledger.prices import load_all, refresh
 from genai.ledger.prices.rates import resolve
 from genai.ledger.prices.snapshot import Snapshot, digest, load
 from genai.ledger.usage import anthropic_usage, gemini_usage, langchain_usage, openai_usage
+from genai.models import Hooks, open_model
 from genai.types import CostStatus, Usage
 
 ROOT = Path(__file__).parent.parent.parent
@@ -55,12 +57,23 @@ def claude(split: dict[str, int] | None) -> Usage:
     )  # fmt: skip
 
 
+def through_litellm(split: dict[str, int] | None) -> Usage:
+    """The same call as LiteLLM's `Usage` writes it: Anthropic's counts are added up already."""
+    return openai_usage(
+        {"prompt_tokens": 12000, "completion_tokens": 800, "total_tokens": 12800,
+         "prompt_tokens_details": {"cached_tokens": 9000, "cache_creation_tokens": 2000,
+                                   "cache_creation_token_details": split}}
+    )  # fmt: skip
+
+
 SPLIT = {"ephemeral_5m_input_tokens": 1500, "ephemeral_1h_input_tokens": 500}
 GOLDEN: list[tuple[str, Usage, str, str]] = [
     ("openai/gpt-4o-mini", openai(1000, 500), "", "0.00045"),
     ("openai/gpt-4o", openai(2006, 300, 1920, 100), "", "0.005615"),
     ("anthropic/claude-sonnet-4-5", claude(SPLIT), "", "0.026325"),
     ("anthropic/claude-sonnet-4-5", claude(None), "", "0.0252"),
+    ("anthropic/claude-sonnet-4-5", through_litellm(SPLIT), "", "0.026325"),
+    ("anthropic/claude-sonnet-4-5", through_litellm(None), "", "0.0252"),
     ("gemini/gemini-2.5-pro", openai(200000, 1000), "", "0.26"),
     ("gemini/gemini-2.5-pro", openai(200001, 1000, 150000), "", "0.1775025"),
     ("openai/gpt-5-mini", openai(10000, 2000, 8000, 1500), "flex", "0.00235"),
@@ -81,6 +94,20 @@ def test_the_worked_examples(
     assert found.status is CostStatus.PRICED
     assert found.amount not in (Decimal("0.010415"), Decimal("0.008015"), Decimal("0.006615"))
     assert len(found.snapshot) == 16
+
+
+def test_a_stored_row_bears_the_hash_of_the_snapshot_that_priced_it(
+    listed: Prices, tmp_path: Path
+) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    hooks = Hooks(price=listed.cost, record=ledger.record)
+    with faulty(reply()) as (url, _):
+        settings = ModelSettings(base_url=url)
+        open_model("openai/gpt-5-mini", settings=settings, hooks=hooks)("hi")
+    (row,) = ledger.calls()
+    (snapshot,) = [each for each in listed.snapshots if each.hash.startswith(row.cost.snapshot)]
+    assert (row.cost.key, len(row.cost.snapshot)) == ("gpt-5-mini", 16)
+    assert snapshot.hash == digest(snapshot.models)
 
 
 def test_search_fees_are_part_of_the_cost_and_named(listed: Prices) -> None:
@@ -312,6 +339,7 @@ def test_sound_counts_carry_no_flag() -> None:
     assert openai(100, 50, 40, 20).flag == ""
     assert openai(100, 50, 40, 20).buckets == (60, 40, 0, 0, 0, 0, 30, 20, 0, 0)
     assert claude(SPLIT).buckets == (1000, 9000, 1500, 500, 0, 0, 800, 0, 0, 0)
+    assert through_litellm(SPLIT) == claude(SPLIT)
     thinking = {"promptTokenCount": 10, "candidatesTokenCount": 5, "thoughtsTokenCount": 7}
     outside = gemini_usage({**thinking, "totalTokenCount": 22})
     inside = gemini_usage({**thinking, "candidatesTokenCount": 12, "totalTokenCount": 22})

@@ -1,0 +1,77 @@
+"""`genai calls`: each filter alone, the newest rows, and rows as they come."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from makers import call
+
+from genai import project
+from genai.cli import main
+from genai.cli.calls import _FILTERS
+from genai.ledger import Ledger
+from genai.types import Call, Context
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    target = tmp_path / "project"
+    project.init(target)
+    monkeypatch.chdir(target)
+    return Ledger(target / ".genai" / "ledger.db")
+
+
+def rows(word: str, **given: object) -> Call:
+    context = Context(
+        feature=f"feature-{word}", user=f"user-{word}", session=f"session-{word}",
+        tenant=f"tenant-{word}", release=f"release-{word}", run=f"run-{word}",
+    )  # fmt: skip
+    return call(
+        model=f"model-{word}", provider=f"provider-{word}", reason=f"reason-{word}",
+        context=context, started_at=time.time(), **given,
+    )  # fmt: skip
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(["calls", *words]) == 0
+    return capsys.readouterr().out
+
+
+WANTED = {"kind": "judge", "outcome": "error", "cost_status": "unpriced"}
+
+
+@pytest.mark.parametrize("name", _FILTERS)
+def test_each_filter_shows_its_rows_alone(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    ledger.record(rows("a"))
+    ledger.record(rows("b", kind="judge", outcome="error", cost=None))
+    option = f"--{name.replace('_', '-')}"
+    text = said(capsys, option, WANTED.get(name, f"{name}-b"))
+    assert "model-b" in text
+    assert "model-a" not in text
+    assert "no such call yet" in said(capsys, option, "nobody")
+
+
+def test_hours_limit_and_order(ledger: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    for age in (3, 2, 1):
+        ledger.record(call(model=f"m{age}", started_at=time.time() - 3600 * age))
+    assert [line.split()[3] for line in said(capsys).splitlines()[1:]] == ["m1", "m2", "m3"]
+    assert "m3" not in said(capsys, "--hours", "2.5")
+    assert "m2" not in said(capsys, "--limit", "1")
+
+
+def test_follow_shows_what_comes_and_only_what_the_filter_lets_through(ledger: Ledger) -> None:
+    ledger.record(rows("b", outcome="error"))
+    line = [sys.executable, "-m", "genai", "calls", "--follow", "--outcome", "error"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=os.environ) as follower:
+        assert follower.stdout is not None
+        assert "time (UTC)" in follower.stdout.readline()
+        assert "model-b" in follower.stdout.readline()
+        ledger.record(rows("a"))
+        ledger.record(rows("c", outcome="error"))
+        assert "model-c" in follower.stdout.readline()
+        follower.kill()
