@@ -83,6 +83,14 @@ def test_a_baseline_without_a_reason_is_refused(folder: Path, reason: str, said:
         accept(run(suite(folder), right), reason)
 
 
+def test_a_baseline_stays_small_whatever_was_said(folder: Path) -> None:
+    """500 characters of an answer at the most, and none of a suite of more than 5,000 cases."""
+    few = accept(run(suite(folder, count=20), lambda question: "長" * 300_000), "long answers")
+    assert few.stat().st_size < 1500 + 20 * (500 * 3 + 150)
+    many = accept(run(suite(folder, count=5001), right), "a large suite")
+    assert many.stat().st_size < 1500 + 5001 * 60
+
+
 def test_an_unmeasured_run_is_no_baseline(folder: Path) -> None:
     def dead(question: str) -> str:
         raise TimeoutError("slow")

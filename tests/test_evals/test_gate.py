@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 
 from genai.errors import CaseError
 from genai.evals import Decision, Scorecard, decide, read_scorecard
-from genai.evals.gate import Stage
 from genai.evals.scorecard import Head, MetricHead, Row
 
 Values = Sequence[object]
@@ -271,46 +269,6 @@ def test_a_run_against_itself_is_never_worse_and_order_does_not_matter(
     mixed = Scorecard(other.head, dice.sample(list(other.rows), len(other.rows)))
     assert decide(one, other).comparisons[0].p == decide(one, mixed).comparisons[0].p
     assert str(decide(one, other)) == str(decide(one, mixed))
-
-
-@cache
-def _word(losses: int, gains: int, n: int, stage: Stage = "pull_request") -> str:
-    return str(decide(*paired(losses, gains, n), stage=stage))
-
-
-@pytest.mark.parametrize(
-    ("n", "drop", "discordant", "expected"),
-    [
-        (50, 0.0, 0.10, (0.211, 0.013, 0.776)),
-        (50, 0.05, 0.15, (0.037, 0.156, 0.807)),
-        (100, 0.0, 0.10, (0.438, 0.033, 0.528)),
-        (100, 0.10, 0.16, (0.002, 0.808, 0.190)),
-        (200, 0.0, 0.10, (0.708, 0.040, 0.253)),
-        (200, 0.02, 0.10, (0.372, 0.196, 0.432)),
-        (200, 0.05, 0.15, (0.051, 0.556, 0.393)),
-        (400, 0.0, 0.10, (0.930, 0.044, 0.027)),
-        (400, 0.05, 0.15, (0.052, 0.827, 0.121)),
-    ],
-)
-def test_false_alarms_and_power_are_as_stated(
-    n: int, drop: float, discordant: float, expected: tuple[float, float, float]
-) -> None:
-    """20,000 draws a row; PASS counts IMPROVED too; a REGRESSION without a drop is false."""
-    dice, draws = random.Random(20_260), 20_000
-    worse, better = (discordant + drop) / 2, (discordant - drop) / 2
-    counts = {"PASS": 0, "IMPROVED": 0, "REGRESSION": 0, "INCONCLUSIVE": 0}
-    import numpy as np
-
-    drawn = np.random.default_rng(dice.randrange(2**32)).multinomial(
-        n, [worse, better, 1 - worse - better], size=draws
-    )
-    for losses, gains, _ in drawn.tolist():
-        counts[_word(losses, gains, n)] += 1
-    passed = (counts["PASS"] + counts["IMPROVED"]) / draws
-    shares = passed, counts["REGRESSION"] / draws, counts["INCONCLUSIVE"] / draws
-    assert shares == pytest.approx(expected, abs=0.015)
-    if not drop:
-        assert shares[1] <= 0.05
 
 
 def test_a_scorecard_is_written_whole_and_damage_is_named(tmp_path: Path) -> None:

@@ -208,6 +208,32 @@ def test_a_kept_or_broken_design_stands_in_the_reports(tmp_path: Path) -> None:
     assert "the run has 40 cases, the design 60" in said
 
 
+@pytest.mark.parametrize(
+    ("right_of_10000", "kept", "shown"),
+    [(7000, True, "0.7"), (6999.9, False, "0.69999"), (7000.1, True, "0.70001")],
+)
+def test_a_value_at_its_limit_is_not_rounded_over_it(
+    tmp_path: Path, right_of_10000: float, kept: bool, shown: str
+) -> None:
+    (tmp_path / "evals").mkdir()
+    (tmp_path / "evals" / "mine.py").write_text(
+        f"def score(trial):\n    return {right_of_10000} / 10000\n"
+    )
+    path = tmp_path / "evals" / "one.yaml"
+    path.write_text(
+        "suite: one\nmetrics:\n  own: {scorer: 'evals/mine.py:score', min: 0.70}\n"
+        "cases: [{id: a, input: '1 + 1'}]\n"
+    )
+    report = run(path, right)
+    assert (report.metric("own").state, report.exit_code) == (("pass", 0) if kept else ("fail", 1))
+    row = next(line.split() for line in report.text().splitlines() if line.startswith("own "))
+    assert row[1] == shown
+    assert f"| own | {shown} |" in markdown(report, None)
+    report.save(report.folder / "page.html", "html", None)
+    page = (report.folder / "page.html").read_text(encoding="utf-8")
+    assert f'<td class="number" data-label="value">{shown}</td>' in page
+
+
 def test_the_time_of_the_slowest_has_its_bounds_and_n(tmp_path: Path) -> None:
     path = suite(tmp_path, HEAD + "  latency_p95: {max: 9}\n")
     report = run(path, right)

@@ -2,14 +2,18 @@
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import textwrap
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from servers import openai_server
 
 from genai.evals import read_report
 from genai.evals.shard import deal
@@ -89,6 +93,73 @@ def test_a_worker_killed_in_the_middle_loses_only_what_was_in_flight(
     local = evaluate(folder, "")
     assert verdict(run) == verdict(local)
     assert report.cost == read_report(local).cost
+
+
+def test_workers_record_and_replay_one_store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-loopback")
+    path = folder / "evals" / "sums.yaml"
+    path.write_text(path.read_text().replace("slow:add", "model"))
+    with openai_server(answer=lambda body: f"{body['messages'][-1]['content'].split()[0]}") as (
+        url, server,
+    ):  # fmt: skip
+        (folder / "configs" / "genai.yaml").write_text(
+            f"version: 1\nchain: {{model: openai/x@{url}}}\n"
+        )
+        monkeypatch.setenv("GENAI_REPLAY_MODE", "record")
+        first = evaluate(folder, "workers=2")
+        assert len(server.requests) == COUNT
+    monkeypatch.setenv("GENAI_REPLAY_MODE", "replay")
+    monkeypatch.delenv("OPENAI_API_KEY")
+    again = evaluate(folder, "workers=2")
+    assert verdict(first) == verdict(again)
+    assert read_report(again).states == {"answered": COUNT}
+    assert read_report(again).cost == 0
+
+
+CLUSTER = """
+import ray
+ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+print(ray.get_runtime_context().gcs_address, flush=True)
+input()
+"""
+
+
+@contextmanager
+def cluster(environment: Mapping[str, str]) -> Iterator[str]:
+    """Give the address of a Ray cluster that another process holds."""
+    with subprocess.Popen(
+        [sys.executable, "-c", CLUSTER], text=True, env=dict(environment),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.communicate("\n", timeout=60)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # Ray starts twice
+def test_the_command_shares_a_run_on_ray_and_on_a_cluster_that_runs(folder: Path) -> None:
+    (folder / "died").touch()
+    environment = {
+        **os.environ, "RAY_raylet_start_wait_time_s": "120", "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }  # fmt: skip
+
+    def shared(*words: str) -> Path:
+        done = subprocess.run(
+            [sys.executable, "-m", "genai", "eval", "sums", "--fresh", *words], cwd=folder,
+            capture_output=True, text=True, timeout=250, env=environment,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        newest = max((folder / ".genai" / "runs" / "sums").iterdir(), key=lambda p: p.name)
+        assert len(list(newest.glob("log-*.jsonl"))) >= 2  # other processes wrote it
+        return newest
+
+    own = shared("--ray", "--workers", "2")
+    with cluster(environment) as address:
+        there = shared("--ray", address)
+    local = evaluate(folder, "")
+    assert verdict(own) == verdict(there) == verdict(local)
 
 
 def test_parts_depend_on_the_cases_alone() -> None:

@@ -68,15 +68,26 @@ class Measured:
         return " and ".join(parts)
 
     @property
+    def shown(self) -> str:
+        """The value with four digits, or as many as keep it on its side of the limits."""
+        value = self.value
+        if value is None:
+            return "unmeasured"
+        for digits in range(4, 17):
+            text = f"{value:.{digits}g}"
+            if all(_side(float(text), at) == _side(value, at) for at in (self.min, self.max)):
+                break
+        return text
+
+    @property
     def coverage(self) -> str:
         """How many cases were measured of those to which the metric applies."""
         return f"{self.n} of {self.n + self.unmeasured}"
 
     def words(self) -> str:
         """Say what was measured, and list the first cases that lower it."""
-        value = "unmeasured" if self.value is None else f"{self.value:.4g}"
         between = f" (95 % {self.low:.3f} to {self.high:.3f})" if self.low is not None else ""
-        head = f"{self.name} is {value}{between}, n {self.n}"
+        head = f"{self.name} is {self.shown}{between}, n {self.n}"
         head += f"; the limit is {self.limit}" if self.limit else ""
         if self.unmeasured:
             head += f"; {self.unmeasured} cases unmeasured: {self.reason}"
@@ -84,6 +95,10 @@ class Measured:
         lines = [f"  {lapse.case}: {lapse.question}\n    {lapse.happened}" for lapse in self.lapses]
         more = [f"  and {len(lines) - 10} more"] if len(lines) > 10 else []
         return "\n".join([head, *lines[:10], *more])
+
+
+def _side(value: float, limit: float | None) -> int:
+    return 0 if limit is None else (value > limit) - (value < limit)
 
 
 @dataclass(frozen=True, slots=True)

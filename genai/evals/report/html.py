@@ -156,7 +156,7 @@ def _measured(report: Report) -> str:
 
 
 def _metric(each: Measured) -> list[str]:
-    value = "" if each.value is None else f"{each.value:.4g}"
+    value = "" if each.value is None else each.shown
     if each.labels:
         value = _text(", ".join(f"{name} {count}" for name, count in each.labels.items()), 300)
     between = "" if each.low is None else f"{each.low:.3g} to {each.high:.3g}"

@@ -104,7 +104,7 @@ def _compared(each: Comparison) -> Sequence[str]:
 
 
 def _measured(each: Measured) -> Sequence[str]:
-    value = "" if each.value is None else f"{each.value:.4g}"
+    value = "" if each.value is None else each.shown
     if each.labels:
         value = _plain(", ".join(f"{name} {count}" for name, count in each.labels.items()))
     between = "" if each.low is None else f"{each.low:.3g} to {each.high:.3g}"

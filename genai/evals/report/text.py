@@ -41,7 +41,7 @@ def money(report: Report) -> str:
 
 def _row(metric: Measured) -> tuple[str, ...]:
     between = "" if metric.low is None else f"{metric.low:.3f} to {metric.high:.3f}"
-    value = "-" if metric.value is None else f"{metric.value:.4g}"
+    value = "-" if metric.value is None else metric.shown
     if metric.labels:
         value = " ".join(f"{name}:{count}" for name, count in sorted(metric.labels.items()))
     return (
