@@ -262,11 +262,11 @@ EVERY = [
 ]
 
 
-# 47 and 53 look ahead, past what a pattern's own examples hold
 @given(
-    st.sampled_from(
-        [each for each in EVERY if each[:2] not in ((OF_RULES, 47), (OF_RULES, 53))]
-    ).flatmap(lambda each: st.tuples(st.just(each), st.from_regex(each[2], fullmatch=True)))
+    # a pattern that looks ahead wants more than its own examples hold
+    st.sampled_from([each for each in EVERY if "(?=" not in each[2].pattern]).flatmap(
+        lambda each: st.tuples(st.just(each), st.from_regex(each[2], fullmatch=True))
+    )
 )
 @settings(deadline=None, max_examples=150, derandomize=True)
 def test_what_a_pattern_matches_holds_what_it_needs(made: tuple[Any, str]) -> None:

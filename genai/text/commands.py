@@ -57,7 +57,7 @@ _DO_NEED = (
     " show act behave speak become stop change replace update set give offer ask tell inform"
     " advise direct urge warn"
 )
-SIGNS: tuple[tuple[float, str, str], ...] = (
+COMMANDS: tuple[tuple[float, str, str], ...] = (
     # whose answer
     (1.4, f"your & {_MADE_NEED}",
      rf"\byour\s+(?:\w+\s+){{0,2}}{_MADE}\b"),
@@ -69,8 +69,9 @@ SIGNS: tuple[tuple[float, str, str], ...] = (
      rf"|will)\b"),
     # when
     (1.3, "when* if once before after while soon time & ask* questioned* inquire* enquire* "
-     "answer* reply* respond* summari* process* translat* indexed* generating* reviewing* "
-     "parsed* retrieved* ingested* embedded* want* say says types mention* word",
+     "answer* reply* respond* summari* process* translat* indexed* generating* preparing "
+     "compiling drafting listing comparing reviewing* parsed* retrieved* ingested* "
+     "embedded* want* say says types mention* word",
      rf"\b(?:when(?:ever)?|if|once|before|after|while|as\s+soon\s+as|every\s+time)\s+"
      rf"(?:(?:you|it|th(?:is|ese)\s+\w+|(?:an?|the|any|some)\s*(?:\w+\s+)?{_PERSON}"
      rf"|{_PERSON}|someone|somebody"
@@ -78,7 +79,7 @@ SIGNS: tuple[tuple[float, str, str], ...] = (
      r"(?:(?:is|are|am|being|be|been|get|gets|have|has|were)\s+){0,2}"
      r"(?:asked|asks?|asking|questioned|inquires?|enquires?|answering|answer|replying|reply"
      r"|responding|respond|summari[sz]\w+|processing|processed|translating|translated|indexed"
-     r"|generating|reviewing|parsed|retrieved|ingested|embedded|wants?\s+to\s+know|says?|types"
+     r"|generating|reviewing|preparing|compiling|drafting|listing|comparing|parsed|retrieved|ingested|embedded|wants?\s+to\s+know|says?|types"
      r"|mentions?|uses?\s+the\s+word|summari[sz]ed)\b"),
     (0.7, "ask asks you",
      r"\bwho(?:ever)?\s+asks?\b|\bbefore\s+you\s+\w+"),
@@ -93,12 +94,12 @@ SIGNS: tuple[tuple[float, str, str], ...] = (
     # to whom
     (2.2, "whoever anyone anybody one software system program tool person machine reader "
      "any & read* prepar* process* handl* summari* index* generat* evaluat* viewing* "
-     "answer* compil* writ* translat*",
+     "answer* compil* render* convert* quotes quoting writ* translat*",
      r"\b(?:whoever|anyone|anybody|the\s+one|the\s+(?:software|system|program|tool|person"
      r"|machine|reader)|any\s+(?:\w+\s+)?(?:system|software|tool|program|agent|reader|machine"
      r"|process|service|summary|summari[sz]er))\s+(?:that\s+|who\s+|which\s+)?(?:is\s+)?"
      r"(?:reads?|prepar\w+|process\w*|handl\w+|summari\w+|index\w*|generat\w+|evaluat\w+"
-     r"|viewing|reading|answer\w*|compil\w+|wr(?:ites|iting)|translat\w+|writ\w+)\b"),
+     r"|viewing|reading|answer\w*|compil\w+|render\w+|convert\w+|quot(?:es|ing)|wr(?:ites|iting)|translat\w+|writ\w+)\b"),
     (1.3, ". , : must should shall please who that & ai llm llms language chatbot* "
      "assistant* copilot* gpt bot bots computer .i. a.i",
      r"\b(?:ai|a\.i\.|llms?|language\s+models?|chatbots?|(?:virtual\s+|digital\s+|voice\s+)?"

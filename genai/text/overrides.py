@@ -250,10 +250,12 @@ MORE: tuple[tuple[str, str, str], ...] = (
      r"|updated?)\s(?:instructions?|prompt|override|directives?|orders?|task)\b"),
     ("role", "role & system developer assistant & :",
      r"\brole[\"']\s*:\s*[\"'](?:system|developer|assistant)\b"),
-    ("override", "safety* content_filter* filter* moderat* guard* censor* restrict* & "
-     "= -- : false* off none* 0 disable*",
-     r"\b(?:safety|filters?|moderation|guardrails?|censorship|restrictions?"
-     r"|content_filter)[\w.]{0,20}\s*(?:=|:)\s*[\"']?(?:0|none|off|false|disabled|null)\b|--(?:no"
+    ("override", "safety* content_filter* filter* moderat* guard* censor* restrict* "
+     "refus* safe_mode* safemode* disclaimer* blocked* denied* blocked* & = -- : > & "
+     "false* off none* 0 disable* null never nothing no skip without",
+     r"\b(?:safety|filters?|moderation|guardrails?|censorship|restrictions?|content_filter|refus(?:e"
+     r"|als?)|safe_?mode|disclaimers?|blocked(?:_topics)?|denied)[\w.]{0,20}\"?\s*(?:=|:|>)\s*[\"']?"
+     r"(?:0|none|off|false|disabled|null|never|nothing)\b|--(?:no"
      r"|disable|skip|without)-(?:safety|moderation|guardrails?|censorship|restrictions?)"),
     # what a document says of itself and of what stands around it
     ("override", "ignor* disregard* forget* skip* discard* & rest* previous preceding "
@@ -302,4 +304,82 @@ MORE: tuple[tuple[str, str, str], ...] = (
      r"|\b(?:query|select|export|collect|gather|read)\b[^.!?\n]{0,60}\b(?:mail"
      r"|e-?mail|send|post|forward|upload)\b[^.!?\n]{0,40}(?:\S{1,64}@\S"
      r"|https?://)"),
+    # another machine to play, and what it is to print
+    ("reveal", "linux unix bash shell terminal console interpreter python sql repl & act "
+     "behave respond simulate emulate pretend are imagine",
+     rf"\b(?:act|behave|respond|simulate|emulate|pretend|you\s+are|imagine)\b{_LINE}{{0,40}}\b(?:linux"
+     r"|unix|bash|shell|terminal|console|interpreter|python|sql|repl)\b[^\n]{0,120}(?:\b|[_/.])"
+     r"(?:prompts?|instructions?|system_\w+|secrets?|hidden|briefing)\b"),
+    ("override", "sudo & override safety unlock disable jailbreak reveal off",
+     r"\bsudo\b[^\n]{0,40}\b(?:override|safety|unlock|disable|jailbreak|reveal)\b"),
+    ("reveal", "cat less type & /",
+     r"\b(?:cat|less|type)\s+~?/\S{0,60}(?:prompt|secret|instruct)"),
+    # not to decline: a note in front instead, a price for it, a promise to say yes
+    ("override", "instead rather without apolog* never & declin* refus* apolog*",
+     r"\b(?:instead\s+of|rather\s+than|without(?:\s+any)?)\s+(?:ever\s+)?(?:declining|refusing|refusal"
+     r"|apologi[sz]ing|an?\s+apology|apology|an?\s+refusal)\b"),
+    ("override", "never not no need time whenever if & declin* refus*",
+     rf"\b(?:assistant|model|ai|bot|you)\b{_LINE}{{0,30}}\b(?:never|not|no\s+longer)\b"
+     rf"{_LINE}{{0,14}}\b(?:declin|refus)\w*|\b(?:each|every)\s+time\s+you\s+(?:decline|refuse)\b"
+     r"|\bif\s+you\s+(?:decline|refuse)\b"),
+    ("override", "yes & say & everything anything all whatever",
+     r"\bsay\s+yes\s+to\s+(?:(?:everything|anything|whatever)\b|all\s+(?:i|my|of\s+my)\b)"),
+    ("override", "behaviour behavior harmful uncensored unsafe before & change update adjust "
+     "prefix add put with",
+     rf"\b(?:change|update|adjust)\s+your\s+behaviou?r\b|\b(?:prefix|add|put|with)\b{_LINE}{{0,40}}"
+     rf"\b(?:warning|disclaimer|note)\b{_LINE}{{0,40}}\b(?:harmful|uncensored|unsafe|before\s+it)\b"),
+    # what stands before the question, and in which shape to give it
+    ("reveal", "text word words content message messages context prompt line lines & before "
+     "above earlier first context prompt top start beginning & you your our this the",
+     r"\b(?:text|words?|content|messages?)\s+(?:that\s+)?you\s+(?:got|received|saw|were\s+(?:given"
+     r"|sent))\s+(?:before|above|earlier|first)\b|\b(?:stands?|is|are)\s+in\s+your\s+(?:context|prompt)\b"
+     r"|\b(?:text|words?|lines?|message)\s+(?:at|from|on)\s+(?:the\s+)?(?:very\s+)?(?:top|start"
+     r"|beginning)\s+of\s+(?:our|this|the)\s+(?:conversation|chat|dialogue|context)\b"),
+    ("reveal", "complete finish continue & helpful friendly & assistant",
+     r"\b(?:complete|finish|continue)\b[^\n]{0,30}\byou\s+are\s+an?\s+(?:helpful|friendly)\s+assistant"),
+    ("reveal", "instructions briefing guidelines setup rules directives & your & dash "
+     "letter letters poem pig latin emoji emojis base64 reversed backwards rhyme song "
+     "haiku table json csv",
+     rf"\byour\s+(?:\w+\s+)?(?:instructions|briefing|guidelines|setup|directives)\b{_LINE}{{0,40}}\b(?:"
+     r"dash|letters?|poem|pig|emojis?|base64|reversed|backwards|rhyme|song|haiku|json|csv)\b"),
+    ("reveal", "read reads whisper whispers sing sings recite recites tell tells told & keys "
+     "confidential hidden secret & me us",
+     rf"\b(?:reads?|whispers?|sings?|recites?|tells?|told)\s+(?:me|us)\b{_LINE}{{0,40}}\b(?:(?:activation"
+     r"|serial|licen[cs]e)\s+keys|confidential\s+\w+|hidden\s+\w+|secret\s+(?:rules|instructions))\b"),
+    # a switch that somebody says is off, a leave that somebody says to give
+    ("override", "guard guardrail guardrails safety filters moderation safeguards censorship "
+     "you & suspended lifted paused waived revoked off bound restricted censored filtered",
+     r"\b(?:guard\s?rails|safety|filters|moderation|safeguards|censorship)\s+(?:is|are|was|were)\s+"
+     r"(?:hereby\s+|now\s+)?(?:suspended|lifted|paused|waived|revoked|off)\b"
+     r"|\byou(?:'re|\s+are)\s+(?:not|no\s+longer)\s+(?:bound|restricted|censored|filtered)\b"),
+    ("override", "allow permit authorize authorise & you & what* anything everything",
+     r"\b(?:allow|permit|authori[sz]e)\s+you\s+to\s+(?:say|do|answer|speak|write|share)\s+(?:what\w*"
+     r"|anything|everything)\b"),
+    ("override", "aligned unaligned restricted censored filtered finetuned fine",
+     r"\bbefore\s+you\s+were\s+(?:aligned|restricted|censored|filtered|fine-?tuned)\b|\bunaligned\b"),
+    ("override", "freely unchained unhinged unleashed unshackled opposite twin "
+     "uncensored & speak talk answer reply replies self twin version yourself be",
+     r"\b(?:speak|talk|answer|reply)\s+freely\b|\b(?:unchained|unhinged|unleashed|unshackled)\s+(?:twin"
+     r"|self|version|\w+\s+(?:twin|self|version))\b|\bopposite\s+of\s+yourself\b"),
+    ("override", "forget & you & assistant* ai model* chatbot* bot language",
+     r"\bforget\s+(?:that\s+)?you(?:'re|\s+are|\s+were)\s+(?:an?|the)\s+(?:\w+\s+)?(?:assistant|ai"
+     r"|model|chatbot|bot)\b"),
+    ("override", "makers creators developers openai anthropic & say said told tell "
+     "want ask & not",
+     rf"\bas\s+i\s+(?:say|tell|ask|want)\b{_LINE}{{0,20}}\bnot\s+(?:as|what)\b{_LINE}{{0,20}}\b(?:makers"
+     r"|creators|developers|openai|anthropic)\b"),
+    ("override", "yourself role & permission* rights access privilege* system developer",
+     r"\b(?:issue|grant|give|assign)\s+yourself\s+(?:\w+\s+){0,2}(?:permissions?|rights|access"
+     r"|privileges)\b|\b(?:assume|take\s+on|play|adopt)\s+the\s+role\s+of\s+the\s+(?:system|developer)\b"),
+    ("override", "over & developer* admin* operator* & hereby take taking am i",
+     r"\b(?:i\s+)?(?:hereby\s+)?tak(?:e|ing)\s+over\s+as\s+(?:the\s+|your\s+)?(?:developer|admin\w*"
+     r"|operator)\b"),
+    ("reveal", "first & line word words sentence message & you",
+     r"\bfirst\s+(?:line|words?|sentence|message)\s+(?:that\s+)?(?:was|were)\s+(?:written|given|sent"
+     r"|said)\s+(?:for|to)\s+you\b"),
+    ("reveal", "how & you & copy send show",
+     rf"\bhow\s+you\s+(?:are|were)\s+(?:set\s+up|configured|instructed|prompted)\b{_LINE}{{0,40}}[;,]?"
+     rf"{_LINE}{{0,10}}\b(?:copy|send|show)\b"),
+    ("reveal", "your & secret hidden & phrase word code codeword",
+     r"\byour\s+(?:secret|hidden)\s+(?:phrase|word|code\s?word)\b"),
 )  # fmt: skip

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Sequence
 
-from genai.text.commands import ELSEWHERE_NEED, SIGNS
+from genai.text.commands import COMMANDS, ELSEWHERE_NEED
 from genai.text.needs import Needs
 from genai.text.overrides import MORE
+from genai.text.planted import PLANTED
 from genai.text.sentences import sentences
 from genai.text.shapes import SHAPES
 
@@ -35,6 +36,7 @@ _APPEAL = (
     " print insert tell say send visit new begin restart* proceed drop continue discard agreed"
     " refus* unless without write translate summari* execute act imagine no"
 )
+SIGNS = (*COMMANDS, *PLANTED)
 PATTERNS = [re.compile(pattern, re.MULTILINE) for _, _, pattern in SIGNS]
 WEIGHTS = [weight for weight, _, _ in SIGNS]
 NEEDS = Needs(
