@@ -11,7 +11,7 @@ from genai import project
 ROOT = Path(__file__).parent.parent
 TEXT = b"Visitors park on level three of the north garage."
 NAMES = [
-    "../../../evil.md", "../..md", "../.env.md", "/tmp/evil.md", "a/../../evil.md", "..\\..\\evil.md",
+    "../../../evil.md", "../..md", "/tmp/evil.md", "a/../../evil.md", "..\\..\\evil.md",
     "C:\\evil.md", ".hidden.md", "line\nbreak.md", "x" * 300 + ".md", "\u202edm.evil.md",
 ]  # fmt: skip
 
