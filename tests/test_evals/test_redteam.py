@@ -79,6 +79,11 @@ def test_the_shipped_suite_covers_places_families_and_risks() -> None:
         "question", "passage", "answer", "tool_call",
     }  # fmt: skip
     assert all(case.risks and set(case.risks) <= set(OWASP) for case in attacks)
+    asked = {
+        "override", "document", "encoded", "multilingual", "persona", "multi_turn", "exfiltration",
+        "tool_abuse",
+    }  # fmt: skip
+    assert asked <= {tag for case in attacks for tag in case.tags}
     split = {case.tags[1]: case.tags[2] for case in attacks}
     assert len(split) >= 20
     assert list(split.values()).count("held-out") >= 8

@@ -72,6 +72,17 @@ def test_our_policy_runs_its_validators() -> None:
     assert policy.check("A dog sat.", "answer")[0].decision is Action.ALLOW
 
 
+def test_its_validator_keeps_the_law_of_streams() -> None:
+    policy = Policy(PolicySettings(), extra=[("answer", GuardrailsGuard(its_validator()))])
+    for text in ("A cat sat. It was Ann's. The end", "A dog sat. It was Bob's. The end"):
+        whole = policy.gate("answer")
+        expected = whole.feed(text) + whole.finish()
+        for cut in range(len(text) + 1):
+            gate = policy.gate("answer")
+            assert gate.feed(text[:cut]) + gate.feed(text[cut:]) + gate.finish() == expected
+            assert [v.spans for v in gate.verdicts] == [v.spans for v in whole.verdicts]
+
+
 def test_a_policy_file_names_its_validator(tmp_path: Path) -> None:
     path = tmp_path / "guards.yaml"
     path.write_text(

@@ -50,6 +50,9 @@ EACH = [
 ]
 
 
+SHIPPED = load_policy(ROOT / "configs" / "guards.yaml")
+
+
 def policy(folder: Path, *guards: str, action: str = "redact") -> Policy:
     path = folder / "guards.yaml"
     lines = "\n".join(f"  - {guard.replace('ACTION', action)}" for guard in guards)
@@ -92,6 +95,48 @@ def test_every_guard_keeps_the_law(tmp_path: Path, guard: str, action: str) -> N
             assert expected == made.apply(text, whole.verdicts)
         for seed in range(6):
             gate = made.gate("answer", evidence=evidence)
+            assert stream(gate, pieces(text, seed)) == expected
+            assert said(gate.verdicts) == said(whole.verdicts)
+
+
+@pytest.mark.parametrize("place", ["question", "passage", "tool_call", "log"])
+def test_every_place_of_the_shipped_policy_keeps_the_law(place: Place) -> None:
+    for text in HARD:
+        whole = SHIPPED.gate(place)
+        expected = whole.feed(text) + whole.finish()
+        for seed in range(4):
+            gate = SHIPPED.gate(place)
+            assert stream(gate, pieces(text, seed)) == expected
+            assert said(gate.verdicts) == said(whole.verdicts)
+
+
+@pytest.mark.parametrize("action", ["flag", "redact", "reask", "block"])
+def test_a_judge_keeps_the_law(tmp_path: Path, action: str) -> None:
+    path = tmp_path / "guards.yaml"
+    path.write_text(
+        f"answer:\n  - {{guard: judge, prompt: guard/policy, action: {action}, on_error: closed}}\n"
+        "  - {guard: pii, action: redact, on_error: closed}\n"
+    )
+    made = load_policy(path, ask=lambda prompt, text: f'{{"score": {int("idiot" in text)}}}')
+    for text in (*HARD, "All is fine. Write to ann@firm.com about it. " * 9):
+        whole = made.gate("answer")
+        expected = whole.feed(text) + whole.finish()
+        assert ("idiot" in text) is (whole.verdicts[0].decision is Action(action))
+        for seed in range(4):
+            gate = made.gate("answer")
+            assert stream(gate, pieces(text, seed)) == expected
+            assert said(gate.verdicts) == said(whole.verdicts)
+
+
+def test_stand_ins_keep_the_law() -> None:
+    entry = {"guard": "pii", "action": "pseudonymise", "on_error": "closed"}
+    made = Policy(PolicySettings.model_validate({"question": [entry]}))
+    for text in HARD:
+        whole = made.gate("question")
+        expected = whole.feed(text) + whole.finish()
+        assert "ann@firm.com" not in expected
+        for seed in range(4):
+            gate = made.gate("question")
             assert stream(gate, pieces(text, seed)) == expected
             assert said(gate.verdicts) == said(whole.verdicts)
 
