@@ -77,6 +77,7 @@ def test_an_unrelated_run_pays_nothing_and_sees_nothing(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(
         "def pytest_unconfigure(config):\n"
         "    import sys\n"
+        "    assert config.pluginmanager.has_plugin('genai')  # by its entry point\n"
         "    heavy = {'numpy', 'sqlalchemy', 'pydantic', 'yaml', 'asyncio', 'genai.types'}\n"
         "    found = heavy & set(sys.modules)\n"
         "    assert not found, found\n"

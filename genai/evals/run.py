@@ -8,7 +8,7 @@ import asyncio
 import bisect
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ from genai.evals.task import CODES, Asker, Task, describe, width
 from genai.evals.trial import CannotMeasure, Trial
 from genai.evals.vary import check_variants
 from genai.ledger import scope
-from genai.ledger.cap import capped
+from genai.ledger.cap import Cap, capped
 from genai.ledger.context import repeated
 from genai.types import Call, Context, Cost, CostStatus, new_id
 
@@ -140,20 +140,20 @@ class Run:
     async def _work(
         self, pending: Iterator[tuple[int, Case, str]], asker: Asker, bar: "_Bar"
     ) -> None:
-        for n, case, unit in pending:
-            if not await self._admitted(unit):
-                self._missed(n, self.stopped, "the run stopped before this case")
-                continue
-            repeat = int(unit.rpartition(".")[2])
-            with repeated(repeat):
-                with capped(self.purse.cap.part()) as calls:
+        with capped(self.purse.cap.part()) as calls:  # those of one case after another
+            for n, case, unit in pending:
+                if not await self._admitted(unit):
+                    self._missed(n, self.stopped, "the run stopped before this case")
+                    continue
+                repeat, before = int(unit.rpartition(".")[2]), calls.spent
+                with repeated(repeat):
                     trial = await asker.ask(case, unit, repeat, self.suite.settings.seconds)
-                self.purse.settle(trial, calls.spent)
-                self.log.trial(trial)
-                await self._judge(n, trial)
-            if self.options.record is not None:
-                self.options.record(self._row(n, trial))
-            bar.step(self.results.cost + self.results.judging)
+                    self.purse.settle(trial, calls.spent - before)
+                    self.log.trial(trial)
+                    await self._judge(n, trial, calls)
+                if self.options.record is not None:
+                    self.options.record(self._row(n, trial))
+                bar.step(self.results.cost + self.results.judging)
 
     async def _admitted(self, unit: str) -> bool:
         """Say whether a case may still be asked; wait while the cases in flight hold the money."""
@@ -164,8 +164,11 @@ class Run:
             self.stopped = "budget_stop"
         return not self.stopped
 
-    async def _judge(self, n: int, trial: Trial) -> None:
-        """Score a trial; only what could be measured is kept, so that the rest is tried again."""
+    async def _judge(self, n: int, trial: Trial, calls: Cap) -> None:
+        """Score a trial; only what could be measured is kept, so that the rest is tried again.
+
+        `calls` counts what the scorers' calls cost.
+        """
         self.results.seen(trial)
         if self._keep:
             self.said[n] = trial.words()
@@ -174,14 +177,14 @@ class Run:
                 self.stopped = "budget_stop"
             self._missed(n, trial.reason, trial.note)
             return
-        values = {}
-        with capped(self.purse.cap.part()) as calls:
-            for column in self.results.columns.values():
-                kept = await self._score(column, n, trial)
-                if n not in column.codes:
-                    values[column.metric.id] = kept
-        self.results.judging += calls.spent
-        self.log.scores(trial.unit, values, calls.spent)
+        values, before = {}, calls.spent
+        for column in self.results.columns.values():
+            kept = await self._score(column, n, trial)
+            if n not in column.codes:
+                values[column.metric.id] = kept
+        paid = calls.spent - before
+        self.results.judging += paid
+        self.log.scores(trial.unit, values, paid)
 
     async def _score(self, column: Column, n: int, trial: Trial) -> Any:
         metric = column.metric
@@ -227,38 +230,40 @@ class Run:
         waiting: dict[str, Trial] = {}
         early: dict[str, dict[str, Any]] = {}
         done: set[int] = set()
+        if self.purse.cap.limit is not None:
+            self._book(units)
+        with capped(self.purse.cap.part()) as calls:
+            for line in self.log.read():
+                if line.unit not in units:
+                    continue
+                if isinstance(line, Trial):
+                    if line.state != "unmeasured":
+                        waiting[line.unit] = line
+                    continue
+                self.results.judging += line.paid
+                trial, (n, case) = waiting.pop(line.unit, None), units[line.unit]
+                if n in done:
+                    continue
+                if trial is None:  # scored again by another process
+                    early.setdefault(line.unit, {}).update(line.values)
+                    continue
+                done.add(n)
+                trial.case = case
+                values = {**early.pop(line.unit, {}), **line.values}
+                await self._take(n, trial, values, calls)
+        return done
+
+    def _book(self, units: Container[str]) -> None:
+        """Book what has been paid before anything is; an answer asked for twice was paid twice."""
         for line in self.log.read():
             if isinstance(line, Trial):
                 self.purse.take_over(line)
-            if line.unit not in units:
-                continue
-            self._paid(line)
-            if isinstance(line, Trial):
-                if line.state != "unmeasured":
-                    waiting[line.unit] = line
-                continue
-            trial, (n, case) = waiting.pop(line.unit, None), units[line.unit]
-            if n in done:
-                continue
-            if trial is None:  # scored again by another process
-                early.setdefault(line.unit, {}).update(line.values)
-                continue
-            done.add(n)
-            trial.case = case
-            await self._take(n, trial, {**early.pop(line.unit, {}), **line.values})
-        return done
+            if line.unit in units:
+                self.purse.cap.spent += line.paid if isinstance(line, Scores) else line.cost or 0
 
-    def _paid(self, line: Trial | Scores) -> None:
-        """Book what an earlier start has paid; an answer asked for twice was paid for twice."""
-        if isinstance(line, Scores):
-            self.results.judging += line.paid
-            self.purse.cap.spent += line.paid
-        else:
-            self.purse.cap.spent += line.cost or 0
-
-    async def _take(self, n: int, trial: Trial, values: dict[str, Any]) -> None:
+    async def _take(self, n: int, trial: Trial, values: dict[str, Any], calls: Cap) -> None:
         if any(column.metric.id not in values for column in self.results.columns.values()):
-            await self._judge(n, trial)
+            await self._judge(n, trial, calls)
             return
         self.results.seen(trial)
         if self._keep:

@@ -9,8 +9,9 @@ from suites import right, run, suite, wrong_below
 
 from genai.cli import main
 from genai.errors import CaseError
-from genai.evals import Report, load_suite, read_scorecard
+from genai.evals import Report, Tools, load_suite, read_scorecard
 from genai.evals.baseline import accept, find_run, plan, runs_of
+from genai.evals.metrics import bind
 from genai.evals.schema import case_schema, suite_schema
 
 ROOT = Path(__file__).parent.parent.parent
@@ -117,6 +118,17 @@ def test_a_report_against_a_missing_baseline_names_the_command(folder: Path) -> 
     assert report.judged() is None
     with pytest.raises(CaseError, match="accept a run first: genai eval accept"):
         report.against("other")
+
+
+def test_another_embedder_is_another_metric(folder: Path) -> None:
+    head = "suite: sums\nmetrics:\n  exact: {gate: true}\n  semantic_similarity: {show: true}\n"
+    loaded = load_suite(suite(folder, head))
+    one, other = (
+        [each.id for each in bind(loaded, Tools(embed_name=name), folder)]
+        for name in ("static", "openai/text-embedding-3-small")
+    )
+    assert one[0] == other[0]
+    assert one[1] != other[1]
 
 
 @pytest.mark.parametrize(("name", "made"), [("suite", suite_schema), ("case", case_schema)])
