@@ -1,26 +1,32 @@
 """`genai models [NAME]`: forms of a name, what a model costs, what ends soon, new prices."""
 
 import argparse
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import genai
 from genai.ledger.prices import refresh
 from genai.models import FORMS
-from genai.wiring import prices
+from genai.models.choose import endings
+from genai.wiring.parts import models_in_use, prices
 
-_SOON = timedelta(days=90)
+# what a person reads -> where an entry has it: in the project's own words, or the price file's
+_FACTS = {
+    "context": ("context", "max_input_tokens"), "ends": ("end_of_life", "deprecation_date"),
+    "longest reply": ("max_output", "max_output_tokens"), "licence": ("licence",),
+    "regions": ("regions", "supported_regions"), "modalities": ("modalities",),
+}  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("name", nargs="?", help="a model; or `refresh`, to import new prices")
-    parser.add_argument("--ending", action="store_true", help="models that end within 90 days")
+    parser.add_argument("--ending", action="store_true", help="every model that ends in 90 days")
 
 
 def run(options: argparse.Namespace) -> int:
     """List the forms, describe a model, list what ends soon, or import a price snapshot."""
     if options.ending:
-        return _ending()
+        return _ending(everything=True)
     if options.name == "refresh":
         path, changes = refresh(genai.find_project().root / "configs" / "prices")
         for change in changes if len(changes) <= 200 else ():
@@ -33,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"configured: {genai.settings().chain.model} (chain.model in configs/genai.yaml)")
         for form in FORMS.values():
             print(f"  {form}")
-        return 0
+        return _ending(everything=False)
     genai.model(options.name)  # an unknown form ends here
     name, known = options.name.partition("@")[0], prices()
     million = [genai.Usage(10**6, 0, source="provider"), genai.Usage(0, 10**6, source="provider")]
@@ -43,18 +49,19 @@ def run(options: argparse.Namespace) -> int:
         return 0
     print(f"{name}: {inward} in, {outward} out, per million tokens ({inward.status})")
     entry = known.entry(name) or {}
-    for label, key in (("context", "max_input_tokens"), ("longest reply", "max_output_tokens"),
-                       ("ends", "deprecation_date"), ("licence", "licence")):  # fmt: skip
-        if entry.get(key):
-            print(f"  {label}: {entry[key]}")
+    for label, keys in _FACTS.items():
+        value = next((entry[key] for key in keys if entry.get(key)), "not known")
+        print(f"  {label}: {', '.join(value) if isinstance(value, list) else value}")
     return 0
 
 
-def _ending() -> int:
-    used = {row.model for row in genai.open_ledger().summary().models}
-    for day, name in prices().ending(datetime.now(UTC).date() + _SOON):
-        mark = "  <- in your ledger" if any(each.endswith(name) for each in used) else ""
-        print(f"{day}  {name}{mark}")
+def _ending(everything: bool) -> int:
+    found = endings(prices(), models_in_use(), datetime.now(UTC).date())
+    for day, name, own in found:
+        if own or everything:
+            print(f"{day}  {name}{'  <- you use it' if own else ''}")
+    if not any(own for _, _, own in found):
+        print("no model that you use ends within 90 days")
     return 0
 
 

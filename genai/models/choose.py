@@ -4,10 +4,11 @@ A fact that nobody knows excludes a model only where a filter asks for it, and t
 unknown is not passed.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from statistics import fmean
 from typing import Any
@@ -16,6 +17,10 @@ from genai.ledger import Ledger, Prices
 from genai.ledger.walk import walk
 from genai.stats import wilson
 
+_SOON = timedelta(days=90)
+_REGION = re.compile(
+    r"(?:^|/)(us-gov|us|eu|apac|au|jp)\.|(?:^|/)(?:azure|bedrock)/([a-z]{2,4}(?:-[a-z]+-\d)?)/"
+)
 _MODALITIES = {
     "image": "supports_vision",
     "audio": "supports_audio_input",
@@ -86,15 +91,16 @@ def compare(
     """Look at models (all that are priced, if none is named); those that remain come first.
 
     They are ordered by the metric asked for, then by price; excluded ones carry their reason.
+    What was measured under an alias or without the provider counts for the model.
     """
     measured = {row.model: row for row in ledger.summary().models}
     quality = _qualities(ledger)
+    known = {prices.canonical(model): model for model in (*measured, *quality)}
     found = []
     for name in names or prices.names():
         entry = prices.entry(name) or {}
-        row = measured.get(name)
-        own = quality.get(name, {})
-        found.append(_candidate(name, entry, row, own))
+        called = name if name in measured else known.get(prices.canonical(name), name)
+        found.append(_candidate(name, entry, measured.get(called), quality.get(called, {})))
     judged = [_judge(each, wanted) for each in found]
     return sorted(judged, key=lambda each: _order(each, wanted))
 
@@ -102,7 +108,7 @@ def compare(
 def _candidate(
     name: str, entry: Mapping[str, Any], row: Any, quality: Mapping[str, Quality]
 ) -> Candidate:
-    regions = entry.get("regions") or entry.get("supported_regions") or ()
+    regions = entry.get("regions") or entry.get("supported_regions") or _regions(name)
     return Candidate(
         name=name,
         context=_whole(entry.get("context") or entry.get("max_input_tokens")),
@@ -111,12 +117,27 @@ def _candidate(
         ends=str(entry.get("end_of_life") or entry.get("deprecation_date") or "")[:10],
         licence=str(entry.get("licence") or ""),
         regions=tuple(map(str, regions)),
-        can=frozenset(name for name, key in _MODALITIES.items() if entry.get(key)),
+        can=frozenset(
+            [
+                *(name for name, key in _MODALITIES.items() if entry.get(key)),
+                *entry.get("modalities", ()),
+            ]
+        ),
         calls=row.calls if row else 0,
         p50=row.p50 if row else None,
         p95=row.p95 if row else None,
         quality=quality,
     )
+
+
+def _regions(name: str) -> tuple[str, ...]:
+    """Give the region that a provider says in a model's name, such as `azure/eu/...`."""
+    said = _REGION.search(name)
+    if said is None:
+        return ()
+    region = said[1] or said[2]
+    area = region.partition("-")[0]
+    return (region,) if area == region or region == "us-gov" else (region, area)
 
 
 def _judge(candidate: Candidate, wanted: Wanted) -> Candidate:
@@ -191,6 +212,16 @@ def _whole(value: Any) -> int | None:
     return None if value is None else int(value)
 
 
+def endings(prices: Prices, used: Iterable[str], today: date) -> list[tuple[date, str, bool]]:
+    """List the models that end within 90 days, and those in use that have ended; first ones first.
+
+    Gives the day, the model, and whether it is one of those in use.
+    """
+    mine = {prices.canonical(name) for name in used}
+    ends = [(day, name, name in mine) for day, name in prices.ending(today + _SOON)]
+    return [(day, name, own) for day, name, own in ends if own or day >= today]
+
+
 def record(candidates: Sequence[Candidate], wanted: Wanted, day: date, snapshot: str) -> str:
     """Write the decision as Markdown: what was asked, what remains, what fell out and why."""
     kept = [each for each in candidates if not each.excluded]
@@ -219,7 +250,8 @@ def record(candidates: Sequence[Candidate], wanted: Wanted, day: date, snapshot:
     reasons: dict[str, int] = defaultdict(int)
     for each in candidates:
         if each.excluded:
-            reasons[each.excluded.partition(" ")[0]] += 1
+            unknown = each.excluded.endswith(" unknown")
+            reasons[each.excluded if unknown else each.excluded.partition(" ")[0]] += 1
     lines += ["", "## Fell out", ""]
     lines += [f"- {count} by {reason}" for reason, count in sorted(reasons.items())] or ["- none"]
     lines += [

@@ -85,6 +85,16 @@ def prices() -> Prices:
     return _price(projects.find_project())
 
 
+def models_in_use() -> set[str]:
+    """Give the models that the settings name or the ledger has seen."""
+    config = settings()
+    named = {config.chain.model, config.chain.judge, config.embedder, *config.models}
+    for each in config.models.values():
+        named |= {*each.fallbacks, *each.weights}
+    seen = {row.model for row in open_ledger().summary().models}
+    return {name.partition("@")[0] for name in named | seen if name}
+
+
 def model(
     name: str = "",
     *,

@@ -15,7 +15,7 @@ OWN: dict[str, Any] = {
     "p/small": {"input": "0.0000001", "output": "0.0000002", "context": 8000,
                 "licence": "Apache-2.0", "regions": ["eu"]},
     "p/large": {"input": "0.000003", "output": "0.000015", "context": 200000,
-                "end_of_life": "2027-01-31", "regions": ["us", "eu"]},
+                "end_of_life": "2027-01-31", "regions": ["us", "eu"], "modalities": ["image"]},
     "p/bare": {"input": "0.000001", "output": "0.000001"},
 }  # fmt: skip
 PRICES = Prices.read({"models": OWN}, "x")
@@ -55,7 +55,12 @@ def remaining(ledger: Ledger, **wanted: Any) -> list[str]:
         ({"max_p95": 1.0}, ["p/small"]),
         ({"metric": "recall"}, ["p/large", "p/small", "p/bare"]),
         ({"metric": "recall", "min_quality": 0.9}, ["p/large"]),
-        ({"modalities": ("image",)}, []),
+        ({"modalities": ("image",)}, ["p/large"]),
+        ({"modalities": ("image", "tools")}, []),
+        ({"licences": ("MIT",)}, []),
+        ({"licences": ("MIT", "Apache-2.0")}, ["p/small"]),
+        ({"regions": ("us", "eu")}, ["p/small", "p/large"]),
+        ({"regions": ("eu",), "licences": ("Apache-2.0",)}, ["p/small"]),
     ],
 )
 def test_filters_and_order(ledger: Ledger, wanted: dict[str, Any], names: list[str]) -> None:
@@ -69,7 +74,7 @@ def test_the_record_says_what_was_asked_measured_and_why_the_rest_fell_out(ledge
     assert "- min_context: 1000" in text
     assert "| p/small | 8000 | 0.1 | 0.2 | not said | 40 | 0.290 | 0.470 |" in text
     assert "0.500 (0.352 to 0.648, n 40)" in text
-    assert "- 1 by context" in text
+    assert "- 1 by context unknown" in text
     assert "snapshot abc" in text
 
 

@@ -157,13 +157,20 @@ def test_a_cancelled_task_leaves_its_row(ledger: Ledger, by: Any) -> None:
 
 MESSAGE = {"id": "a1", "type": "message", "role": "assistant", "model": "claude-x", "content": [],
            "stop_reason": None, "stop_sequence": None,
-           "usage": {"input_tokens": 11, "output_tokens": 1}}  # fmt: skip
+           "usage": {"input_tokens": 1000, "output_tokens": 1, "cache_read_input_tokens": 9000,
+                     "cache_creation_input_tokens": 2000, "cache_creation": {
+                         "ephemeral_5m_input_tokens": 1500, "ephemeral_1h_input_tokens": 500}},
+           }  # fmt: skip
 EVENTS = [
     {"type": "message_start", "message": MESSAGE},
     {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
     {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello."}},
     {"type": "content_block_stop", "index": 0},
-    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 7}},
+    {
+        "type": "message_delta",
+        "delta": {"stop_reason": "end_turn"},
+        "usage": {"output_tokens": 800},
+    },
     {"type": "message_stop"},
 ]
 
@@ -187,6 +194,7 @@ def test_another_protocol_through_litellm(ledger: Ledger, last: int) -> None:
             assert fails(url, ledger, **given).kind == "bad_reply"
     (row,) = rows(ledger)
     assert row.outcome == ("ok" if last == 6 else "error")
-    assert row.input_tokens == 11
+    assert row.input_tokens == 12_000
     if last == 6:
-        assert (row.output_tokens, row.usage.source) == (7, "provider")
+        assert row.usage.source == "provider"
+        assert row.usage.buckets == (1000, 9000, 1500, 500, 0, 0, 800, 0, 0, 0)

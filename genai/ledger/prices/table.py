@@ -43,8 +43,9 @@ class Prices:
         snapshots: Callable[[], Sequence[Snapshot]] = tuple,
         aliases: Mapping[str, str] | None = None,
     ) -> None:
-        self._own = own
-        self._own_hash = digest({name: dict(entry) for name, entry in own.items()})[:16]
+        self._own = {name: entry for name, entry in own.items() if _rated(entry)}
+        self._facts = {name: entry for name, entry in own.items() if not _rated(entry)}
+        self._own_hash = digest({name: dict(entry) for name, entry in self._own.items()})[:16]
         self._free = tuple(free)
         self._aliases = dict(aliases or {})
         self._load = snapshots
@@ -163,25 +164,41 @@ class Prices:
     def entry(self, model: str) -> Mapping[str, Any] | None:
         """Give all that is known of a model, in LiteLLM's field names.
 
-        What the project's own entry leaves open, rates aside, comes from the newest snapshot.
+        What the project's own entry leaves open, rates aside, comes from the newest snapshot; an
+        own entry without any rate leaves the rates open too.
         """
+        wanted = self._wanted(model, "")[1]
+        said = next((self._facts[name] for name in wanted if name in self._facts), None)
         own, name, snapshot, _ = self._find(model, "", None)
         if own is None or snapshot != self._own_hash:
-            return own
+            return own if said is None else {**(own or {}), **said}
         listed = self._listed_entry(model, self.snapshots[:1])[0] or {}
         facts = {key: value for key, value in listed.items() if "_cost" not in key}
         return {**facts, **own}
 
-    def names(self) -> list[str]:
-        """Every model with a price, the project's own first."""
+    def canonical(self, model: str) -> str:
+        """Give the one name of a model: an alias's own, a plain one's with its provider."""
+        name = self._aliases.get(model, model).removeprefix("litellm/")
+        prefix, _, bare = name.partition("/")
+        if bare:
+            return f"{_PROVIDERS.get(prefix, prefix)}/{bare}"
         listed = self.snapshots[0].models if self.snapshots else {}
-        return [*self._own, *(name for name in listed if name not in self._own)]
+        provider = listed.get(name, {}).get("litellm_provider")
+        return f"{provider}/{name}" if provider else name
+
+    def names(self) -> list[str]:
+        """Every model with a price, by its one name, the project's own first."""
+        listed = self.snapshots[0].models if self.snapshots else {}
+        return list(
+            dict.fromkeys(self.canonical(name) for name in (*self._own, *self._facts, *listed))
+        )
 
     def ending(self, by: date) -> list[tuple[date, str]]:
         """List the models whose provider ends them by a day, the earliest first."""
         found = []
+        listed = self.snapshots[0].models if self.snapshots else {}
         for name in self.names():
-            entry = self._own.get(name) or self.snapshots[0].models[name]
+            entry = self.entry(name) or listed.get(name, {})
             text = str(entry.get("end_of_life") or entry.get("deprecation_date") or "")[:10]
             if text and date.fromisoformat(text) <= by:
                 found.append((date.fromisoformat(text), name))
@@ -229,6 +246,10 @@ def _same(provider: str, entry: Mapping[str, Any]) -> bool:
     """Say whether a plain name's entry is this provider's: a price is not a name's alone."""
     listed = str(entry.get("litellm_provider", ""))
     return listed == provider or (provider == "" and bool(listed))
+
+
+def _rated(entry: Mapping[str, Any]) -> bool:
+    return any("cost" in key for key in entry)
 
 
 def _varies(entry: Mapping[str, Any]) -> bool:

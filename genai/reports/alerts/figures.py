@@ -100,8 +100,10 @@ def _days_to_end(state: State, calls: Sequence[Call], now: float) -> float | Non
     if state.prices is None:
         return None
     known = state.prices
-    used = {known.key(call.model, call.response_model) or call.model for call in calls}
-    ends = [day for day, name in known.ending(date.max) if (known.key(name) or name) in used]
+    used = {known.canonical(call.model) for call in calls}
+    # the version that answered may end before the name that was asked for
+    used |= {f"{call.model.partition('/')[0]}/{call.response_model}" for call in calls}
+    ends = [day for day, name in known.ending(date.max) if name in used]
     return float((min(ends) - _today(now)).days) if ends else None
 
 
