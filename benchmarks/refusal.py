@@ -82,7 +82,7 @@ def refusals(
     """Leave half of the articles out, twice, and refuse by what other articles taught."""
     runs, rows, first = [], [], None
     for keep in (0, 1):
-        seen = _look(articles, asked, embedder, weight, keep)
+        seen = look_at(articles, asked, embedder, weight, keep)
         for half in (0, 1):
             learnt = [each for each in seen if int(str(each.cluster)) // 2 % 2 == half]
             scored = [each for each in seen if int(str(each.cluster)) // 2 % 2 != half]
@@ -101,9 +101,10 @@ def refusals(
     return Refusals(runs, rows, *first)
 
 
-def _look(
+def look_at(
     articles: dict[str, str], asked: list[Question], embedder: Embedder, weight: float, keep: int
 ) -> list[Seen]:
+    """Search the even (0) or the odd (1) articles for every question; give what is seen of each."""
     kept = {
         name: text for number, (name, text) in enumerate(articles.items()) if number % 2 == keep
     }
