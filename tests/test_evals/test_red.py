@@ -1,4 +1,4 @@
-"""What is worse turns `pytest evals/` red and names the cases; a rewording does not.
+"""What is worse turns the whole `pytest evals/` red and names the cases; a rewording does not.
 
 The retriever, the splitter and a guard of the embedded chain are made worse against the committed
 baseline; the prompt is that of a loopback model documented as sensitive to it (`sensitive.py`).
@@ -28,17 +28,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def suite(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "no:cacheprovider",
-        "evals/handbook.yaml",
-        *words,
-    ]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "evals/", *words]
     return subprocess.run(
-        [*command, *words], cwd=folder, env={**os.environ, **environment}, capture_output=True,
+        command, cwd=folder, env={**os.environ, **environment}, capture_output=True,
         text=True, timeout=240,
     )  # fmt: skip
 
@@ -110,6 +102,7 @@ def reword(text: str, seed: int) -> str:
     return text
 
 
+@pytest.mark.timeout(900)  # it runs the suite twenty times
 def test_a_harmless_rewording_is_red_in_at_most_3_of_20(prompted: Path) -> None:
     path = prompted / "prompts" / "rag" / "answer.md"
     text, red = path.read_text(), []
