@@ -48,7 +48,7 @@ bench: $(VENV)/.test
 	$(VENV)/bin/python benchmarks/ledger.py
 	$(VENV)/bin/python benchmarks/spans.py
 	$(VENV)/bin/python benchmarks/index.py --data $(DATA)
-	$(VENV)/bin/python benchmarks/retrieval.py --data $(DATA)
+	$(VENV)/bin/python benchmarks/retrieval.py --data $(DATA) --minilm
 	$(VENV)/bin/python benchmarks/guards.py --data $(DATA)
 	-$(VENV)/bin/python benchmarks/peers/install.py
 	$(VENV)/bin/python benchmarks/evals.py --write

