@@ -121,6 +121,36 @@ def test_a_decision_can_be_taken_back_and_a_second_reviewer_is_told(
         expect(page.get_by_text("is rejected by Cy meanwhile")).to_be_visible()
 
 
+def test_what_is_right_is_accepted_and_what_should_be_refused_gets_a_label(
+    browser: Browser, address: str, folder: Path
+) -> None:
+    complain(folder, "When does the shop open?", "It opens at nine.")
+    complain(folder, "What does the rival charge?", "Ten euros.")
+    refreshed(folder)
+    for page in opened(browser, address):
+        page.get_by_label("Your name").fill("Di")
+        page.get_by_label("Your name").press("Enter")
+        expect(page.get_by_text("When does the shop open?")).to_be_visible()
+        test_apps.settled(page)
+        page.get_by_role("button", name="It is right").click()
+        expect(page.get_by_text("What does the rival charge?")).to_be_visible()
+        test_apps.settled(page)
+        page.get_by_role("combobox", name="What was wrong").click()
+        page.get_by_role("option", name="not in the source", exact=True).click()
+        test_apps.settled(page)
+        page.get_by_role("button", name="Should be refused").click()
+        expect(page.get_by_text("Nothing to review.")).to_be_visible()
+    held = {item.question: item for item in queue(folder).items("accepted", "edited")}
+    right = held["When does the shop open?"]
+    assert (right.state, right.reviewer, right.label) == ("accepted", "Di", "")
+    refused = held["What does the rival charge?"]
+    assert (refused.state, refused.expect) == ("edited", "refusal")
+    assert (refused.label, refused.reviewer) == ("not in the source", "Di")
+    for item in (right, refused):
+        queue(folder).review(item.id, "reopen", "Di")
+        queue(folder).review(item.id, "reject", "Di")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1200])
 def test_the_page_fits_shows_no_markup_and_passes_axe(

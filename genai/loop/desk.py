@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from genai.evals import load_suite
 from genai.finetune.data.review import data_path
 from genai.ledger import Ledger
+from genai.loop.changelog import add_lines
 from genai.loop.online import Canaries, Evaluate, Scored, canary, score
 from genai.loop.promote import Basis, suites_of, to_case, to_pair
 from genai.loop.queue import Item, Queue, Refreshed, Word
@@ -91,3 +92,7 @@ class Loop:
     def status(self) -> Status:
         """Say where everything is, for how long, and what fixed what."""
         return status(self.queue, self.project)
+
+    def write_changelog(self) -> int:
+        """Write what fixed what into the project's CHANGELOG.md; give how many lines are new."""
+        return add_lines(self.project.root / "CHANGELOG.md", self.status().changelog)

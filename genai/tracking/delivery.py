@@ -8,12 +8,12 @@ import json
 import os
 import re
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from genai import extras
 from genai.tracking.queue import Record, Store, held, items_of, waiting
 
 _KEY, _SHA = "genai.key", "sha-"
+_PATIENCE = 10.0  # seconds that a server may take to answer at all
 _LINGER = 5.0  # seconds that a delivery waits for more, for its start is dear
 _REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE", "RESOURCE_ALREADY_EXISTS"}
 _METRICS, _PARAMS = 1000, 100  # at once, as MLflow allows
@@ -50,11 +51,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _knock(url: str) -> None:
-    """Raise where nothing listens at a server's address: sooner than MLflow is imported."""
+    """Raise where no server answers at an address: sooner than MLflow is imported.
+
+    One that takes the connection and says nothing would cost minutes in MLflow's own retries.
+    """
     if url:
         parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        socket.create_connection((parts.hostname or "", port), timeout=10).close()
+        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        with closing(kind(parts.hostname or "", parts.port, timeout=_PATIENCE)) as connection:
+            connection.request("GET", f"{parts.path.rstrip('/')}/health")
+            connection.getresponse()  # whatever it says, something is there
 
 
 def _say(store: Store, trouble: str) -> None:

@@ -160,11 +160,20 @@ def waiting(store: Store) -> Waiting:
 
 
 def deliver(store: Store, timeout: float = 600.0) -> Waiting:
-    """Take what waits to the store now; say what could not be delivered. Raises `MissingExtra`."""
+    """Take what waits to the store now; say what could not be delivered. Raises `MissingExtra`.
+
+    A store that has not taken everything within `timeout` seconds is left; the rest stays queued.
+    """
     require()
     if items_of(store):
-        with suppress(subprocess.TimeoutExpired):
-            _start(store, "now").wait(timeout)
+        process = _start(store, "now")
+        try:
+            process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            why = f"{store.url or 'the store'} did not take everything within {timeout:g} s"
+            (store.folder / "trouble.txt").write_text(why, encoding="utf-8")
     return waiting(store)
 
 

@@ -233,8 +233,8 @@ class Training:
             "score": outcome.score, "best_step": outcome.best_step, "rows": held["rows"]["count"],
             "train_seconds": outcome.seconds, "train_tokens": outcome.tokens,
         }  # fmt: skip
-        hashes = {
-            "data": held["rows"]["sha256"], "base": held["base"]["name"],
+        hashes = {  # none named as a setting of the recipe: MLflow keeps the first value it got
+            "data_hash": held["rows"]["sha256"],
             "base_weights": held["base"]["weights"], "template": held["template"],
             "tokenizer": held["tokenizer"], "git": json.dumps(held["git"]),
         }  # fmt: skip

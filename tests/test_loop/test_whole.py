@@ -11,6 +11,7 @@ import pytest
 import genai
 from genai.cli import main
 from genai.finetune.data import read_rows
+from genai.loop.changelog import add_lines
 from genai.models import Delta
 from genai.types import Message
 
@@ -135,6 +136,25 @@ def test_a_thumb_becomes_a_case_and_another_a_pair_and_the_prompt_that_mends_it_
     assert f"`{case}` of shop" in line
     assert "thumb, asked 1 times, reviewed by Ada" in line
     assert f"prompt {old} to {genai.prompt('rag/answer').id}; it failed in run" in line
+    assert main(["loop", "status", "--write"]) == 0
+    assert f"## Unreleased\n\n{line}\n" in (project / "CHANGELOG.md").read_text()
+
+
+def test_the_changelog_takes_each_line_once_under_what_is_next(tmp_path: Path) -> None:
+    log, line = tmp_path / "CHANGELOG.md", "- The case `loop-1` of shop is answered."
+    log.write_text("# Changelog\n\nWords.\n\n## 1.0 (unreleased)\n\n- Old.\n\n## 0.9\n\n- Older.\n")
+    assert [add_lines(log, [line]) for _ in "ab"] == [1, 0]
+    assert log.read_text() == (
+        f"# Changelog\n\nWords.\n\n## 1.0 (unreleased)\n\n{line}\n- Old.\n\n## 0.9\n\n- Older.\n"
+    )
+    log.write_text("# Changelog\n\n## 0.9\n\n- Older.\n")
+    assert add_lines(log, [line]) == 1
+    assert log.read_text() == f"# Changelog\n\n## Unreleased\n\n{line}\n\n## 0.9\n\n- Older.\n"
+    log.unlink()
+    assert add_lines(log, []) == 0
+    assert not log.exists()
+    assert add_lines(log, [line]) == 1
+    assert log.read_text() == f"# Changelog\n\n## Unreleased\n\n{line}\n"
 
 
 def test_every_stage_has_its_count_and_age(project: Path) -> None:

@@ -6,7 +6,9 @@ import genai
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the word's arguments: none."""
+    """Declare the word's arguments."""
+    parser.add_argument("--write", action="store_true",
+                        help="put what fixed what under Unreleased in CHANGELOG.md")  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
@@ -14,4 +16,6 @@ def run(options: argparse.Namespace) -> int:
     loop = genai.open_loop()
     print(loop.refresh().text())
     print(loop.status().text())
+    if options.write:
+        print(f"{loop.write_changelog()} new lines in CHANGELOG.md")
     return 0

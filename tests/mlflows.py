@@ -1,0 +1,64 @@
+"""A real MLflow server on loopback, and what stands in a store."""
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from genai.tracking import Record, Store
+
+AT = 1_790_000_000.0
+QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+RECORD = Record(
+    "eval/sums/r1", "sums", "r1", {"prompt_hash": "ba286c04d1f7", "seed": "3"},
+    {"genai.kind": "eval"}, [("exact", 0.5, 0, AT), ("exact.low", 0.4, 0, AT)],
+)  # fmt: skip
+
+
+def rows(store: Store, query: str) -> list[tuple[Any, ...]]:
+    with sqlite3.connect(store.folder / "mlflow.db") as db:
+        return db.execute(query).fetchall()
+
+
+class Server:
+    """A real MLflow server on loopback."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.folder, self.url = folder, f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        command = [
+            sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port",
+            str(self.port), "--workers", "1", "--backend-store-uri",
+            f"sqlite:///{self.folder / 'server.db'}", "--artifacts-destination",
+            str(self.folder / "artifacts"),
+        ]  # fmt: skip
+        with (self.folder / "server.log").open("ab") as said:
+            self.process = subprocess.Popen(
+                command, env={**os.environ, **QUIET}, stdout=said, stderr=said,
+                start_new_session=True,
+            )  # fmt: skip
+        for _ in range(600):
+            try:
+                with urllib.request.urlopen(f"{self.url}/health", timeout=2):
+                    return
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError((self.folder / "server.log").read_text())
+
+    def stop(self) -> None:
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            self.process.wait(30)
+            self.process = None

@@ -1,0 +1,159 @@
+"""MLflow gets every run whole, or later; the work that is recorded never waits for it."""
+
+import json
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflows import QUIET, RECORD, Server, rows
+
+from genai import tracking
+from genai.tracking import Record, Store, Version, deliver, log, mirror, queue, waiting
+
+
+def test_a_run_a_prompt_and_an_adapter_stand_in_the_store_once(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "report.json").write_text("{}")
+    weights = tmp_path / "adapter" / "sub"
+    weights.mkdir(parents=True)
+    (weights / "adapter.bin").write_bytes(b"x" * 10)
+    files = [tmp_path / "report.json", tmp_path / "absent.html"]
+    log(store, Record(**{**_fields(RECORD), "files": files, "status": "RUNNING"}))
+    log(store, Record("k", "", "nameless"))
+    log(store, RECORD)
+    log(store, Record("grid/sums/g", "sums", "g", children=["eval/sums/r1"]))
+    turns = [("system", "Be brief."), ("user", "{{question}}")]
+    mirror(store, Version("prompt", "rag/answer", "ba286c04d1f7", ["production"], turns))
+    mirror(store, Version("prompt", "rag/answer", "ba286c04d1f7", ["staging"], turns))
+    mirror(store, Version("prompt", "rag/answer", "0123456789ab", ["production"], turns))
+    adapter = Version("adapter", "support", "cafe01234567", ["serving"], root=tmp_path / "adapter",
+                      files=[weights / "adapter.bin"], run="eval/sums/r1")  # fmt: skip
+    mirror(store, adapter)
+    mirror(store, adapter)
+    mirror(store, Version("adapter", "stray", "cafe01234567"))
+    assert waiting(store).queued == 10
+    said = _quiet(tmp_path, monkeypatch)
+    assert deliver(store) == tracking.Waiting(0, 1)  # an experiment without a name is refused
+
+    [why] = (store.folder / "refused").glob("*/why.txt")
+    assert why.read_text()
+    assert sorted(rows(store, "SELECT name, status FROM runs")) == [
+        ("g", "FINISHED"), ("r1", "FINISHED"), ("stray", "FINISHED"),
+    ]  # fmt: skip
+    params = dict(rows(store, "SELECT key, value FROM params"))
+    assert params == {"prompt_hash": "ba286c04d1f7", "seed": "3"}
+    assert dict(rows(store, "SELECT key, value FROM latest_metrics")) == {
+        "exact": 0.5, "exact.low": 0.4,
+    }  # fmt: skip
+    tags = rows(store, "SELECT key, value FROM tags")
+    assert ("not_copied", "absent.html") in tags
+    run = dict(rows(store, "SELECT name, run_uuid FROM runs"))
+    assert ("mlflow.parentRunId", run["g"]) in tags
+    kept = {path.name for path in (store.folder / "artifacts").rglob("*") if path.is_file()}
+    assert {"report.json", "adapter.bin"} <= kept
+
+    versions = rows(store, "SELECT name, version FROM model_versions")
+    assert sorted(versions) == [("rag.answer", 1), ("rag.answer", 2), ("stray", 1), ("support", 1)]
+    aliases = rows(store, "SELECT name, alias, version FROM registered_model_aliases")
+    assert {
+        ("rag.answer", "production", 2), ("rag.answer", "staging", 1),
+        ("rag.answer", "sha-ba286c04d1f7", 1), ("support", "serving", 1),
+    } <= set(aliases)  # fmt: skip
+    # telemetry has no client, prices are not fetched, litellm is not even loaded
+    assert json.loads(said.read_text()) == [True, "True", False]
+
+
+def _quiet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have the process that delivers tell at its end what it had loaded."""
+    for name in ("PYTEST_CURRENT_TEST", "CI", *QUIET):
+        monkeypatch.delenv(name, raising=False)
+    said, hook = folder / "said.json", folder / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(
+        "import atexit, json, os, sys\n"
+        "def tell():\n"
+        "    if 'mlflow' not in sys.modules: return\n"
+        "    from mlflow.telemetry import get_telemetry_client\n"
+        f"    open({str(said)!r}, 'w').write(json.dumps([get_telemetry_client() is None,\n"
+        "        os.environ['LITELLM_LOCAL_MODEL_COST_MAP'], 'litellm' in sys.modules]))\n"
+        "atexit.register(tell)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(hook))
+    return said
+
+
+def _fields(record: Record) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__slots__}
+
+
+def test_a_disk_that_refuses_loses_the_record_and_not_the_work(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.folder.parent.mkdir(exist_ok=True)
+    store.folder.write_text("a file where the folder should be")
+    assert not log(store, RECORD)
+    assert "r1 is not tracked" in capsys.readouterr().err
+
+
+def test_logging_takes_no_time_and_no_mlflow(store: Store) -> None:
+    log(store, RECORD)
+    start = time.perf_counter()
+    for _ in range(50):
+        log(store, RECORD)
+    assert (time.perf_counter() - start) / 50 < 0.05
+    code = "import sys, genai.wiring.tracked; assert 'mlflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_server_that_is_down_keeps_the_queue_and_gets_it_later(
+    server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "report.json").write_text('{"a": 1}')
+    store = Store(tmp_path / "mlflow", server.url)
+    server.start()
+    log(store, Record(**{**_fields(RECORD), "files": [tmp_path / "report.json"]}))
+    mirror(store, Version("prompt", "rag/answer", "ba286c04d1f7", ["production"], [("user", "x")]))
+    assert deliver(store) == tracking.Waiting(0, 0)
+    query = f"{server.url}/api/2.0/mlflow/experiments/get-by-name?experiment_name=sums"
+    with urllib.request.urlopen(query, timeout=10) as reply:
+        assert json.loads(reply.read())["experiment"]["name"] == "sums"
+    kept = [path.name for path in (server.folder / "artifacts").rglob("*") if path.is_file()]
+    assert kept == ["report.json"]
+
+    server.stop()
+    log(store, Record("eval/sums/r2", "sums", "r2"))
+    found = deliver(store)
+    assert found.queued == 1
+    assert "cannot be reached" in found.trouble
+    assert server.url in str(found)
+    server.start()
+    assert deliver(store) == tracking.Waiting(0, 0)
+    with sqlite3.connect(server.folder / "server.db") as db:
+        assert sorted(db.execute("SELECT name FROM runs")) == [("r1",), ("r2",)]
+
+
+def test_a_server_that_hangs_holds_nobody_up(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the connection and never answers: the record waits, and says why."""
+    monkeypatch.undo()  # a real delivery in the background
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        away = Store(store.folder, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        began = time.perf_counter()
+        assert log(away, RECORD)
+        assert time.perf_counter() - began < 2
+        found = deliver(away, timeout=1.0)
+        assert time.perf_counter() - began < 20
+        assert found.queued == 1
+        assert "did not take everything within 1 s" in found.trouble
+        for child in queue._children:
+            assert child.wait(60) == 1
+        assert "cannot be reached (timed out)" in waiting(away).trouble
+        assert waiting(away).queued == 1
