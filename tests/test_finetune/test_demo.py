@@ -10,11 +10,11 @@ from genai.errors import InputError
 from genai.evals import Case, load_suite
 from genai.evals.trial import Trial
 from genai.finetune import load_recipe
+from genai.finetune.calibrate import shape_of
 from genai.finetune.data import load_tokenizer, read_rows, render
 from genai.finetune.demo import PRESETS, Generator, city, write_demo
 from genai.finetune.demo import recipe as demo_recipe
 from genai.finetune.demo.files import write_suite
-from genai.finetune.plan import shape_of
 from genai.finetune.recipe import Recipe
 from genai.project import Project
 

@@ -39,6 +39,7 @@ class Sets:
     runs: dict[str, list[Text]] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)  # the suite that gates, then `dev`
 
 
 def held_out(recipe: Recipe, project: Project) -> Sets:
@@ -49,6 +50,7 @@ def held_out(recipe: Recipe, project: Project) -> Sets:
     sets = Sets()
     suites = sorted((project.root / "evals").glob("*.yaml"))
     named = [located(project, recipe.evals.suite), located(project, recipe.evals.dev)]
+    sets.named = [_shown(path) for path in named]
     for path in dict.fromkeys([*named, *suites]):
         try:
             suite = load_suite(path)
@@ -58,7 +60,7 @@ def held_out(recipe: Recipe, project: Project) -> Sets:
         if not suite.gating and path not in named:
             continue
         cases = suite.cases
-        name = f"{path.parent.name}/{path.name}"
+        name = _shown(path)
         sets.held.setdefault(name, []).extend(
             Text(f"{name} {case.id}", text) for case in cases for text in _asked(case)
         )
@@ -80,6 +82,10 @@ def held_out(recipe: Recipe, project: Project) -> Sets:
     for path in (located(project, each) for each in recipe.check.leak_files):
         _hold(sets, path, recipe.method)
     return sets
+
+
+def _shown(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
 
 
 def _hold(sets: Sets, path: Path, method: str) -> None:
@@ -219,13 +225,12 @@ def leaks(rows: Sequence[Row], index: Index, sets: Sets, recipe: Recipe) -> list
     lines += _runs(rows, sought)
     compared = sum(len(texts) for texts in sets.held.values())
     found = _leak_finding("leaks", lines, compared, f"{len(sets.held)} suites, prompts and files")
-    return [found, _between(sets, recipe)]
+    return [found, _between(sets)]
 
 
-def _between(sets: Sets, recipe: Recipe) -> Finding:
+def _between(sets: Sets) -> Finding:
     """Find questions that stand both in the set that chooses and in the suite that gates."""
-    paths = (Path(recipe.evals.suite), Path(recipe.evals.dev))
-    names = [f"{path.parent.name}/{path.name}" for path in paths]
+    names = sets.named
     if not all(name in sets.held for name in names):
         return Finding("dev and suite", "fail", "one of them could not be read; see `leaks`", 0, 0)
     seen = {normalised(each.text): each.where for each in sets.held[names[0]]}
