@@ -50,9 +50,9 @@ def serve() -> None:
     spoilt: list[Fault] = [
         reply(429), reply(429, "retry-after-ms: 20\r\n"), reply(500), reply(503), reset, hang_up,
         reply(body=b"{"), reply(body=b"\xff\xfe"), reply(usage=usage), reply(usage=None),
-        stream(after=2), stream(after=1, then="reset"), answer_and_close, stall,
-        stream(after=2, then="stall"),
+        stream(after=2), stream(after=1, then="reset"), answer_and_close,
     ]  # fmt: skip
+    spoilt = spoilt * 2 + [stall, stream(after=2, then="stall")]
     dice = random.Random(7)
 
     def any_fault(connection: Any, request: bytes) -> bool:
@@ -137,7 +137,7 @@ def soak(url: str, folder: Path, seconds: float, rate: int) -> dict[str, Any]:
         prices.cost, ledger.record, ledger.sent, partial(worst_case, prices.cost, prices.entry),
         budgets, limits=folder / "limits",
     )  # fmt: skip
-    settings = ModelSettings(base_url=url, timeout=2.0, params={"max_tokens": 64})
+    settings = ModelSettings(base_url=url, timeout=1.0, params={"max_tokens": 64})
     model = open_model("openai/gpt-4o-mini", settings=settings, hooks=hooks)
     ended, held = asyncio.run(drive(model, seconds, rate))
     delivery, cost = ledger.flush(), ledger.summary().cost

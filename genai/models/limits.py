@@ -16,7 +16,16 @@ from pathlib import Path
 from genai.models.board import Board, Law
 
 _START, _MAX = 20, 100
-_POLL = 0.02  # seconds between looks at slots that other processes hold
+_POLL = 0.02  # seconds between looks of the first in line at slots that other processes hold
+_LOOK = 2.0  # seconds after which one further back looks too, lest the first be gone
+
+
+class _Turn:
+    """A place in the line; `come` is set from any thread."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.come = asyncio.Event()
 
 
 class Gate:
@@ -35,7 +44,7 @@ class Gate:
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
+        self._waiting: deque[_Turn] = deque()
         self._board: Board | None = None
         self.changes: deque[tuple[float, int, int, str]] = deque(maxlen=200)
 
@@ -55,20 +64,35 @@ class Gate:
         """Wait for a slot, first come, first served within this process."""
         if not self._waiting and self._take():
             return
-        loop = asyncio.get_running_loop()
-        while True:
-            turn = (loop, loop.create_future())
-            self._waiting.append(turn)
-            try:
+        turn = _Turn()
+        self._waiting.append(turn)
+        try:
+            while True:
+                first = self._waiting[0] is turn
                 # another process may free a slot without a word, so look again now and then
-                await asyncio.wait_for(turn[1], _POLL)
-            except TimeoutError:
-                pass
-            finally:
-                with suppress(ValueError):
-                    self._waiting.remove(turn)
-            if self._take():
-                return
+                try:
+                    await asyncio.wait_for(turn.come.wait(), _POLL if first else _LOOK)
+                except TimeoutError:
+                    first = True
+                turn.come.clear()
+                if (first or self._waiting[0] is turn) and self._take():
+                    return
+        finally:
+            with suppress(ValueError):
+                self._waiting.remove(turn)
+            if self._waiting:
+                self._call_first()
+
+    def _call_first(self) -> None:
+        with suppress(IndexError):
+            while True:
+                turn = self._waiting[0]
+                try:
+                    turn.loop.call_soon_threadsafe(turn.come.set)
+                    return
+                except RuntimeError:  # its loop has ended
+                    with suppress(ValueError):
+                        self._waiting.remove(turn)
 
     def _take(self) -> bool:
         with self._lock:
@@ -85,9 +109,7 @@ class Gate:
             if self._fixed is None:
                 self._learn(board, kind, in_flight, retried, retry_after)
         if self._waiting:
-            with suppress(IndexError, RuntimeError):  # gone meanwhile, or its loop has ended
-                loop, turn = self._waiting[0]
-                loop.call_soon_threadsafe(_set, turn)
+            self._call_first()
 
     def _learn(
         self,
@@ -110,11 +132,6 @@ class Gate:
                 law.succeeded(now, in_flight, retried)
             if law.limit != old:
                 self.changes.append((now, old, law.limit, kind or "clean round"))
-
-
-def _set(turn: "asyncio.Future[None]") -> None:
-    if not turn.done():
-        turn.set_result(None)
 
 
 _gates: dict[tuple[str, Path | None, int | None], Gate] = {}

@@ -105,6 +105,31 @@ def test_no_more_than_the_limit_are_in_flight(tmp_path: Path, shared: bool) -> N
     assert (peak[0], now[0]) == (7, 0)
 
 
+def test_a_long_line_is_served_in_order_and_without_a_crowd_at_the_door() -> None:
+    gate = Gate("line", None, fixed=10)
+    served: list[int] = []
+    looks: list[None] = []
+    real = gate._take
+
+    def take() -> bool:
+        looks.append(None)
+        return real()
+
+    async def one(number: int) -> None:
+        await gate.acquire()
+        served.append(number)
+        await asyncio.sleep(0)
+        gate.release()
+
+    async def run() -> None:
+        await asyncio.gather(*(one(number) for number in range(3000)))
+
+    gate._take = take  # type: ignore[method-assign]
+    asyncio.run(run())
+    assert served == list(range(3000))
+    assert len(looks) < 4 * 3000
+
+
 def test_a_cancelled_wait_takes_no_slot() -> None:
     gate = Gate("b", None, fixed=1)
 
