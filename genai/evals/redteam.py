@@ -7,6 +7,7 @@ were. One without the other says nothing, so they are always given together.
 
 import base64
 import codecs
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ OWASP = {
     "LLM09": "misinformation",
     "LLM10": "unbounded consumption",
 }
+_MIDDLE = re.compile(r"(?<=\b\w)\w{2,}(?=\w\b)")
 _LEET = str.maketrans("oieas", "01345")
 _ALIKE = str.maketrans("aeopcxy", "\u0430\u0435\u043e\u0440\u0441\u0445\u0443")
 # the same attack in other clothes
@@ -39,6 +41,7 @@ MUTATORS: Mapping[str, Callable[[str], str]] = {
     "look_alike": lambda text: text.translate(_ALIKE),
     "invisible": lambda text: "\u200b".join(text),
     "spaced": lambda text: " ".join(text.replace(" ", "  ")),
+    "scrambled": lambda text: _MIDDLE.sub(lambda word: word[0][::-1], text),
     "shouted": str.upper,
 }
 

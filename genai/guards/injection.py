@@ -8,7 +8,7 @@ from genai.guards.base import Scope
 from genai.text.injection import find_injection, is_quoted
 from genai.text.nearest import Boundary
 from genai.text.orders import find_orders, weigh
-from genai.text.plain import View, lowered, views
+from genai.text.plain import View, lowered, respelt, views
 from genai.text.rules import ADDRESS, NEEDS, OF_APPEALS, WISH, looked, possible, recut
 from genai.text.sentences import sentences
 from genai.types import Place, Span
@@ -71,6 +71,8 @@ class InjectionGuard:
         """Give the spans of injected instructions; in a question a quoted one counts too."""
         asked = place in ("question", "tool_call")
         behind = tuple(views(text))
+        if place == "question" and (right := respelt(text)) is not None:
+            behind += (right,)
         lower = lowered(text)
         parts = looked(lower) if place == "passage" else None
         found = find_injection(

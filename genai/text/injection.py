@@ -46,7 +46,7 @@ def find_injection(
         for place in places:
             found.add(_mark(view.span(*place), "hidden"))
         for mark in marks:
-            if view.kind == "leet" and _is_plain(text, view, mark):
+            if view.kind in ("leet", "respelt") and _is_plain(text, view, mark):
                 continue
             kind = mark.kind if disguised else "hidden"
             found.add(_mark(view.span(mark.start, mark.end), kind))

@@ -382,4 +382,13 @@ MORE: tuple[tuple[str, str, str], ...] = (
      rf"{_LINE}{{0,10}}\b(?:copy|send|show)\b"),
     ("reveal", "your & secret hidden & phrase word code codeword",
      r"\byour\s+(?:secret|hidden)\s+(?:phrase|word|code\s?word)\b"),
+    ("override", "refusal* refusing declining & option allowed acceptable permitted counts",
+     r"\b(?:refusal|refusing|declining)\s+is\s+(?:not|no|never)\s+(?:an?\s+)?(?:option|allowed"
+     r"|acceptable|permitted)\b|\b(?:any|every|each)\s+refusal\s+counts\b"),
+    ("override", f"answer respond reply talk speak act & no without zero & {_LIMITS_NEED}",
+     rf"\b(?:answer|respond|reply|talk|speak|act)\s+(?:like|as)\b{_LINE}{{0,40}}\b(?:no|without(?:\s+"
+     rf"any)?|zero)\s+{_LIMITS}\b"),
+    ("override", "name nobody one & your but & real true actual me us",
+     r"\byour\s+(?:real|true|actual)\s+name\s+is\b|\banswers?\s+to\s+(?:nobody|no\s+one)\s+but\s+(?:me"
+     r"|us)\b"),
 )  # fmt: skip

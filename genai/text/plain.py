@@ -136,6 +136,49 @@ def decoded(text: str) -> Iterator[View]:
         yield View("encoded", text[::-1], 0, len(text))
 
 
+_KEYS = ("ignore", "previous", "instructions", "instruction", "disregard", "system", "prompt",
+         "reveal", "override", "bypass", "guidelines", "restrictions", "unrestricted")  # fmt: skip
+_MISSPELT = re.compile(r"[A-Za-z]{5,14}")
+_RIGHT = {"forgot", *_KEYS}  # words of their own
+
+
+def _less(word: str) -> set[str]:
+    """Give a word with each of its letters left out once."""
+    return {word[:n] + word[n + 1 :] for n in range(len(word))}
+
+
+# a letter left out, doubled or wrong, two that changed places, or the middle in any order
+_BY_LETTERS = {key[0] + "".join(sorted(key)) + key[-1]: key for key in _KEYS}
+_BY_LESS = {less: key for key in _KEYS for less in {key, *_less(key)}}
+
+
+def respelt(text: str) -> View | None:
+    """Give a text with the misspelt words of attacks set right; None where there are none.
+
+    What reads well with its letters in disorder still says to a model what it says to a person.
+    """
+    letters: list[str] = []
+    at: list[int] = []
+    done = 0
+    for match in _MISSPELT.finditer(text):
+        word = match[0].lower()
+        if word in _RIGHT or word.startswith(_KEYS):
+            continue
+        right = _BY_LETTERS.get(word[0] + "".join(sorted(word)) + word[-1]) or next(
+            (_BY_LESS[less] for less in sorted({word, *_less(word)}) if less in _BY_LESS), None
+        )
+        if right is None or abs(len(right) - len(word)) > 1:
+            continue
+        letters += [text[done : match.start()], right]
+        at += range(done, match.start())
+        at += [min(match.start() + n, match.end() - 1) for n in range(len(right))]
+        done = match.end()
+    if not done:
+        return None
+    at += range(done, len(text))
+    return View("respelt", "".join([*letters, text[done:]]), 0, len(text), at)
+
+
 _SIGNS = ("ignore", "disregard", "forget", "instructions", "system prompt", "override", "bypass",
           "previous", "reveal", "password")  # fmt: skip
 _WORD = re.compile(r"[a-z]+")
