@@ -8,7 +8,7 @@ syncs of the index and a rewritten prompt lie between them and do no harm.
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -62,10 +62,10 @@ class Month:
     grown: str = ""
 
 
-def drawn(seed: int, *, quiet: bool = False) -> Month:
+def drawn(seed: int, *, without: Collection[str] = ()) -> Month:
     """Draw the month: when each incident begins, where it strikes and how hard.
 
-    A quiet month has the same harmless changes, and every incident lies behind its end.
+    Incidents of the kinds in `without` lie behind its end; all else is the same.
     """
     dice = random.Random(f"month {seed}")
     month, order = Month(seed), list(KINDS)
@@ -78,7 +78,7 @@ def drawn(seed: int, *, quiet: bool = False) -> Month:
     end = DAYS - 1
 
     def plant(kind: str, days: int | None, size: float, *name: tuple[str, str]) -> None:
-        first = DAYS if quiet else begin[kind]
+        first = DAYS if kind in without else begin[kind]
         last = end if days is None else min(first + days - 1, end)
         month.planted[kind] = Planted(kind, first, last, name, size)
 

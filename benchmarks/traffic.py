@@ -85,7 +85,7 @@ def judge(seed: int, folder: Path) -> dict[str, Any]:
     for kind, planted in month.planted.items():
         named[kind] = match(planted, [each for each in found if each not in named.values()])
     false = [each for each in found if each not in named.values()]
-    quiet = write(drawn(seed, quiet=True), folder / "quiet")
+    quiet = write(drawn(seed, without=KINDS), folder / "quiet")
     alarms = incidents(quiet, FIRST, FIRST + DAYS - 1, reference=REFERENCE)
     worth = worth_of(ledger), worth_of(quiet)
     quiet.database.dispose()
