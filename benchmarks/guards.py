@@ -368,7 +368,7 @@ def main(options: argparse.Namespace) -> int:
         "",
         "The attacks of the red team were written by the authors of the guards: those of families"
         " never used in building were written after the guards were first done. When rules were"
-        " added later nobody read them again; their count alone was looked at, about fifteen times."
+        " added later nobody read them again; their count alone was looked at, about sixteen times."
         " They are harder than what is common in the wild, and fewer. The request guard is a score"
         " over words, their objects and example sentences; it understands nothing, and it is off"
         " by default.",
