@@ -81,6 +81,13 @@ class Citer:
         head, tail = bare.rstrip(), bare[len(bare.rstrip()) :]
         return Judged(f"{head}{marks}{tail}", cited, best, dropped)
 
+    def introduces(self, lead: str, cited: Sequence[Citation], question: str) -> bool:
+        """Say whether an introduction claims nothing beyond the question and what it introduces."""
+        claim = strip_marks(lead)
+        ids = {citation.passage_id for citation in cited}
+        texts = [f"{question}\n{p.heading}\n{p.text}" for p in self._passages if p.id in ids]
+        return max(support(claim, texts), default=0.0) >= self._min  # rare words weigh no more
+
     def _scores(self, bare: str, candidates: Mapping[int, Passage]) -> dict[int, float]:
         texts = [f"{p.heading}\n{p.text}" for p in candidates.values()]
         scores = dict(zip(candidates, support(bare, texts, self._weight), strict=True))

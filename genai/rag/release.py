@@ -92,6 +92,10 @@ class Release:
         turn.raw += sentence
         judged = await asyncio.to_thread(self._citer.judge, sentence, self._hidden(sentence))
         good = tuple(c for c in judged.citations if self._index.check(c))
+        if self._lead and good and not self._citer.introduces(self._lead, good, turn.asked):
+            turn.withheld += 1
+            turn.sentences.append(Sentence("withheld", 0.0))
+            self._lead = ""
         said = await self._confirmed(judged, good)
         if said is False:
             good = ()
@@ -126,7 +130,7 @@ class Release:
             return None
         cited = {citation.passage_id for citation in good}
         passages = [hit.passage for hit in self._turn.hits if hit.passage.id in cited]
-        claim = strip_marks(judged.text).strip()
+        claim = strip_marks(f"{self._lead} {judged.text}").strip()
         return await confirmed(self._steps.judge, claim, passages, self._turn.context)
 
     def _document_hash(self, path: str) -> str:

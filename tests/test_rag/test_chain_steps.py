@@ -241,6 +241,27 @@ def test_a_judge_must_confirm_each_sentence_and_the_stream_equals_the_whole(
     assert [each.judged for each in last.trace.sentences] == [True, False]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("lead", "kept"),
+    [
+        ("Here is what the terms say of it:", True),
+        ("The length of the notice period:", True),
+        ("The notice period is 90 days, and it begins at once:", False),
+        ("Your landlord is a crook who owes you money:", False),
+    ],
+)
+def test_an_introduction_may_claim_no_more_than_what_it_introduces(
+    scripted: Make, lead: str, kept: bool
+) -> None:
+    said = f"{lead}\n- The notice period is 30 days [1]."
+    *pieces, answer = scripted(said).stream(QUESTION)
+    assert "".join(map(str, pieces)) == answer.text  # type: ignore[union-attr]
+    assert (lead in answer.text) is kept  # type: ignore[union-attr]
+    assert "The notice period is 30 days. [1]" in answer.text  # type: ignore[union-attr]
+    states = [each.state for each in answer.trace.sentences]  # type: ignore[union-attr]
+    assert states == (["released"] if kept else ["withheld", "released"])
+
+
 def test_a_judge_that_gives_no_verdict_confirms_nothing(scripted: Make) -> None:
     chain = scripted("The notice period is 30 days [1].")
     chain.steps = replace(chain.steps, judge=aide(chain, "judge/support", "no", "no", "no"))
