@@ -11,6 +11,7 @@ from loops import SUITE
 from playwright.sync_api import Browser, Page, expect
 
 from genai import project
+from genai.finetune.data import read_rows
 from genai.ledger import Ledger
 from genai.loop import LoopSettings, Queue
 from genai.types import Call, new_id
@@ -19,6 +20,12 @@ pytestmark = pytest.mark.browser
 browser, axe, address = test_apps.browser, test_apps.axe, test_apps.address
 Axe = Callable[[Page], list[str]]
 NASTY = "<script>alert(1)</script> ![x](http://evil.test/p.png) [y](http://evil.test) "
+PAIRS = [
+    "Who may read the log of verdicts?", "Which colour has a drift alarm?",
+    "Why is a retry a row of its own?", "Which file names the prices of tokens?",
+    "What does a thumb store besides its number?",
+]  # fmt: skip
+BETTER = "The auditor alone may read it."
 CHAT = "How should the percentiles of ten calls be read?"
 ASKED = ["How long may a guest return a lamp?", "May I pay by cheque?", f"{NASTY} what is this?"]
 
@@ -98,6 +105,47 @@ def test_a_thumb_of_the_chat_is_edited_and_becomes_a_case(
     assert case["input"] == CHAT
     assert case["expected"] == "Reason, evidence and next step. [email]"
     assert case["provenance"]["reviewed"] == "Ada"
+
+
+def test_a_thumb_of_the_chat_becomes_a_training_pair(
+    browser: Browser, address: str, folder: Path
+) -> None:
+    for question in PAIRS:  # one session in seven is held out for good, and the page tells so
+        if rejected := paired(browser, address, folder, question):
+            break
+    (row,) = read_rows([folder / ".genai/finetune/data/feedback-dpo.jsonl"], "dpo")
+    assert row.prompt[0].content == question
+    assert row.answers[0].startswith(BETTER)
+    assert row.answers[1] == rejected
+    assert (row.provenance.reviewer, row.provenance.consent) == ("Ada", "tick")
+
+
+def paired(browser: Browser, address: str, folder: Path, question: str) -> str:
+    """Complain in a new session, mend the answer, make it a pair; give what was said at first."""
+    for page in test_apps.opened(browser, address):
+        test_apps.ask(page, question)
+        test_apps.settled(page)
+        answer = page.get_by_test_id("stChatMessage").last
+        thumbs = answer.get_by_test_id("stFeedback")
+        thumbs.get_by_role("radio", name="Thumbs down").click(force=True)
+        page.get_by_text("Store this question and answer").click()
+        page.get_by_role("button", name="Send feedback").click()
+        expect(page.get_by_text("Thank you.")).to_be_visible()
+    (item,) = refreshed(folder).items()
+    for page in opened(browser, address):
+        page.get_by_label("Your name").fill("Ada")
+        page.get_by_label("Your name").press("Enter")
+        box = page.get_by_label("What should have come")
+        box.fill(f"{BETTER} {item.answer[: len(item.answer) // 2]}")
+        page.get_by_role("button", name="Save what should have come").click()
+        page.get_by_role("button", name="Make it a training pair").last.click()
+        done = page.get_by_text("It is the pair feedback-dpo/")
+        expect(done.or_(page.get_by_text("of a person who is held out"))).to_be_visible()
+        if done.count():
+            return str(item.answer).strip()
+    queue(folder).review(item.id, "reopen", "Ada")
+    queue(folder).review(item.id, "reject", "Ada")
+    return ""
 
 
 def test_a_decision_can_be_taken_back_and_a_second_reviewer_is_told(
