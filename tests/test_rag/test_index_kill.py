@@ -140,11 +140,17 @@ def harm(index: Index) -> None:
 
 
 HOW = ("changes", "beside", "first", "rebuild", "repair")
+ALL = 1000  # more steps than there are
 
 
 @pytest.mark.parametrize(
     ("how", "graph", "most"),
-    [*[(how, False, 14) for how in HOW], *[(how, True, 6) for how in HOW], ("workers", False, 3)],
+    [
+        *[(how, False, ALL) for how in HOW],
+        *[(how, True, 6) for how in HOW],
+        *[pytest.param(how, True, ALL, marks=pytest.mark.slow) for how in HOW],
+        ("workers", False, 3),
+    ],
 )
 def test_a_kill_at_any_step_ends_in_the_same_index_after_the_next_sync(
     tmp_path: Path,
