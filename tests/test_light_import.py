@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from faults import faulty, reply
 
+import genai
 from genai import project
 
 # standard library aside, this is all that may be loaded
@@ -87,6 +89,40 @@ def test_the_first_call_returns_before_the_ledgers_store_is_loaded(tmp_path: Pat
             capture_output=True, text=True, timeout=60,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+TOGETHER = """
+import sys, threading
+from decimal import Decimal
+from pathlib import Path
+from genai.ledger import Budgets, Ledger, Limit
+from genai.types import Context, Cost, CostStatus
+
+ledger = Ledger(Path(sys.argv[1]) / "ledger.db")
+budgets = Budgets(ledger.database, [Limit("total", Decimal(1))])
+cost = Cost(Decimal("0.01"), CostStatus.PRICED)
+start = threading.Barrier(12)
+
+def one(number):
+    start.wait()
+    ledger.drain() if number % 2 else budgets.reserve(f"{number}", Context(), "m", cost)
+
+threads = [threading.Thread(target=one, args=(number,)) for number in range(12)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print(budgets.status()[0].reserved)
+"""
+
+
+def test_threads_that_come_first_together_load_the_store_whole(tmp_path: Path) -> None:
+    line = [sys.executable, "-c", TOGETHER, tmp_path]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("0.060000000000\n", "")
+    # two threads that enter one package at two places may each see half of it
+    late = re.compile(r"^ +(?:import|from) sqlalchemy\.", re.MULTILINE)
+    assert not [
+        each for each in Path(genai.__path__[0]).rglob("*.py") if late.search(each.read_text())
+    ]
 
 
 def test_starting_a_command_is_not_a_wait() -> None:

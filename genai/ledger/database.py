@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 # file systems on which SQLite's shared memory, and so its write-ahead log, does not work
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"}
+_PATIENCE = 5.0  # seconds to wait for another program that writes
 _TURN = 30.0  # seconds a thread waits for the others of its process to write
 _parents: list[Any] = []  # kept, never closed: they belong to the process that forked
 
@@ -35,13 +36,14 @@ class Database:
     @contextmanager
     def begin(self, *, write: bool = True, check: bool = True) -> Iterator["sa.Connection"]:
         """Open a transaction. Raises `LedgerUnusable`."""
-        import sqlalchemy.exc
+        # the package first: two threads that begin at different parts of it break its import
+        import sqlalchemy as sa
 
         try:
             engine = self._open(check)
             with self._turn(write), engine.execution_options(genai_write=write).begin() as db:
                 yield db
-        except sqlalchemy.exc.DBAPIError as error:
+        except sa.exc.DBAPIError as error:
             raise LedgerUnusable(f"{self.name}: {_words(str(error.orig))}") from error
         except OSError as error:
             raise LedgerUnusable(
@@ -169,7 +171,7 @@ def _sqlite(path: Path, durable: bool) -> "sa.Engine":
             " `ledger.url` to a PostgreSQL server or move the project's .genai folder"
         )
     engine = sa.create_engine(
-        f"sqlite:///{path}", poolclass=sa.pool.NullPool, connect_args={"timeout": 5}
+        f"sqlite:///{path}", poolclass=sa.pool.NullPool, connect_args={"timeout": _PATIENCE}
     )
 
     @event.listens_for(engine, "connect")
@@ -235,7 +237,7 @@ def _file_system(folder: Path) -> str:
 
 
 def _words(problem: str) -> str:
-    problem = " ".join(problem.split())
+    problem = problem.strip().partition("\n")[0]  # PostgreSQL quotes values further down
     said = {
         ("locked", "busy"): "is locked by another program; close it and try again; no call was"
         " lost",

@@ -24,6 +24,7 @@ def url(server: str) -> str:
 def ledger(url: str, tmp_path: Path) -> Iterator[Ledger]:
     made = Ledger(tmp_path / "ledger.db", url=url)
     yield made
+    made.drain()  # none is under way in the background
     made.database.dispose()
 
 
