@@ -77,3 +77,18 @@ def test_every_file_that_is_named_as_a_proof_is_there(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     named = re.findall(r"`((?:tests|benchmarks|evals|configs|finetune|apps)/[\w./-]+\.\w+)", text)
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_each_promise_of_the_readme_points_at_its_tests() -> None:
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("| promise | shown by |")[2]
+    rows = [line for line in table.partition("\n\n")[0].splitlines() if "`" in line]
+    assert len(rows) > 20
+    for row in rows:
+        named = re.findall(r"`([\w/.-]+\.py)`", row.rpartition(" | ")[2])
+        assert named, row
+        folder = ROOT
+        for name in named:  # a bare name lies beside the one before it
+            path = (ROOT if "/" in name else folder) / name
+            assert path.is_file(), f"{name}: {row}"
+            folder = path.parent
+            assert re.search(r"^\s*(async )?def (test_|main)", path.read_text(), re.MULTILINE), name
