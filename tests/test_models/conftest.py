@@ -1,12 +1,15 @@
 """What the tests of models share."""
 
+import gc
 import logging
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from asking import KEY
 
+from genai import bridge
 from genai.ledger import Ledger
 
 
@@ -31,3 +34,16 @@ def secret(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) ->
         said = f"{record.getMessage()} {record.exc_text or ''}"
         assert "private" not in said
         assert "very-secret" not in said
+
+
+@pytest.fixture(scope="module")
+def litellm_closed() -> Iterator[None]:
+    """Close what LiteLLM keeps open, before its warnings reach another file's tests."""
+    yield
+    import litellm
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        bridge.run(litellm.close_litellm_async_clients())
+        litellm.in_memory_llm_clients_cache.flush_cache()
+        gc.collect()

@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -199,50 +198,7 @@ def test_no_network_and_no_key_name_the_next_step(monkeypatch: pytest.MonkeyPatc
     assert caught.value.kind == "key"
 
 
-# -- litellm ---------------------------------------------------------------------------------------
-
-LITELLM = """
-import sys
-from genai.models import open_model
-from genai.config import ModelSettings
-from genai.errors import ModelError
-model = open_model("litellm/hosted_vllm/small", settings=ModelSettings(base_url=sys.argv[1]))
-reply = model("hi")
-print(reply.text, reply.usage.input_tokens, reply.usage.source)
-try:
-    open_model("nosuchprovider/model")("hi")
-except ModelError as error:
-    print(error.kind, error)
-"""
-
-
-def test_litellm_serves_every_other_provider() -> None:
-    with openai_server() as (url, _):
-        done = subprocess.run(
-            [sys.executable, "-c", LITELLM, url], capture_output=True, text=True, timeout=120
-        )
-    lines = done.stdout.strip().splitlines()
-    assert lines[0] == "Hello from the loopback. 11 provider", done.stderr
-    assert lines[1].startswith("unknown_model model nosuchprovider/model: LiteLLM cannot route")
-
-
-EMBED = """
-import sys
-from genai.models import make_embedder
-embedder = make_embedder("litellm/hosted_vllm/embedder", base_url=sys.argv[1])
-print(embedder.embed(["a", "abcdefgh"]).round(3).tolist())
-"""
-
-
-def test_litellm_serves_embedding_models_too() -> None:
-    with openai_server() as (url, server):
-        done = subprocess.run(
-            [sys.executable, "-c", EMBED, url], capture_output=True, text=True, timeout=120
-        )
-    assert json.loads(done.stdout) == pytest.approx(
-        np.array([[0.707, 0.707], [0.992, 0.124]]), abs=1e-3
-    ), done.stderr
-    assert server.requests[0]["input"] == ["a", "abcdefgh"]
+# -- a proxy ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """The faults of `test_faults.py` through the other transports: the `openai` package and LiteLLM."""
 
 import asyncio
-import gc
 import json
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,23 +14,10 @@ from faults import Fault, faulty, reply, stream
 from genai import bridge
 from genai.ledger import Ledger
 
-pytestmark = pytest.mark.usefixtures("secret", "quick")
+pytestmark = pytest.mark.usefixtures("secret", "quick", "litellm_closed")
 # its own code draws warnings of what it uses
 THEIRS = pytest.mark.filterwarnings("ignore")
 LITELLM = pytest.param("litellm", marks=THEIRS)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def closed() -> Iterator[None]:
-    """Close what LiteLLM keeps open, before its warnings reach another file's tests."""
-    yield
-    import litellm
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        bridge.run(litellm.close_litellm_async_clients())
-        litellm.in_memory_llm_clients_cache.flush_cache()
-        gc.collect()
 
 
 @pytest.fixture(params=["client", LITELLM])
@@ -153,48 +138,3 @@ def test_a_cancelled_task_leaves_its_row(ledger: Ledger, by: Any) -> None:
     with faulty(faults.stall) as (url, server):
         asyncio.run(run(url))
     assert [row.outcome for row in rows(ledger)] == ["cancelled"]
-
-
-MESSAGE = {"id": "a1", "type": "message", "role": "assistant", "model": "claude-x", "content": [],
-           "stop_reason": None, "stop_sequence": None,
-           "usage": {"input_tokens": 1000, "output_tokens": 1, "cache_read_input_tokens": 9000,
-                     "cache_creation_input_tokens": 2000, "cache_creation": {
-                         "ephemeral_5m_input_tokens": 1500, "ephemeral_1h_input_tokens": 500}},
-           }  # fmt: skip
-EVENTS = [
-    {"type": "message_start", "message": MESSAGE},
-    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello."}},
-    {"type": "content_block_stop", "index": 0},
-    {
-        "type": "message_delta",
-        "delta": {"stop_reason": "end_turn"},
-        "usage": {"output_tokens": 800},
-    },
-    {"type": "message_stop"},
-]
-
-
-@THEIRS
-@pytest.mark.parametrize("last", [6, 3])
-def test_another_protocol_through_litellm(ledger: Ledger, last: int) -> None:
-    def anthropic(connection: Any, request: bytes) -> bool:
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-        connection.sendall(head)
-        for event in EVENTS[:last]:
-            connection.sendall(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
-        return False
-
-    given = {"name": "anthropic/claude-x", "api_key_env": "OPENAI_API_KEY"}
-    with faulty(anthropic) as (url, _):
-        url = url.removesuffix("/v1")
-        if last == 6:
-            assert model(url, ledger, **given)(QUESTION).text == "Hello."
-        else:
-            assert fails(url, ledger, **given).kind == "bad_reply"
-    (row,) = rows(ledger)
-    assert row.outcome == ("ok" if last == 6 else "error")
-    assert row.input_tokens == 12_000
-    if last == 6:
-        assert row.usage.source == "provider"
-        assert row.usage.buckets == (1000, 9000, 1500, 500, 0, 0, 800, 0, 0, 0)

@@ -1,0 +1,83 @@
+"""LiteLLM serves every other provider: OpenAI's protocol, Anthropic's, and vectors."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from asking import QUESTION, fails, model, rows
+from faults import faulty
+from servers import openai_server
+
+from genai.config import ModelSettings
+from genai.errors import ModelError
+from genai.ledger import Ledger
+from genai.models import make_embedder, open_model
+
+pytestmark = [
+    pytest.mark.usefixtures("secret", "quick", "litellm_closed"),
+    pytest.mark.filterwarnings("ignore"),  # its own code draws warnings of what it uses
+]
+
+
+def test_it_serves_every_other_provider() -> None:
+    with openai_server() as (url, _):
+        small = open_model("litellm/hosted_vllm/small", settings=ModelSettings(base_url=url))
+        reply = small("hi")
+    assert reply.text == "Hello from the loopback."
+    assert (reply.usage.input_tokens, reply.usage.source) == (11, "provider")
+    with pytest.raises(ModelError, match="^model nosuchprovider/model: LiteLLM cannot route") as e:
+        open_model("nosuchprovider/model")("hi")
+    assert e.value.kind == "unknown_model"
+
+
+def test_it_serves_embedding_models_too() -> None:
+    with openai_server() as (url, server):
+        embedder = make_embedder("litellm/hosted_vllm/embedder", base_url=url)
+        found = embedder.embed(["a", "abcdefgh"])
+    assert np.allclose(found, [[0.707, 0.707], [0.992, 0.124]], atol=1e-3)
+    assert server.requests[0]["input"] == ["a", "abcdefgh"]
+
+
+MESSAGE = {"id": "a1", "type": "message", "role": "assistant", "model": "claude-x", "content": [],
+           "stop_reason": None, "stop_sequence": None,
+           "usage": {"input_tokens": 1000, "output_tokens": 1, "cache_read_input_tokens": 9000,
+                     "cache_creation_input_tokens": 2000, "cache_creation": {
+                         "ephemeral_5m_input_tokens": 1500, "ephemeral_1h_input_tokens": 500}},
+           }  # fmt: skip
+EVENTS = [
+    {"type": "message_start", "message": MESSAGE},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello."}},
+    {"type": "content_block_stop", "index": 0},
+    {
+        "type": "message_delta",
+        "delta": {"stop_reason": "end_turn"},
+        "usage": {"output_tokens": 800},
+    },
+    {"type": "message_stop"},
+]
+
+
+@pytest.mark.parametrize("last", [6, 3])
+def test_another_protocol_through_litellm(ledger: Ledger, last: int) -> None:
+    def anthropic(connection: Any, request: bytes) -> bool:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+        connection.sendall(head)
+        for event in EVENTS[:last]:
+            connection.sendall(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+        return False
+
+    given = {"name": "anthropic/claude-x", "api_key_env": "OPENAI_API_KEY"}
+    with faulty(anthropic) as (url, _):
+        url = url.removesuffix("/v1")
+        if last == 6:
+            assert model(url, ledger, **given)(QUESTION).text == "Hello."
+        else:
+            assert fails(url, ledger, **given).kind == "bad_reply"
+    (row,) = rows(ledger)
+    assert row.outcome == ("ok" if last == 6 else "error")
+    assert row.input_tokens == 12_000
+    if last == 6:
+        assert row.usage.source == "provider"
+        assert row.usage.buckets == (1000, 9000, 1500, 500, 0, 0, 800, 0, 0, 0)
