@@ -12,12 +12,12 @@ from enum import StrEnum
 from typing import Literal
 
 from genai import stats
-from genai.evals.scorecard import Cell, MetricHead, Row, Scorecard
+from genai.evals.pairs import Pairs, changed_metric, incomparable, pair, uncovered
+from genai.evals.scorecard import Cell, MetricHead, Scorecard
 
 Stage = Literal["pull_request", "release"]
 MARGINS: dict[Stage, float] = {"pull_request": 0.05, "release": 0.02}
 _Q = 0.10  # Holm-adjusted p of a regression at the most
-_COVERAGE = 0.02  # unmeasured share at the most, and the most that the sides may differ by
 _CLUSTERS, _CHANGED = 10, 6  # below these no regression can be said
 
 
@@ -120,7 +120,7 @@ def decide(
 
     Which metrics gate, and their own margins, are the candidate's.
     """
-    problem = _incomparable(baseline, candidate)
+    problem = incomparable(baseline, candidate)
     suite = candidate.head.suite
     if problem:
         return Decision(suite, name, stage, Word.CANNOT_COMPARE, (), problem)
@@ -140,65 +140,6 @@ def decide(
     return Decision(suite, name, stage, word, tuple(found), reason)
 
 
-def _incomparable(baseline: Scorecard, candidate: Scorecard) -> str:
-    old, new = baseline.head, candidate.head
-    if old.suite != new.suite:
-        return f"the baseline is of the suite `{old.suite}`, the run of `{new.suite}`"
-    if old.dataset != new.dataset:
-        ids = {row.case for row in baseline.rows}, {row.case for row in candidate.rows}
-        said = [f"{len(ids[1] - ids[0])} cases are new", f"{len(ids[0] - ids[1])} are gone"]
-        return (
-            f"the dataset changed ({old.dataset} to {new.dataset}: {', '.join(said)}); run both"
-            " versions on it, or accept a new baseline: genai eval accept"
-        )
-    if old.repeats != new.repeats:
-        return f"the baseline has {old.repeats} repeats a case, the run {new.repeats}"
-    return ""
-
-
-def _changed(old: MetricHead, new: MetricHead) -> str:
-    """Say what of a metric is not what it was."""
-    for what, before, now in (
-        ("judge", old.judge, new.judge),
-        ("judge prompt", old.prompt, new.prompt),
-    ):
-        if before and now and before != now:
-            return f"its {what} was {before} and is {now}"
-    return "scorer, version, parameters, embedder or judge"
-
-
-@dataclass(slots=True)
-class _Pairs:
-    """The paired values of one metric."""
-
-    rows: list[tuple[Row, Row]] = field(default_factory=list)
-    cells: list[tuple[Cell, Cell]] = field(default_factory=list)
-    unmeasured: list[int] = field(default_factory=lambda: [0, 0])
-    total: int = 0
-    lopsided: int = 0
-
-
-def _pair(baseline: Scorecard, candidate: Scorecard, name: str) -> _Pairs:
-    pairs = _Pairs()
-    for new in candidate.rows:
-        if any(tag.startswith("variant:") for tag in new.tags):
-            continue  # variants are compared by `behaviour`
-        old = baseline.row(new.case)
-        assert old is not None  # equal dataset hashes
-        cells = baseline.cell(old, name), candidate.cell(new, name)
-        if cells[0].missing == "-" == cells[1].missing:
-            continue
-        pairs.total += 1
-        for side in (0, 1):
-            pairs.unmeasured[side] += cells[side].mean is None and cells[side].missing != "-"
-        if None not in (cells[0].mean, cells[1].mean):
-            pairs.rows.append((old, new))
-            pairs.cells.append(cells)
-        elif "-" in (cells[0].missing, cells[1].missing):
-            pairs.lopsided += 1
-    return pairs
-
-
 def _compare(
     baseline: Scorecard, candidate: Scorecard, head: MetricHead, margin: float
 ) -> Comparison | None:
@@ -208,11 +149,11 @@ def _compare(
     margin = head.margin or margin * head.width
     old = baseline.metric(head.name)
     if old is None or old.id != head.id:
-        what = "is new" if old is None else f"changed ({_changed(old, head)})"
+        what = "is new" if old is None else f"changed ({changed_metric(old, head)})"
         note = f"{head.name} {what}; accept a new baseline: genai eval accept"
         return Comparison(head.name, Word.CANNOT_COMPARE, gate, margin, note=note)
-    pairs = _pair(baseline, candidate, head.name)
-    problem = _uncovered(pairs, head)
+    pairs = pair(baseline, candidate, head.name)
+    problem = uncovered(pairs, head)
     total = pairs.total or 1
     coverage = (1 - pairs.unmeasured[0] / total, 1 - pairs.unmeasured[1] / total)
     if problem and not (head.hard and pairs.cells):
@@ -223,26 +164,8 @@ def _compare(
     return _judge(head, pairs, gate, margin, coverage)
 
 
-def _uncovered(pairs: _Pairs, head: MetricHead) -> str:
-    if not pairs.total:
-        return f"{head.name}: no case applies on both sides"
-    shares = [each / pairs.total for each in pairs.unmeasured]
-    if max(shares) > _COVERAGE or abs(shares[0] - shares[1]) > _COVERAGE:
-        return (
-            f"{head.name}: {pairs.unmeasured[0]} of {pairs.total} cases are unmeasured in the"
-            f" baseline and {pairs.unmeasured[1]} in the run; 2 % at the most. Run again, it goes"
-            " on where it stopped"
-        )
-    if pairs.lopsided > _COVERAGE * pairs.total:
-        return (
-            f"{head.name}: {pairs.lopsided} of {pairs.total} cases apply on one side only, so the"
-            " pairs left are no fair sample; gate on a metric that applies to every case"
-        )
-    return ""
-
-
 def _judge(
-    head: MetricHead, pairs: _Pairs, gate: bool, margin: float, coverage: tuple[float, float]
+    head: MetricHead, pairs: Pairs, gate: bool, margin: float, coverage: tuple[float, float]
 ) -> Comparison:
     sign = -1 if head.better == "lower" else 1
     before = [cell.mean or 0.0 for cell, _ in pairs.cells]
@@ -322,7 +245,7 @@ def decided(found: Comparison, q: float) -> tuple[Word, str]:
     return Word.INCONCLUSIVE, f"{name}: undecided with {found.n} cases; {'; '.join(more)}"
 
 
-def _within(pairs: _Pairs, spread: float) -> float | None:
+def _within(pairs: Pairs, spread: float) -> float | None:
     """Give the share of the variance of the differences that repeats would take away."""
     if all(a.repeats == 1 == b.repeats for a, b in pairs.cells) or not spread:
         return None
@@ -353,7 +276,7 @@ def _needed(
     return stats.cases_for_drop(margin, sd=spread) if spread else None
 
 
-def _worst(head: MetricHead, pairs: _Pairs, found: Comparison, simple: bool) -> Word:
+def _worst(head: MetricHead, pairs: Pairs, found: Comparison, simple: bool) -> Word:
     """Give the word if every case unmeasured now had failed, and every one before had passed."""
     lost = found.losses + max(pairs.unmeasured)
     n = found.n + max(pairs.unmeasured)
@@ -367,7 +290,7 @@ def _worst(head: MetricHead, pairs: _Pairs, found: Comparison, simple: bool) -> 
     return _word(replace(found, losses=lost, n=n, low=low, high=high), head, p)[0]
 
 
-def _flips(pairs: _Pairs, d: Sequence[float]) -> tuple[Flip, ...]:
+def _flips(pairs: Pairs, d: Sequence[float]) -> tuple[Flip, ...]:
     """Give the changed cases, losses first, the largest change first."""
     order = sorted(
         (n for n, each in enumerate(d) if each), key=lambda n: (d[n], pairs.rows[n][0].case)
