@@ -20,7 +20,7 @@ from genai.errors import InputError, ModelError
 from genai.ledger import merged
 from genai.ledger.usage import openai_usage
 from genai.models import wire
-from genai.models.attempts import Hooks
+from genai.models.attempts import Hooks, counted
 from genai.models.base import Prompted, as_messages, refuse_choices
 from genai.models.sdk import SDK, package
 from genai.types import UNKNOWN_COST, Call, Context, Cost, CostStatus, Reply, Usage, new_id
@@ -90,7 +90,7 @@ class Batch:
             )  # fmt: skip
         except openai.OpenAIError as error:
             self._settle(mark, Decimal(0))
-            raise self._sdk._named(error) from error
+            raise counted(self._sdk._named(error), 1) from error
         return str(made.id)
 
     def status(self, number: str) -> str:
@@ -103,7 +103,7 @@ class Batch:
         try:
             self._client(openai).batches.cancel(number)
         except openai.OpenAIError as error:
-            raise self._sdk._named(error) from error
+            raise counted(self._sdk._named(error), 1) from error
 
     def replies(
         self, number: str, context: Context | None = None
@@ -133,7 +133,7 @@ class Batch:
             try:
                 text = self._client(openai).files.content(file).text
             except openai.OpenAIError as error:
-                raise self._sdk._named(error) from error
+                raise counted(self._sdk._named(error), 1) from error
             for line in filter(str.strip, text.splitlines()):
                 key, reply = self._read(number, line, where, found.created_at, took)
                 replies[key] = reply
@@ -205,7 +205,7 @@ class Batch:
         try:
             return self._client(openai).batches.retrieve(number)
         except openai.OpenAIError as error:
-            raise self._sdk._named(error) from error
+            raise counted(self._sdk._named(error), 1) from error
 
     def _client(self, openai: Any) -> Any:
         if self._own is None:
@@ -216,7 +216,8 @@ class Batch:
                     "key",
                     sent=False,
                 )
-            self._own = openai.OpenAI(base_url=self._url, api_key=key or "none")
+            # sent once: a batch that is asked for twice is two batches
+            self._own = openai.OpenAI(base_url=self._url, api_key=key or "none", max_retries=0)
         return self._own
 
 

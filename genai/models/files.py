@@ -13,6 +13,7 @@ from typing import Any
 
 from genai import bridge
 from genai.errors import InputError, ModelError
+from genai.models.attempts import counted
 from genai.models.sdk import SDK, package
 from genai.types import Part
 
@@ -127,7 +128,7 @@ async def _asked(sdk: SDK, path: Path, ask: Callable[[Any], Any], gone: bool = F
     except openai.OpenAIError as error:
         status = getattr(error, "status_code", None)
         if status not in (400, 413, 415, 422):
-            raise sdk._named(error) from error
+            raise counted(sdk._named(error), 1) from error
         raise ModelError(
             f"file {path.name}: the server at {sdk.host} refused it [HTTP {status}]; check its type"
             " and size",
