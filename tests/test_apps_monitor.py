@@ -139,6 +139,8 @@ def test_a_changed_assumption_moves_the_value(browser: Browser, address: str) ->
         test_apps.settled(page, 1500)
         assert metric(page, "Value, single values") == "713,930"
         assert metric(page, "Paid back after") == "6.3 months"
+        stamp = page.get_by_text("draws 10000; seed 20260; commit none")
+        stated = stamp.inner_text()
         test_apps.screenshot(page, "business-wide")
         box = page.get_by_label("minutes", exact=True)
         box.fill("6")
@@ -146,6 +148,7 @@ def test_a_changed_assumption_moves_the_value(browser: Browser, address: str) ->
         expect(page.get_by_text("Changed: minutes.")).to_be_visible()
         test_apps.settled(page, 1500)
         assert float(metric(page, "Value, single values").replace(",", "")) < 300_000
+        expect(stamp).not_to_have_text(stated)  # it ends the page: all above it is drawn anew
         with page.expect_download() as download:
             page.get_by_text("Download as JSON").click()
         figures = json.loads(Path(download.value.path()).read_text())

@@ -1,7 +1,5 @@
 """The business case: change an assumption and see what becomes of the value."""
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import altair as alt
@@ -30,6 +28,7 @@ def main() -> None:
         st.warning(f"No headline figure: {clean(warning)}.")
     draw_figures(report, stated if changes else None)
     draw_plots(report)
+    draw_hosting(report)
     draw_kill(report)
     draw_register(report)
     draw_files(report)
@@ -132,6 +131,14 @@ def draw_plots(report: genai.BusinessReport) -> None:
     right.altair_chart((band + middle).interactive(), width="stretch")
 
 
+def draw_hosting(report: genai.BusinessReport) -> None:
+    """Draw for which requests a month own GPUs are cheaper than the API."""
+    if report.hosting():
+        st.subheader("Buying or hosting")
+    for line in report.hosting():
+        st.markdown(clean(line))
+
+
 def draw_kill(report: genai.BusinessReport) -> None:
     """Draw what ends the project, and whether it holds."""
     if not report.kill:
@@ -162,13 +169,11 @@ def draw_register(report: genai.BusinessReport) -> None:
 
 def draw_files(report: genai.BusinessReport) -> None:
     """Offer the case as a page, a spreadsheet with live formulas, and figures."""
-    with tempfile.TemporaryDirectory() as name:
-        report.write(Path(name))
-        sheet = (Path(name) / "business.xlsx").read_bytes()
     columns = st.columns(3)
     columns[0].download_button("Download as HTML", report.html(), "business.html", "text/html")
-    columns[1].download_button("Download as a spreadsheet", sheet, "business.xlsx")
+    columns[1].download_button("Download as a spreadsheet", report.xlsx(), "business.xlsx")
     columns[2].download_button("Download as JSON", report.json(), "business.json")
+    st.markdown(clean("; ".join(f"{name} {value}" for name, value in report.stamp.items())))
 
 
 main()

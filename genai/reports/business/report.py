@@ -15,7 +15,7 @@ from genai.reports.business import plots
 from genai.reports.business.draws import Outlook, outlook
 from genai.reports.business.formula import Case, case_of, crossings
 from genai.reports.business.inputs import BusinessSettings, Criterion, Input
-from genai.reports.business.workbook import write_workbook
+from genai.reports.business.workbook import workbook
 
 _PLAIN = (float, float | None)  # types of a figure that a kill criterion may name
 
@@ -65,19 +65,23 @@ class BusinessReport:
         """Write `business.{json,html,xlsx}` and the plots; give their paths."""
         folder.mkdir(parents=True, exist_ok=True)
         files = {"business.json": self.json().encode(), "business.html": self.html().encode()}
+        files["business.xlsx"] = self.xlsx()
         for plot in ("fan", "tornado", "curve"):
             files |= {f"{plot}.svg": self.plot(plot).svg().encode()}
             files |= {f"{plot}.png": self.plot(plot).png()}
         for name, content in files.items():
             (folder / name).write_bytes(content)
-        write_workbook(folder / "business.xlsx", self.settings, self.inputs, self.case)
-        return [folder / name for name in (*files, "business.xlsx")]
+        return [folder / name for name in files]
 
     def html(self) -> str:
         """Give the one-page summary."""
         from genai.reports.business.page import page
 
         return page(self)
+
+    def xlsx(self) -> bytes:
+        """Give the spreadsheet, with live formulas."""
+        return workbook(self.settings, self.inputs, self.case)
 
     def plot(self, name: str) -> plots.Plot:
         """Give a plot, `fan`, `tornado` or `curve`; `.svg()` and `.png()` draw it."""
@@ -130,7 +134,8 @@ def business_report(
 ) -> BusinessReport:  # fmt: skip
     """Work out a case: single values, the distribution, hosting bands, kill criteria.
 
-    `stamp` says what the measured inputs rest on; draws, seed and version are added.
+    `stamp` says what the measured inputs rest on; version, a hash of all inputs, draws and seed are
+    added.
     """
     case = case_of(settings, {name: each.central for name, each in inputs.items()})
     found = outlook(settings, inputs, draws=draws, seed=seed)
@@ -139,7 +144,11 @@ def business_report(
         most = max(inputs["volume"].central * 4, 1e7)
     bands = tuple(crossings(settings.hosting, most)) if settings.hosting else ()
     kill = tuple(_judge(each, case, found) for each in settings.kill)
-    said = {"genai": __version__, "draws": f"{draws}", "seed": f"{seed}", **(stamp or {})}
+    values = {name: asdict(each) for name, each in inputs.items()}
+    said = {
+        "genai": __version__, "inputs": digest(values), "draws": f"{draws}", "seed": f"{seed}",
+        **(stamp or {}),
+    }  # fmt: skip
     return BusinessReport(settings, dict(inputs), case, found, bands, kill, tuple(warnings), said)
 
 

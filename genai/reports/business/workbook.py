@@ -1,7 +1,7 @@
 """The case as a spreadsheet with live formulas: change an input and everything follows."""
 
+import io
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from genai import extras
@@ -11,17 +11,16 @@ from genai.reports.business.inputs import NAMES, BusinessSettings, Input
 _FIRST = 4  # row of the first input
 
 
-def write_workbook(
-    path: Path, settings: BusinessSettings, inputs: Mapping[str, Input], case: Case
-) -> None:
-    """Write three sheets: inputs, cash flow, result. The result recomputes to the case."""
+def workbook(settings: BusinessSettings, inputs: Mapping[str, Input], case: Case) -> bytes:
+    """Give three sheets: inputs, cash flow, result. The result recomputes to the case."""
     package: Any = extras.load("openpyxl", "reports")
     book = package.Workbook()
     at = _inputs(book.active, settings, inputs)
     last = _flow(book.create_sheet("Cash flow"), settings, at)
     _result(book.create_sheet("Result"), at, last, case)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    book.save(path)
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
 
 
 def _inputs(sheet: Any, settings: BusinessSettings, inputs: Mapping[str, Input]) -> dict[str, str]:
