@@ -100,22 +100,25 @@ async def call(model: Any, number: int, ended: Counter[str]) -> None:
 
 
 async def drive(model: Any, seconds: float, rate: int) -> tuple[Counter[str], list[float]]:
-    """Start calls at a steady rate; give how they ended, and the memory over time."""
+    """Start calls at a steady rate; give how they ended, and the memory over time.
+
+    A machine that does not keep up starts them later: no more than `_OPEN` are unanswered.
+    """
     ended: Counter[str] = Counter()
     running: set[asyncio.Task[None]] = set()
     held, started, number, most = [], time.monotonic(), 0, round(seconds * rate)
     while number < most:
         now = time.monotonic() - started
-        while number < min(now * rate, most):
+        while number < min(now * rate, most) and len(running) < _OPEN:
             number += 1
             task = asyncio.create_task(call(model, number, ended))
             running.add(task)
             task.add_done_callback(running.discard)
-        if len(held) < now / max(seconds / 100, 0.2):
+        if len(held) < number / most * min(100, seconds * 5):
             held.append(memory())
         await asyncio.sleep(0.005)
     await asyncio.gather(*running)
-    ended["calls"] = number
+    ended["calls"], ended["calls/s"] = number, round(number / (time.monotonic() - started))
     return ended, held
 
 
@@ -175,6 +178,7 @@ def table(found: dict[str, Any], minutes: float, rate: int) -> str:
     counts = " / ".join(f"{found[kind]:,}" for kind in kinds)
     lines = [
         ("calls", f"{found['calls']:,}", f"{round(minutes * 60 * rate):,}"),
+        ("calls a second", f"{found['calls/s']}", f"{rate}"),
         (words, counts, "all of them"),
         ("requests at the server, retries included", f"{found['requests at the server']:,}", ""),
         ("rows issued = stored = in the ledger", f"{found['rows']:,}", "equal"),
@@ -200,6 +204,7 @@ def table(found: dict[str, Any], minutes: float, rate: int) -> str:
     )
 
 
+_OPEN = 1000
 # how a call may end
 _KINDS = (
     "answered", "bad_reply", "cancelled", "network", "over_budget", "rate_limited", "server",

@@ -59,4 +59,7 @@ def test_kill_9_in_the_middle_of_10000_calls_loses_none_that_returned(
     assert set(outcome.values()) <= {"ok", "lost"}
     delivery = ledger.flush()
     assert (delivery.issued, delivery.pending, delivery.dropped) == (delivery.stored, 0, 0)
+    with ledger.database.begin() as db:
+        if not url:
+            assert db.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
     ledger.database.dispose()
