@@ -94,11 +94,11 @@ def monitor(
     `where` keeps to a value of a dimension: `{"feature": "chat"}`.
 
     Raises:
-        InputError: `days` is below 1.
+        InputError: `days` is below 1 or more than a century.
         ValueError: `where` names what is not a dimension.
     """
-    if days < 1:
-        raise InputError(f"--days {days}: a period has at least one day")
+    if not 1 <= days <= 36_500:
+        raise InputError(f"--days {days}: a period has at least one day and at most 36,500")
     new = ledger.roll_up()
     until = time.time() if now is None else now
     since = (int(until // _DAY) - days + 1) * _DAY

@@ -2,11 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from genai.errors import InputError
 from genai.governance.usecase import UseCase, business_inputs, load_usecases, parts
 from genai.ledger import Ledger
 from genai.project import Project, find_project
@@ -15,6 +13,7 @@ from genai.wiring.parts import open_ledger
 
 if TYPE_CHECKING:
     from genai.reports.business import BusinessReport, BusinessSettings, Input, Quality
+    from genai.reports.drift import Period
 _LEDGER = "USD"  # what prices are in
 
 
@@ -49,29 +48,6 @@ def as_launched(case: UseCase, project: Project) -> tuple[UseCase, list[str]]:
     return case.measured(now), lines + [f"{case.id}: {each}" for each in warnings]
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
-    """The days that inputs are measured on, first and last included; None: all there are."""
-
-    first: date | None = None
-    last: date | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a period that ends before it begins. Raises `InputError`."""
-        if self.first and self.last and self.last < self.first:
-            raise InputError(f"{self.first} to {self.last}: a period has at least one day")
-
-    @property
-    def bounds(self) -> tuple[float, float | None]:
-        """Its first and its last moment as Unix times, in UTC days."""
-        since = 0.0 if self.first is None else _midnight(self.first)
-        return since, None if self.last is None else _midnight(self.last) + 86_399
-
-
-def _midnight(day: date) -> float:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
-
-
 def planned_business(settings: "BusinessSettings", name: str, project: Project
                      ) -> "BusinessSettings":  # fmt: skip
     """Give a business case whose inputs come from a use case; those marked measured stay so.
@@ -96,7 +72,7 @@ def planned_business(settings: "BusinessSettings", name: str, project: Project
 
 def business_case(
     changes: Mapping[str, float] | None = None, *, usecase: str = "", draws: int = 10_000,
-    seed: int = 20_260, project: Project | None = None, period: Period | None = None,
+    seed: int = 20_260, project: Project | None = None, period: "Period | None" = None,
 ) -> "BusinessReport":  # fmt: skip
     """Work out the case of `configs/business.yaml`; `changes` sets inputs to single values.
 
@@ -117,7 +93,7 @@ def business_case(
     warnings: list[str] = []
     stamp = {"commit": tracked.commit(project.root) or "none"}
     if any(each.measured for each in settings.inputs.values()):
-        ledger, (since, until) = open_ledger(project), (period or Period()).bounds
+        ledger, (since, until) = open_ledger(project), period.bounds if period else (0.0, None)
         quality = _quality(ledger, project, since, until)
         found, warnings = business.measured(ledger, since, until, quality)
         stamp |= business.stamp(ledger, since, until)

@@ -185,7 +185,8 @@ def test_the_ledger_is_enough_and_too_few_questions_say_so(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--days", "0"], "a period has at least one day"),
+        (["--days", "0"], "--days 0: give 1 to 36,500"),
+        (["--days", "999999999999"], "give 1 to 36,500"),
         (["--from", "2026-10-10", "--to", "2026-10-01"],
          "2026-10-10 to 2026-10-01: a period has at least one day"),
         (["--from", "2026-01-01", "--to", "2999-01-01"], "shares days with the current period"),

@@ -211,7 +211,7 @@ def test_the_verb_prints_and_names_a_wrong_filter(
     assert "'colour' is not a dimension" in capsys.readouterr().err
     for words, said in (
         (["--where", "feature"], "--where feature: give NAME=VALUE, such as feature=chat"),
-        (["--days", "0"], "--days 0: a period has at least one day"),
+        (["--days", "0"], "--days 0: a period has at least one day and at most 36,500"),
     ):
         assert main(["report", "monitor", *words]) == 64
         assert capsys.readouterr().err == f"genai: {said}\n"

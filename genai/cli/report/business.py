@@ -1,10 +1,11 @@
 """`genai report business`: does it pay, with its range, from the ledger and stated assumptions."""
 
 import argparse
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
-from genai.wiring.business import Period, business_case
+from genai.reports.drift import Period
+from genai.wiring.business import business_case
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the case; 1 where a kill criterion is broken, 4 where no headline may be printed."""
     report = business_case(
         usecase=options.usecase or "", draws=options.draws, seed=options.seed,
-        period=Period(options.first, options.last),
+        period=Period(options.first or date(1970, 1, 1), options.last or datetime.now(UTC).date()),
     )  # fmt: skip
     print(report.text())
     for path in report.write(options.folder) if options.folder else ():

@@ -20,6 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a line a figure; 1 where something moved, 4 where there is too little to say."""
+    if not 1 <= options.days <= 36_500:
+        raise genai.InputError(f"--days {options.days}: give 1 to 36,500")
     today = datetime.now(UTC).date()
     start = today - timedelta(days=options.days - 1)
     path = genai.find_project().root / "configs" / "alerts.yaml"

@@ -38,7 +38,8 @@ def measured(
     failed, `volume` the questions a month at the pace from the first day to the last. With a
     `quality`, `success` and `undetected` are the shares of all questions answered rightly and
     wrongly, and `review` the share that a person read. Rows that a wrong clock dated before 2020 or
-    after today are left out, and the source counts them. Periods are whole UTC days.
+    after today are left out, and the source counts them. Periods are whole UTC days, from the one
+    of `since` up to the one before `until`, which is the first moment after it.
     """
     found: dict[str, Input] = {}
     warnings: list[str] = []
@@ -127,7 +128,7 @@ def _read(
     """Give the questions and the money of each day, and where they come from in words."""
     ledger.roll_up()
     now = time.time()
-    first, last = max(since, EARLIEST * 86_400.0), min(until or now, now)
+    first, last = max(since, EARLIEST * 86_400.0), now if until is None else min(until - 1, now)
 
     def of(kind: str) -> _ByDay:
         return sums(ledger.database, ("day",), kind=kind, since=first, until=last)
