@@ -44,6 +44,9 @@ _PICTURE = re.compile(r"(?:!\[[^\]]*|<img\b[^<]*)[^{}$<\[]*\?\w{1,20}=\Z", re.IG
 _QUOTED = re.compile(
     r"(?<=[a-z,] )(?:\"[^\"\n]{1,200}\"|\u201c[^\u201d\n]{1,200}\u201d|`[^`\n]{1,200}`)"
 )
+_ENDED = re.compile(
+    r"[.!?\u2026\u061f\u06d4\u0964\u0965][\"'\u201d\u2019)\]*_`]*(?:\s|$)|[\u3002\uff01\uff1f\uff61]"
+)
 _INSTALL = re.compile(r"\|\s*(?:ba)?sh\b")
 _FILLED_IN = re.compile(
     r"[\w%+-]{0,20}(?:secret|data|history|conversation|context|token|password|user|prompt|question"
@@ -149,10 +152,12 @@ def _is_shown(text: str, span: Span) -> bool:
 def _orders(text: str, parts: Sequence[tuple[int, int, int]], behind: Sequence[View]) -> list[Span]:
     """Give the orders of a document, said openly or behind a disguise; quoted ones are talk."""
     lower = lowered(text)
-    plain = lower
-    if any(mark in lower for mark in '"`\u201c'):
-        plain = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), lower)
-    orders = find_orders(plain, parts if plain == lower else recut(plain, parts))
+    quotes = _QUOTED.findall(lower) if any(mark in lower for mark in '"`\u201c') else []
+    if quotes:
+        lower = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), lower)
+        if any(map(_ENDED.search, quotes)):  # where a sentence ended within it, none ends now
+            parts = recut(lower, parts)
+    orders = find_orders(lower, parts)
     found = [s for s in orders if not is_quoted(text, s.start, s.end)]
     for view in behind:
         for span in find_orders(lowered(view.text)):

@@ -329,11 +329,13 @@ MORE: tuple[tuple[str, str, str], ...] = (
      rf"\b(?:change|update|adjust)\s+your\s+behaviou?r\b|\b(?:prefix|add|put|with)\b{_LINE}{{0,40}}"
      rf"\b(?:warning|disclaimer|note)\b{_LINE}{{0,40}}\b(?:harmful|uncensored|unsafe|before\s+it)\b"),
     # what stands before the question, and in which shape to give it
-    ("reveal", "text word words content message messages context prompt line lines & before "
-     "above earlier first context prompt top start beginning & you your our this the",
+    ("reveal", "got received saw given sent & before above earlier first & you",
      r"\b(?:text|words?|content|messages?)\s+(?:that\s+)?you\s+(?:got|received|saw|were\s+(?:given"
-     r"|sent))\s+(?:before|above|earlier|first)\b|\b(?:stands?|is|are)\s+in\s+your\s+(?:context|prompt)\b"
-     r"|\b(?:text|words?|lines?|message)\s+(?:at|from|on)\s+(?:the\s+)?(?:very\s+)?(?:top|start"
+     r"|sent))\s+(?:before|above|earlier|first)\b"),
+    ("reveal", "context prompt & your & stands stand is are",
+     r"\b(?:stands?|is|are)\s+in\s+your\s+(?:context|prompt)\b"),
+    ("reveal", "top start beginning & conversation chat dialogue context & our this the",
+     r"\b(?:text|words?|lines?|message)\s+(?:at|from|on)\s+(?:the\s+)?(?:very\s+)?(?:top|start"
      r"|beginning)\s+of\s+(?:our|this|the)\s+(?:conversation|chat|dialogue|context)\b"),
     ("reveal", "complete finish continue & helpful friendly & assistant",
      r"\b(?:complete|finish|continue)\b[^\n]{0,30}\byou\s+are\s+an?\s+(?:helpful|friendly)\s+assistant"),

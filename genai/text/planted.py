@@ -89,8 +89,8 @@ PLANTED: tuple[tuple[float, str, str], ...] = (
      "authorises permits prefers",
      r"\bthe\s+(?:user|customer|visitor|reader)\s+(?:trusts|agrees|consents|accepts|authori[sz]es"
      r"|permits|prefers)\b"),
-    (1.6, "retrieving reading opening loading processing indexing summarising summarizing accessing"
-     " open opens read",
+    (1.6, "retrieving reading opening loading processing indexing summarising "
+     "summarizing accessing open opens & this these above",
      r"\bby\s+(?:retrieving|reading|opening|loading|processing|indexing|summari[sz]ing|accessing)\s+"
      r"(?:this|these|the\s+above)\b|\b(?:once|when|as\s+soon\s+as)\s+(?:you|it)\s+opens?\s+this\b"),
     (1.0, "you & accept agree undertake promise",
@@ -114,7 +114,7 @@ PLANTED: tuple[tuple[float, str, str], ...] = (
      r"[^.\n]{0,60}\bbefore\s+(?:you\s+)?(?:going\s+on|answering|continuing|replying|you\s+go)\b"),
     # a mark for a paper, a place in a list
     (1.5, "marks ten strengths positives acceptance hiring approval fit gaps weaknesses "
-     "rest an",
+     "gets get skip",
      r"\bfull\s+marks\b|\bten\s+out\s+of\s+ten\b|\b(?:only|just)\s+(?:its\s+|the\s+|their\s+)?"
      r"(?:strengths|positives)\b|\b(?:recommend|propose)\s+(?:acceptance|hiring|approval)\b"
      r"|\b(?:best|perfect|ideal)\s+fit\s+for\s+th(?:e|is)\s+(?:position|job|role)\b"
