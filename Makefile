@@ -65,7 +65,7 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "installing into $(VENV) (three to five minutes the first time) ..."
-	$(PIP) --editable '.[gateway,rag,guards,evals,ragas,finetune,apps,server,reports,tracking,otel,scale,dev]'
+	$(PIP) --editable '.[all]'
 	@touch $@ $(VENV)/.demo
 
 # the proxy's own pins fit no other environment
