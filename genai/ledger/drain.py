@@ -179,7 +179,7 @@ def _try(db: sa.Connection, lines: bytes) -> int | None:
             )
     except (msgspec.DecodeError, KeyError, TypeError):
         return None
-    except (sa.exc.IntegrityError, sa.exc.DataError, sa.exc.InterfaceError):
+    except (sa.exc.IntegrityError, sa.exc.DataError, sa.exc.InterfaceError, OverflowError):
         return None
     except sa.exc.ProgrammingError as error:
         if db.dialect.name == "sqlite" and "type" in str(error.orig):

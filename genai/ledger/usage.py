@@ -11,6 +11,7 @@ from typing import Any
 from genai.types import Usage
 
 _FEES = {"web_search_requests": "web_search"}
+_MOST = 2**31  # tokens of one call; more is a fault of the source, and no money for it fits a row
 _EMPTY: dict[str, Any] = {}
 _INWARD = ("read", "write_5m", "write_1h", "audio_in", "image_in")
 _OUTWARD = ("reasoning", "audio_out", "image_out")
@@ -66,7 +67,7 @@ def _plain(raw: Any) -> Usage | None:
         if part and key not in ("cached_tokens", "reasoning_tokens"):
             return None  # parts may overlap, so they are checked
     if type(cached) is int and type(thought) is int:
-        if 0 <= cached <= inward < 2**53 and 0 <= thought <= outward < 2**53:
+        if 0 <= cached <= inward < _MOST and 0 <= thought <= outward < _MOST:
             return Usage(inward, outward, cached, "provider", 0, 0, 0, 0, thought)
     return None
 
@@ -186,4 +187,4 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _int(value: Any) -> int:
     """Give a count; what is none is 0 here, and flagged by `checked`."""
-    return value if type(value) is int and 0 <= value < 2**53 else 0
+    return value if type(value) is int and 0 <= value < _MOST else 0

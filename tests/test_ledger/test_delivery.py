@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from makers import call
@@ -187,6 +188,24 @@ def test_torn_and_broken_lines_are_counted_and_block_nobody(tmp_path: Path) -> N
     assert (spool / "failed.txt").read_bytes() == broken  # set aside, not thrown away
     delivery = ledger.flush()
     assert (delivery.stored, delivery.failed, delivery.pending) == (1, 6, 0)
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [{"cost": Decimal("1e30")}, {"http_status": 2**70}, {"seconds": float("nan")}],
+    ids=str,
+)
+def test_a_number_that_no_column_takes_is_set_aside_and_blocks_nobody(
+    tmp_path: Path, url: str, strange: dict[str, Any]
+) -> None:
+    ledger = Ledger(tmp_path / "ledger.db", url=url)
+    ledger.record(call(id="before"))
+    ledger.record(call(id="strange", **strange))
+    ledger.record(call(id="after"))
+    assert {row.id for row in ledger.calls()} >= {"before", "after"}
+    delivery = ledger.flush()
+    assert delivery.issued == delivery.stored + delivery.failed == 3
+    ledger.database.dispose()
 
 
 def test_a_damaged_ledger_is_left_alone_and_calls_wait(tmp_path: Path) -> None:

@@ -175,6 +175,17 @@ def test_each_status_is_reached(prices: Prices) -> None:
     assert reported.list_amount == Decimal("0.000125")  # our own figure stands beside it
 
 
+@pytest.mark.parametrize("reported", ["1e30", "NaN", "-1", "much"])
+def test_a_reported_figure_that_nobody_can_believe_is_an_estimate_by_our_rates(
+    listed: Prices, reported: str
+) -> None:
+    found = listed.cost("openai/gpt-4o", Usage(10, 10, 0, "provider"), reported=reported)
+    assert (found.amount, found.status) == (Decimal("0.000125"), CostStatus.ESTIMATED)
+    assert found.reason == "reported_not_credible"
+    usage = openai_usage({"prompt_tokens": 2**52, "completion_tokens": 1, "total_tokens": 2**52})
+    assert (usage.input_tokens, usage.flag) == (0, "not_a_count")
+
+
 def test_rates_of_all_zeros_are_not_a_declaration() -> None:
     own = Prices.read({"models": {"m": {"input": "0", "output": "0"}}}, NAME)
     assert own.cost("m", Usage(1, 1, 0, "provider")).status is CostStatus.UNPRICED

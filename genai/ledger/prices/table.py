@@ -5,6 +5,7 @@ guessed from a prefix, and a model without a price is `unpriced`, never 0.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
@@ -30,6 +31,7 @@ _SHORT = {
 _FACTS = {"source", "licence", "regions", "context", "max_output", "end_of_life", "modalities"}
 _PROVIDERS = {"responses": "openai"}
 _CACHE = 2048
+_MOST = 10_000  # dollars of one call, by a provider's own word; more is a fault of the source
 Known = tuple[Rates | None, str, str, date | None]
 
 
@@ -101,6 +103,8 @@ class Prices:
         cost = self._listed(model, usage, tier, response_model, region, at)
         own = _dollars(reported)
         if own is None:
+            if reported and cost.status == CostStatus.PRICED:
+                return replace(cost, status=CostStatus.ESTIMATED, reason="reported_not_credible")
             return cost
         return Cost(
             own, CostStatus.PROVIDER_REPORTED, "", cost.currency, cost.amount, None,
@@ -296,4 +300,6 @@ def _dollars(value: object) -> Decimal | None:
         amount = Decimal(str(value)) if value else None
     except InvalidOperation:
         return None
-    return amount if amount is not None and amount.is_finite() and amount >= 0 else None
+    if amount is None or not amount.is_finite() or not 0 <= amount <= _MOST:
+        return None
+    return amount
