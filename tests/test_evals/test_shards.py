@@ -62,7 +62,7 @@ def evaluate(folder: Path, words: str, *, resume: bool = False) -> Path:
             print(report.folder)
     """)
     (folder / "program.py").write_text(program)
-    environment = {**os.environ, "RAY_raylet_start_wait_time_s": "60"}
+    environment = {**os.environ, "RAY_raylet_start_wait_time_s": "120"}
     done = subprocess.run(
         [sys.executable, "program.py"], cwd=folder, capture_output=True, text=True, timeout=240,
         env=environment,
