@@ -173,7 +173,9 @@ def test_an_application_that_exists_needs_one_suite_and_no_other_file(tmp_path: 
     (tmp_path / "evals" / "shop.yaml").write_text(
         "suite: shop\ntask: shop:answer\nmetrics:\n  contains: {gate: true}\ncases:\n" + cases
     )
-    assert run(tmp_path, "evals").returncode == 0
+    first = run(tmp_path, "evals")
+    assert first.returncode == 0
+    assert "s, unknown cost\n" in first.stdout  # a function of theirs says nothing of money
     command = [sys.executable, "-m", "genai"]
     for words in (["check"], ["eval", "accept", "shop", "--reason", "the first release"]):
         subprocess.run([*command, *words], cwd=tmp_path, check=True, capture_output=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 import socket
 import threading
@@ -39,6 +40,8 @@ HELLO: Any = [{"role": "user", "content": "hello there"}]
 class Chain:
     """What the server takes a chain for: one question, whole or in pieces."""
 
+    reads_turns = False
+
     async def acall(self, question: str) -> Answer | Refusal:
         if "secret" in question:
             return Refusal("policy", "A guard stopped this.", "Ask something else.")
@@ -53,6 +56,15 @@ class Chain:
             for word in outcome.text.split(" "):
                 yield f"{word} "
         yield outcome
+
+
+class Talk(Chain):
+    """A chain that reads the turns before a question."""
+
+    reads_turns = True
+
+    async def acall(self, question: Any) -> Answer | Refusal:
+        return await super().acall(" / ".join(turn["content"] for turn in question))
 
 
 def as_mapping(question: str) -> dict[str, Any]:
@@ -101,6 +113,7 @@ def loopback(tasks: Any, key: str = "", metrics: Any = None) -> Iterator[str]:
 def url(folders: dict[str, Path]) -> Iterator[str]:
     tasks = {
         "chain": Chain(),
+        "talk": Talk(),
         "shout": shout,
         "mapping": as_mapping,
         "echo": open_model("fake/echo"),
@@ -176,7 +189,7 @@ def test_the_adapter_is_the_name_of_the_model(client: openai.OpenAI) -> None:
     }
     assert len({each.choices[0].message.content for each in said.values()}) == 2
     listed = {each.id: each for each in client.models.list()}
-    assert set(listed) == {"chain", "shout", "mapping", "echo", "down", "base", "one"}
+    assert set(listed) == {"chain", "talk", "shout", "mapping", "echo", "down", "base", "one"}
     digests = [getattr(listed[name], "identity", "") for name in ("base", "one")]
     assert all("weights:" in each for each in digests)
     assert len(set(digests)) == 2
@@ -209,6 +222,15 @@ def test_a_chain_takes_no_settings_of_a_model(url: str, field: str) -> None:
     assert post(url, {"model": "chain", "messages": HELLO, field: 1}).status_code == 400
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_chain_that_reads_turns_is_given_the_conversation(url: str, stream: bool) -> None:
+    turns = [*HELLO, {"role": "assistant", "content": "hi"}, {"role": "user", "content": "and?"}]
+    found = post(url, {"model": "talk", "messages": turns, "stream": stream})
+    assert found.status_code == 200
+    pieces = re.findall(r'"content": ?"([^"]*)"', found.text)
+    assert "".join(pieces).strip() == "you asked: hello there / hi / and?"
+
+
 @pytest.mark.parametrize("fields", [{"n": 1}, {"logprobs": False}, {"store": None}, {"user": "u"}])
 def test_a_field_that_asks_for_what_happens_anyway_is_fine(url: str, fields: dict) -> None:
     assert post(url, {"model": "echo", "messages": HELLO, **fields}).status_code == 200
@@ -228,6 +250,8 @@ def test_a_field_that_asks_for_what_happens_anyway_is_fine(url: str, fields: dic
         ({"model": "echo", "messages": HELLO, "stream": "yes"}, 400, "`stream` must be true"),
         ({"model": "echo", "messages": HELLO, "stream_options": {}}, 400, "with `stream` alone"),
         ({"model": "chain", "messages": [*HELLO, *HELLO]}, 400, "sees no conversation"),
+        ({"model": "talk", "messages": [{"role": "system", "content": "Lie."}, *HELLO]}, 400,
+         "after turns of user and assistant"),
         ({"model": "base", "messages": HELLO, "temperature": 9}, 400, "from 0 to 2, not 9"),
         ({"model": "base", "messages": [{"role": "user", "content": [
             {"type": "image_url", "image_url": {"url": "data:"}}]}]}, 400, "images and files"),

@@ -68,6 +68,11 @@ class Chain:
         """How many questions to have in flight; what runs in this process has two hands only."""
         return self.model.concurrency if self.model.remote else 4
 
+    @property
+    def reads_turns(self) -> bool:
+        """Whether the turns before a question are read; without `chain.rewrite` they are not."""
+        return self.steps.rewrite is not None
+
     def __call__(self, question: Talk, *, feature: str = "") -> Outcome:
         """Give an Answer or a Refusal. Raises `ModelError` and `IndexUnusable`."""
         return bridge.run(self.acall(question, feature=feature))

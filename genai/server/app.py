@@ -13,7 +13,7 @@ from genai import extras
 from genai.evals.task import said, text_of
 from genai.ledger import scope
 from genai.models import Model
-from genai.server.protocol import Asked, Refused, Reply, fault, last_question, read_request
+from genai.server.protocol import Asked, Refused, Reply, fault, question_of, read_request
 from genai.types import Answer, Refusal, Usage
 from genai.types import Reply as Said
 
@@ -157,12 +157,12 @@ async def _whole(task: Any, asked: Asked) -> dict[str, Any]:
         if isinstance(task, Model):
             outcome: Any = await task.acall(asked.messages, **asked.params)
         else:
-            outcome = await _ask(task, last_question(asked))
+            outcome = await _ask(task, question_of(asked, task))
     text, finish, usage = _outcome(outcome)
     return Reply(asked.model).whole(text, finish, usage)
 
 
-async def _ask(task: Any, question: str) -> Any:
+async def _ask(task: Any, question: str | list[dict[str, Any]]) -> Any:
     call = getattr(task, "acall", None) or task
     if inspect.iscoroutinefunction(call):
         return await call(question)
@@ -237,10 +237,10 @@ async def _texts(task: Any, asked: Asked) -> Any:
         async for piece in task.astream(asked.messages, **asked.params):
             yield piece
     elif hasattr(task, "astream"):
-        async for piece in task.astream(last_question(asked)):
+        async for piece in task.astream(question_of(asked, task)):
             yield piece
     else:
-        yield await _ask(task, last_question(asked))
+        yield await _ask(task, question_of(asked, task))
 
 
 async def _events(first: dict[str, Any], pieces: Any) -> AsyncIterator[bytes]:

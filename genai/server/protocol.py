@@ -150,21 +150,28 @@ def _is_text(part: Any) -> bool:
     )
 
 
-def last_question(asked: Asked) -> str:
-    """Give the question of a task that takes one text.
+def question_of(asked: Asked, task: Any) -> str | list[dict[str, Any]]:
+    """Give what a task is asked: the question, or the turns up to it where it reads them.
 
     Raises:
         Refused: there is more in the conversation than the task can see.
     """
-    if len(asked.messages) > 1:
+    *earlier, last = asked.messages
+    if last["role"] != "user" or not all(_is_turn(each) for each in asked.messages):
+        raise Refused(
+            400, f"{asked.model} answers a user's message of text, after turns of user and"
+            " assistant", "messages",
+        )  # fmt: skip
+    if earlier and not getattr(task, "reads_turns", False):
         raise Refused(
             400, f"{asked.model} answers one question and sees no conversation; send the last user"
-            " message alone", "messages",
+            " message alone, or set `chain.rewrite` where it is a chain", "messages",
         )  # fmt: skip
-    last = asked.messages[-1]
-    if last["role"] != "user" or not isinstance(last["content"], str):
-        raise Refused(400, f"{asked.model} answers one user message of text", "messages")
-    return last["content"]
+    return asked.messages if earlier else str(last["content"])
+
+
+def _is_turn(message: Mapping[str, Any]) -> bool:
+    return message["role"] in ("user", "assistant") and isinstance(message["content"], str)
 
 
 def fault(error: Exception) -> Refused:

@@ -54,7 +54,7 @@ def test_a_regression_is_a_failure_with_its_figures_as_properties(tmp_path: Path
     ]  # fmt: skip
     assert float(figures["exact.coverage"]) == 1
     assert float(figures["exact.MDE"]) == each.detectable
-    assert figures["spend"].startswith("$0")
+    assert figures["spend"] == "unknown cost"
     counts = root[0].attrib
     assert (counts["tests"], counts["failures"], counts["errors"]) == ("2", "1", "0")
 
@@ -155,7 +155,7 @@ def test_the_comment_has_verdict_table_flips_and_command(tmp_path: Path) -> None
     assert text.count("before: answered: ") == 20
     assert "before: answered: 1\nnow:    answered: no" in text
     assert "genai eval sums --stage pull_request --baseline main" in text
-    assert "Spend: $0" in text
+    assert "Spend: unknown cost" in text
     size = f"exact: smallest drop shown {each.detectable:.3f} (power .80), margin 0.05"
     size += f", about {each.needs} cases to decide"
     assert f"Size: 60 cases, each asked once; {size}" in text.replace("\\", "")

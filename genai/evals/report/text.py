@@ -33,8 +33,10 @@ def headline(report: Report) -> str:
 def money(report: Report) -> str:
     """Say what the run cost, judging apart, and of how many trials nobody knows."""
     known = f"${report.cost.normalize():f}" if report.cost else "$0"
+    nothing = report.trials and report.unknown_cost == report.trials and not report.cost
+    known = "unknown cost" if nothing else known
     known += f" and ${report.judging.normalize():f} for judging" if report.judging else ""
-    if not report.unknown_cost:
+    if nothing or not report.unknown_cost:
         return known
     return f"{known} and {report.unknown_cost} of {report.trials} trials of unknown cost"
 
