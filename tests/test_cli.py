@@ -149,6 +149,13 @@ def test_check_names_each_planted_mistake(folder: Path, tmp_path: Path) -> None:
     plant(target / "configs" / "prices.yaml", 'input: "0.00000015"', "input: 0.1")
     plant(target / "prompts" / "rag" / "answer.md", "{{question}}", "{{query}}")
     plant(target / "evals" / "handbook.yaml", "id: intro-refusal", "id: intro-gates")
+    plant(target / "configs" / "alerts.yaml", "figure: p95_seconds", "figure: p59_seconds")
+    plant(target / "configs" / "business.yaml", "months: 24", "months: many")
+    plant(target / "configs" / "loop.yaml", "days: 30", "days: 0")
+    plant(target / "configs" / "invoices.yaml", "day: start_time, ", "")
+    plant(target / "configs" / "usecases" / "handbook.yaml", "error_rate_now: 0.1", "errors: 0.1")
+    plant(target / "configs" / "dpo.yaml", "method: dpo", "method: dop")
+    (target / "prompts" / "labels.yaml").write_text("labels: {production: 3}")
     done = genai(target, "check")
     for said in (
         "configs/genai.yaml: `topk` is not a setting of `chain`; did you mean `top_k`?",
@@ -156,8 +163,16 @@ def test_check_names_each_planted_mistake(folder: Path, tmp_path: Path) -> None:
         "configs/prices.yaml: `gpt-4o-mini`: `input` must be a quoted decimal",
         "`{{query}}` is not declared",
         "the id `intro-gates` stands twice, lines",
+        "configs/alerts.yaml: `rules.1`: `p59_seconds` is not a figure; did you mean `p95_",
+        "configs/business.yaml: `months`: must be a valid integer",
+        "configs/loop.yaml: `days`: must be greater than 0 (got 0)",
+        "configs/invoices.yaml: `formats.openai-costs.columns.day` is missing; add it",
+        "`errors` is not a setting of `today`; did you mean `error_rate_now`?",
+        "configs/dpo.yaml: `method`: must be 'sft', 'dpo', 'kto' or 'orpo' (got 'dop')",
+        "prompts/labels.yaml: `labels.production`: must be a valid dictionary",
     ):
         refused(done, said)
+    assert ": 12 mistakes" in done.stdout
 
 
 def plant(path: Path, old: str, new: str) -> None:

@@ -3,17 +3,31 @@
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import genai
 from genai.evals import load_suite
 from genai.evals.vary import check_variants
+from genai.finetune.recipe import load_recipe
 from genai.governance.usecase import load_usecase
 from genai.loop import load_loop
 from genai.prompts import prompt_names
+from genai.reports.alerts import load_alerts
+from genai.reports.business import load_business
 from genai.reports.invoices import load_formats
 from genai.wiring import prices
 from genai.wiring.prompts import lint_prompts
+
+_LOADERS: dict[str, Callable[[Path], object]] = {
+    "configs/loop.yaml": load_loop,
+    "configs/alerts.yaml": load_alerts,
+    "configs/invoices.yaml": load_formats,
+    "configs/business.yaml": load_business,
+    "configs/usecases/*.yaml": load_usecase,
+    **{f"configs/{method}.yaml": load_recipe for method in ("sft", "dpo", "kto", "orpo")},
+    "evals/*.yaml": lambda path: check_variants(load_suite(path)),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,21 +40,18 @@ def run(options: argparse.Namespace) -> int:
     checks: dict[str, Callable[[], object]] = {
         "configs/genai.yaml": genai.settings,
         "configs/prices.yaml": lambda: prices().names(),
-        "configs/loop.yaml": lambda: load_loop(root / "configs" / "loop.yaml"),
         "the configured model": genai.model,
     }
     if (root / "prompts").is_dir():  # without prompts there is no chain to guard
         checks["configs/guards.yaml"] = genai.load_guards
-    for path in sorted((root / "configs" / "usecases").glob("*.yaml")):
-        checks[f"usecases/{path.name}"] = lambda path=path: load_usecase(path)  # type: ignore[misc]
-    if (root / "configs" / "invoices.yaml").exists():
-        checks["configs/invoices.yaml"] = lambda: load_formats(root / "configs" / "invoices.yaml")
-    for path in sorted((root / "evals").glob("*.yaml")):
-        checks[f"evals/{path.name}"] = lambda path=path: check_variants(load_suite(path))  # type: ignore[misc]
+    for pattern, load in _LOADERS.items():
+        for path in sorted(root.glob(pattern)):
+            checks[str(path.relative_to(root))] = partial(load, path)
     problems = [line for line in (_problem(check) for check in checks.values()) if line]
     found = lint_prompts()
     problems += [each.message for each in found if each.level == "error"]
-    for line in dict.fromkeys(problems):
+    problems = list(dict.fromkeys(problems))  # the settings are read for the model too
+    for line in problems:
         print(line, file=sys.stderr)
     for each in found:
         if each.level == "warning":

@@ -104,9 +104,11 @@ def _first_problem(schema: type[BaseModel], error: ValidationError) -> str:
     problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     path = [str(step) for step in problem["loc"]]
     key, section = (path[-1] if path else ""), ".".join(path[:-1])
+    if problem["type"] == "missing":
+        return f"`{'.'.join(path)}` is missing; add it"
     if problem["type"] != "extra_forbidden":
         where = f"`{'.'.join(path)}`: " if path else ""
-        said = problem["msg"].removeprefix("Value error, ")
+        said = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
         value = problem["input"]
         # an address may hold a password; a whole section says nothing
         quiet = key in ("url", "server") or not isinstance(value, str | int | float | bool)

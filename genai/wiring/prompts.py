@@ -14,6 +14,7 @@ from genai.evals.baseline import find_run
 from genai.models.base import count_tokens
 from genai.project import Project
 from genai.prompts import (
+    Labels,
     Prompt,
     find_prompt,
     load_prompt,
@@ -135,11 +136,12 @@ def known_prompts() -> list[Known]:
 def lint_prompts(name: str = "") -> list[Result]:
     """Give what is wrong with one prompt, or with all, their labels and their lock."""
     folder = _folder()
+    found, lock, labels = [], Lock(), Labels()
     try:
-        lock, labels = read_lock(folder), read_labels(folder)
-    except GenaiError as error:
-        return [Result("unreadable", "error", str(error).partition(":")[0], str(error))]
-    found = []
+        lock = read_lock(folder)
+        labels = read_labels(folder)
+    except GenaiError as error:  # the prompts themselves are looked at all the same
+        found.append(Result("unreadable", "error", str(error).partition(":")[0], str(error)))
     for each in [name] if name else prompt_names(folder):
         try:
             found += lint(load_prompt(each, folder), count_tokens, lock, find_secrets, _money)

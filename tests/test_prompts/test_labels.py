@@ -86,7 +86,7 @@ def test_an_unknown_experiment_and_an_empty_user_are_refused() -> None:
         ("experiments: {e: {t/x@production: 1.0}}", "is not pinned; write `prompt@hash`"),
         (f"experiments: {{e: {{{A}: -1.0}}}}", "weights are numbers from 0 up"),
         (f"experiments: {{e: {{{A}: 0.0}}}}", "one above 0"),
-        (f"experiments: {{e: {{{A}: .nan}}}}", "should be a finite number"),
+        (f"experiments: {{e: {{{A}: .nan}}}}", "must be a finite number"),
         ("labels: {production: {t/x: latest}}", "should match pattern"),
         ("labls: {}", "did you mean `labels`"),
     ],

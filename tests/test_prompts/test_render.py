@@ -222,11 +222,11 @@ def test_defaults_stand_in_for_what_is_not_required() -> None:
         ("{kind: int, required: false, default: '3'}", "must be int, not a str"),
         ("{kind: enum}", "`kind: enum` and the list `enum` go together"),
         ("{enum: [a]}", "`kind: enum` and the list `enum` go together"),
-        ("{kind: enum, enum: [no, yes]}", "should be a valid string"),
+        ("{kind: enum, enum: [no, yes]}", "must be a valid string"),
         ("{default: x}", "a required input has no default"),
-        ("{required: 'no'}", "should be a valid boolean"),
-        ("{kind: picture}", "Input should be 'text'"),
-        ("{max_length: 1e3}", "should be a valid integer"),
+        ("{required: 'no'}", "must be a valid boolean"),
+        ("{kind: picture}", "must be 'text'"),
+        ("{max_length: 1e3}", "must be a valid integer"),
     ],
 )
 def test_a_wrong_declaration_is_one_clear_error(spec: str, said: str) -> None:
