@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
@@ -129,9 +129,10 @@ class Attempt:
     async def pieces(self) -> AsyncGenerator[str, None]:
         """Give text as it arrives."""
         if self._replayed is not None:
-            source = _again(self._replayed)
-        else:
-            source = aiter(self.target.provider.stream(self._plan.messages, self.params))
+            for text in self._again(self._replayed):
+                yield text
+            return
+        source = aiter(self.target.provider.stream(self._plan.messages, self.params))
         limits, now = self.target.timeouts, asyncio.get_running_loop().time
         end = now() + limits.total
         wait, word, key = limits.first, "no reply", "timeout"
@@ -157,6 +158,13 @@ class Attempt:
             aclose = getattr(source, "aclose", None)
             if aclose is not None:
                 await aclose()
+
+    def _again(self, kept: list[Delta]) -> Iterator[str]:
+        # nothing is waited for: time limits would take more time and memory than the replay
+        for delta in kept:
+            self.add(delta)
+            if delta.text:
+                yield delta.text
 
     def _late(self, word: str, seconds: float, key: str) -> ModelError:
         name = self.target.name
@@ -317,9 +325,3 @@ class Attempt:
         if outcome != "ok" and cost.status == CostStatus.PRICED:
             return replace(cost, status=CostStatus.ESTIMATED, reason=f"the reply ended: {outcome}")
         return cost
-
-
-async def _again(kept: Sequence[Delta]) -> AsyncIterator[Delta]:
-    """Give a kept reply once more."""
-    for delta in kept:
-        yield delta
