@@ -28,20 +28,20 @@ lint: $(VENV)/.test
 		&& $(VENV)/bin/mypy && $(VENV)/bin/lint-imports)
 
 unit: $(VENV)/.test .venv-peers/.proxy
-	$(call step,unit,6,$(VENV)/bin/pytest tests -n 2 -m "not browser and not starter and not slow")
+	$(call step,unit,14,$(VENV)/bin/pytest tests -n 2 -m "not browser and not starter and not slow")
 
 evals: $(VENV)/.test
 	$(call step,evals,2,$(VENV)/bin/pytest evals)
 
 starter: $(VENV)/.test
-	$(call step,starter,6,$(VENV)/bin/pytest tests -m starter)
+	$(call step,starter,3,$(VENV)/bin/pytest tests -m starter)
 
 # what takes over a minute: the support preset of the tuning demo, every length of its runs
 slow: $(VENV)/.test
 	$(call step,slow,30,$(VENV)/bin/pytest tests -m slow)
 
 browser: $(VENV)/.test
-	$(call step,browser,6,$(VENV)/bin/pytest tests -m browser)
+	$(call step,browser,5,$(VENV)/bin/pytest tests -m browser)
 
 bench: $(VENV)/.test
 	$(VENV)/bin/python benchmarks/calls.py
@@ -50,6 +50,9 @@ bench: $(VENV)/.test
 	$(VENV)/bin/python benchmarks/index.py --data $(DATA)
 	$(VENV)/bin/python benchmarks/retrieval.py --data $(DATA) --minilm
 	$(VENV)/bin/python benchmarks/guards.py --data $(DATA)
+	$(VENV)/bin/python benchmarks/monitor.py
+	$(VENV)/bin/python benchmarks/drift.py
+	$(VENV)/bin/python benchmarks/traffic.py
 	-$(VENV)/bin/python benchmarks/peers/install.py
 	$(VENV)/bin/python benchmarks/evals.py --write
 	$(VENV)/bin/python benchmarks/finetune.py --support --write
