@@ -73,7 +73,7 @@ def test_verdict_figures_slices_and_cost_stand_on_the_page(tmp_path: Path) -> No
     for words in (
         "REGRESSION suite sums against main", "exact: 20 cases worse, 0 better",
         f"exact 1 0.6667 -0.333 [{each.low:+.3g}, {each.high:+.3g}] &lt; 0.001 60 100 % REGRESSION",
-        "20 worse, 0 better.", "s0 0 + 1 exact 1 to 0", "easy exact 0.667", "spend $0",
+        "20 worse, 0 better.", "s0 0 + 1 exact 1 to 0", "easy exact 0.667", "spend unknown cost",
         "answered 60", "genai eval sums --stage pull_request --baseline main",
     ):  # fmt: skip
         assert words in plain, words
