@@ -59,7 +59,9 @@ def lines(found: genai.Monitor, name: str) -> Sequence[Any]:
 
 def seconds(value: float | None) -> str:
     """Give a time with its unit."""
-    return "unknown" if value is None else f"{value:.2f} s"
+    if value is None:
+        return "unknown"
+    return f"{value:.2f} s" if value >= 0.1 else f"{value * 1000:.1f} ms"
 
 
 def percent(share: tuple[float, float, float] | float | None) -> str:
