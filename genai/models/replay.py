@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from genai.models.attempts import Plan, Target
 Mode = Literal["off", "record", "replay", "refresh"]
 _TABLE = "CREATE TABLE IF NOT EXISTS reply (key TEXT PRIMARY KEY, at REAL, body TEXT NOT NULL)"
+_PATIENCE = 10.0  # seconds to wait for other processes
 
 
 class Replay:
@@ -131,11 +132,9 @@ class Replay:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             db = sqlite3.connect(
-                self.path, timeout=10, isolation_level=None, check_same_thread=False
+                self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
             )
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
-            db.execute(_TABLE)
+            _prepare(db)
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
         self._db, self._opened_by = db, os.getpid()
@@ -146,6 +145,21 @@ class Replay:
             f"{self.path}: the replay store cannot be used ({error}); move it away or set"
             " `replay.path`"
         )
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    """Set a store up. SQLite does not wait by itself where two processes turn a new file to WAL."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+            db.execute(_TABLE)
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def key_of(
