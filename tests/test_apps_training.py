@@ -10,6 +10,7 @@ import test_apps
 from playwright.sync_api import Browser, Page, expect
 
 from genai import project
+from genai.errors import InputError
 from genai.finetune.curves import append, read_curves
 
 pytestmark = pytest.mark.browser
@@ -113,3 +114,6 @@ def test_a_step_that_is_trained_again_counts_once(tmp_path: Path) -> None:
     assert [each["step"] for each in found.lines] == [10, 20, 30, 40]
     assert found.last("dev/exact") == 0.625
     assert found.last("entropy") is None
+    (run / "curves.jsonl").write_text('{"step": 1')  # of the first line only half is there yet
+    with pytest.raises(InputError, match="no whole line yet"):
+        read_curves(run)

@@ -44,6 +44,7 @@ FORMATS: Mapping[str, Mapping[str, str]] = {
     },
 }  # fmt: skip
 _SCHEMA = b'{"$schema"'  # begins a first line that names the schema of the others
+_BOM = b"\xef\xbb\xbf"
 _Row = tuple[int, Mapping[str, Any]]  # line, and what stands there
 
 
@@ -100,10 +101,11 @@ def _typed_lines(path: Path, shown: str) -> Iterator[tuple[int, Case]]:
     decode = msgspec.json.Decoder(Case).decode
     with path.open("rb") as file:
         for line, text in enumerate(file, start=1):
+            text = text.removeprefix(_BOM)
             if not text.strip() or (line == 1 and text.startswith(_SCHEMA)):
                 continue
             try:
-                yield line, decode(text.removeprefix(b"\xef\xbb\xbf"))
+                yield line, decode(text)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise _wrong(error, line, shown, _id_in(text)) from error
 
@@ -111,8 +113,9 @@ def _typed_lines(path: Path, shown: str) -> Iterator[tuple[int, Case]]:
 def _jsonl(path: Path, shown: str) -> Iterator[_Row]:
     with path.open("rb") as file:
         for line, text in enumerate(file, start=1):
+            text = text.removeprefix(_BOM)
             if text.strip() and not (line == 1 and text.startswith(_SCHEMA)):
-                yield line, _object(text.removeprefix(b"\xef\xbb\xbf"), line, shown)
+                yield line, _object(text, line, shown)
 
 
 def _object(text: bytes, line: int, shown: str) -> Mapping[str, Any]:

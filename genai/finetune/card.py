@@ -32,14 +32,14 @@ def write_card(
     ]  # fmt: skip
     if missing:
         raise ConfigError(f"{recipe.name}: `card.{missing[0]}` is empty; say it in the recipe")
-    parts = [*_head(held, recipe), *_body(held, recipe, gates, refusal), *_use(recipe, folder)]
+    parts = [*_head(recipe), *_body(held, recipe, gates, refusal), *_use(recipe, folder)]
     text = "\n".join(parts) + "\n"
     if hole := next((word for word in _HOLES if word in text), ""):
         raise ConfigError(f"{recipe.name}: the card would hold {hole!r}; say it in the recipe")
     path.write_text(text, encoding="utf-8")
 
 
-def _head(held: Mapping[str, Any], recipe: Recipe) -> list[str]:
+def _head(recipe: Recipe) -> list[str]:
     """Give the front matter that model hubs read."""
     lines = ["---", f"license: {recipe.card.licence.lower()}", "library_name: transformers"]
     if recipe.weights == "pretrained" and not recipe.base.startswith((".", "/")):

@@ -52,6 +52,8 @@ def read_curves(folder: Path) -> Curves:
         for line in text[: text.rfind("\n") + 1].splitlines():  # the last may be half written
             given = json.loads(line)
             steps[int(given["step"])] = {**steps.get(int(given["step"]), {}), **given}
+        if not steps:
+            raise ValueError("no whole line yet")
         total, metric = int(held["steps"]), str(held["recipe"]["evals"]["metric"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder.name}: has no curves that can be read ({error}); start the run"

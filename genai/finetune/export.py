@@ -207,8 +207,3 @@ def write_sums(folder: Path) -> None:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def exported_names(folder: Path) -> list[str]:
-    """Give the files that an export's checksums list."""
-    return [line.split("  ", 1)[1] for line in (folder / SUMS).read_text().splitlines()]

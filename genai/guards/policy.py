@@ -11,7 +11,6 @@ from genai.errors import ConfigError
 from genai.guards.audit import Audit
 from genai.guards.base import Entry, Guard, apply, combine
 from genai.guards.grounding import GroundedGuard, NeedsEvidence
-from genai.guards.injection import InjectionGuard
 from genai.guards.judge import Ask, JudgeGuard
 from genai.guards.language import LanguageGuard
 from genai.guards.lists import Lists
@@ -165,6 +164,13 @@ class Parts:
             threshold = getattr(guard, "threshold", 0.0)
         return Entry(guard, Action(settings.action), settings.on_error, settings.timeout, threshold)
 
+    def _injection(self, settings: GuardSettings) -> Guard:
+        from genai.guards.injection import InjectionGuard  # compiles hundreds of patterns
+
+        if not settings.nearest:
+            return InjectionGuard(None)
+        return InjectionGuard(Boundary(self._lists.attacks(), self._lists.harmless(), self._embed))
+
     def _judge(self, settings: GuardSettings) -> Guard:
         if self._ask is None:
             raise ConfigError(
@@ -182,11 +188,7 @@ class Parts:
         "length": lambda self, s: LengthGuard(s.max_chars),
         "cost": lambda self, s: CostGuard(s.max_dollars or 0, s.dollars_per_million_tokens or 0),
         "secrets": lambda self, s: SecretsGuard(),
-        "injection": lambda self, s: InjectionGuard(
-            Boundary(self._lists.attacks(), self._lists.harmless(), self._embed)
-            if s.nearest
-            else None
-        ),
+        "injection": lambda self, s: self._injection(s),
         "pii": lambda self, s: PiiGuard(s.kinds or DEFAULT_KINDS, s.region),
         "request": lambda self, s: RequestGuard(self._lists.requests(s.categories), self._embed),
         "toxicity": lambda self, s: ToxicityGuard(self._lists.toxicity(s.categories)),

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
 from genai.ledger import Ledger, Prices
 from genai.ledger.walk import walk
 from genai.stats import wilson
+
+V = TypeVar("V")
 
 _SOON = timedelta(days=90)
 _REGION = re.compile(
@@ -93,16 +95,21 @@ def compare(
     They are ordered by the metric asked for, then by price; excluded ones carry their reason.
     What was measured under an alias or without the provider counts for the model.
     """
-    measured = {row.model: row for row in ledger.summary().models}
-    quality = _qualities(ledger)
-    known = {prices.canonical(model): model for model in (*measured, *quality)}
+    rows = _known(prices, {row.model: row for row in ledger.summary().models})
+    scores = _known(prices, _qualities(ledger))
     found = []
     for name in names or prices.names():
         entry = prices.entry(name) or {}
-        called = name if name in measured else known.get(prices.canonical(name), name)
-        found.append(_candidate(name, entry, measured.get(called), quality.get(called, {})))
+        own = prices.canonical(name)
+        row, score = rows.get(name, rows.get(own)), scores.get(name, scores.get(own, {}))
+        found.append(_candidate(name, entry, row, score))
     judged = [_judge(each, wanted) for each in found]
     return sorted(judged, key=lambda each: _order(each, wanted))
+
+
+def _known(prices: Prices, table: Mapping[str, V]) -> dict[str, V]:
+    """Give a table by its own names, and by those the price list has for them."""
+    return {prices.canonical(model): value for model, value in table.items()} | dict(table)
 
 
 def _candidate(

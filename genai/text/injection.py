@@ -40,7 +40,8 @@ def find_injection(
     found = _scan(text, quoted_counts, of_answer, rules)
     for view in views(text) if behind is None else behind:
         lower = lowered(view.text)
-        places = [match.span() for match in _SQUEEZED.finditer(lower)] * (view.kind == "spaced")
+        squeezed = _SQUEEZED.finditer(lower) if view.kind == "spaced" else ()
+        places = [match.span() for match in squeezed]
         disguised = view.kind == "disguised"  # still a text that may quote
         marks = _scan(view.text, quoted_counts or not disguised, of_answer)
         for place in places:

@@ -88,7 +88,8 @@ def prices() -> Prices:
 def models_in_use() -> set[str]:
     """Give the models that the settings name or the ledger has seen."""
     config = settings()
-    named = {config.chain.model, config.chain.judge, config.embedder, *config.models}
+    named = {config.chain.model, config.chain.judge, config.evals.judge, config.embedder}
+    named |= {*config.models, config.chain.rewrite} - {"off", "auto"}
     for each in config.models.values():
         named |= {*each.fallbacks, *each.weights}
     seen = {row.model for row in open_ledger().summary().models}

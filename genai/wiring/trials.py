@@ -69,10 +69,10 @@ def _suite(suite: str | Path | Suite, project: Project) -> Suite:
     return load_suite(path) if isinstance(path, Path) else path
 
 
-def suite_tools(project: Project, suite: Suite) -> Tools:
+def suite_tools(project: Project, suite: Suite | None = None) -> Tools:
     """Give what the scorers of a suite may use: the configured embedder, and the suite's judge."""
     config = settings(project)
-    judge = suite.settings.judge or config.evals.judge
+    judge = (suite.settings.judge if suite else "") or config.evals.judge
     return Tools(
         embed=_Embed(project, config),
         embed_name=config.embedder,

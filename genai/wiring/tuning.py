@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from genai import project as projects
 from genai.errors import InputError
-from genai.evals import Tools
 from genai.project import Project
 from genai.wiring import tracked
-from genai.wiring.parts import _hooks, embedder, open_ledger, settings
+from genai.wiring.parts import _hooks, open_ledger, settings
+from genai.wiring.trials import suite_tools
 
 if TYPE_CHECKING:
     from genai.finetune import Recipe
@@ -138,10 +138,7 @@ def judge(run: str | Path, against: Sequence[str] = (), name: str = "") -> "list
     own = Judge(
         hooks=_hooks(project, config),
         record=open_ledger(project).record,
-        tools=Tools(
-            embed=lambda texts: embedder(project, config).encode(texts),
-            prompts=project.root / "prompts",
-        ),
+        tools=suite_tools(project),
     )
     where, folder = tracked.store(project, config), run_folder(run)
     found = judge_run(folder, project, against, own, name)

@@ -97,6 +97,8 @@ def test_the_first_line_may_name_the_schema(folder: Path) -> None:
         '{"$schema": "schema/case.json"}\n{"id": "a", "input": "x", "expected": "1"}\n'
     )
     assert suite(folder, HEAD + "files: a.jsonl\n").hash == table.hash
+    (folder / "a.jsonl").write_bytes(b"\xef\xbb\xbf" + (folder / "a.jsonl").read_bytes())
+    assert suite(folder, HEAD + "files: a.jsonl\n").hash == table.hash  # a byte order mark
     (folder / "b.jsonl").write_text(
         '{"$schema": "schema/case.json"}\n{"id": "a", "input": "x", "target": "1"}\n'
     )

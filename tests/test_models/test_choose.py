@@ -36,6 +36,16 @@ def ledger(tmp_path: Path) -> Ledger:
     return made
 
 
+def test_times_and_quality_under_different_names_are_both_taken(tmp_path: Path) -> None:
+    made = Ledger(tmp_path / "ledger.db")
+    made.record(call(id="a", model="p/small", seconds=0.5))
+    made.record(call(id="b", kind="eval", model="tiny", tags={"case": "c", "recall": 1.0}))
+    prices = Prices.read({"models": OWN, "aliases": {"tiny": "p/small"}}, "x")
+    (found,) = compare(["p/small"], prices, made, Wanted())
+    assert found.p95 == pytest.approx(0.5)
+    assert found.quality["recall"].mean == 1
+
+
 def remaining(ledger: Ledger, **wanted: Any) -> list[str]:
     found = compare([], PRICES, ledger, Wanted(**wanted))
     assert len(found) == 3

@@ -67,6 +67,9 @@ def test_what_breaks_within_90_days_is_listed_and_what_you_use_is_marked(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "no model that you use ends within 90 days" in said(capsys, "models")
+    with pytest.MonkeyPatch.context() as patch:  # a judge that the ledger has not seen yet
+        patch.setenv("GENAI_EVALS_JUDGE", "vllm/our-name")
+        assert f"{SOON}  acme/open  <- you use it" in said(capsys, "models")
     genai.open_ledger().record(call(model="vllm/our-name"))
     assert f"{SOON}  acme/open  <- you use it" in said(capsys, "models")
     every = said(capsys, "models", "--ending")

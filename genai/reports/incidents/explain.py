@@ -139,7 +139,7 @@ def _joins(
         return True  # one value grows at the cost of all others
     values = facts.figures[figure.whole or each.figure].values
     shown = _within(facts, max(each.first - _BEFORE, 0), each.last) & np.isfinite(values)
-    own, other = (_gain(np, values[shown], chosen[shown]) for chosen in (rows, known.rows))
+    own, other = (_gain(values[shown], chosen[shown]) for chosen in (rows, known.rows))
     if other < _AS_WELL * own:
         return False
     values = figure.values
@@ -163,7 +163,7 @@ def _cause(np: Any, facts: Facts, each: Stretch, reference: int) -> tuple[tuple[
     shown = _within(facts, max(each.first - _BEFORE, 0), each.last) & np.isfinite(values)
     inside = since[shown]
     y = values[shown]
-    best, cause, rows = _WHOLE * _gain(np, y, inside), part, own & since
+    best, cause, rows = _WHOLE * _gain(y, inside), part, own & since
     for name in LABELS:
         column = facts.labels[name]
         for value in np.unique(column[shown]):
@@ -171,13 +171,13 @@ def _cause(np: Any, facts: Facts, each: Stretch, reference: int) -> tuple[tuple[
                 continue
             new = _is_new(facts, (name, str(value)), each.first, reference)
             worth = _NEW if new else _OLD
-            gain = worth * _gain(np, y, inside & (column[shown] == value))
+            gain = worth * _gain(y, inside & (column[shown] == value))
             if gain > best:
                 best, cause, rows = gain, (name, str(value)), (column == value) & since
     return cause, rows
 
 
-def _gain(np: Any, y: Any, chosen: Any) -> float:
+def _gain(y: Any, chosen: Any) -> float:
     """Give how much of the variation one step between chosen and other values accounts for."""
     n, k = len(y), int(chosen.sum())
     if k < 5 or n - k < 5:
