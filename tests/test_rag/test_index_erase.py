@@ -1,5 +1,8 @@
 """After an erasure no byte of a removed document is left in the index's folder."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,7 @@ from indexes import by_name, hashed, many
 
 from genai.cli import main
 from genai.rag import Index, vectors
+from genai.rag.vectors import chroma
 
 SECRET = "Zyxantha Quellbruck lives in Vorrmoor lane."
 WORDS = ["zyxantha", "quellbruck", "vorrmoor"]
@@ -36,6 +40,8 @@ def test_a_byte_scan_of_the_whole_folder_finds_nothing_after_an_erasure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, graph: bool
 ) -> None:
     monkeypatch.setattr(vectors, "EXACT_BELOW", 20 if graph else 50_000)
+    monkeypatch.setitem(chroma.HNSW, "batch_size", 10)
+    monkeypatch.setitem(chroma.HNSW, "sync_threshold", 20)  # on disk, as a graph of 50,000 is
     documents = many(tmp_path / "documents", 30)
     (documents / "person.txt").write_text(SECRET)
     index = Index(tmp_path / "i", by_name("mine"))
@@ -69,3 +75,31 @@ def test_the_command_erases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (documents / "person.txt").unlink()
     assert main(["index", "sync", "own", "--name", "own", "--erase"]) == 0
     assert left_of_it(held) == []
+
+
+_PERTURBED = """
+import sys
+import os
+import subprocess
+import sys
+from pathlib import Path
+from indexes import by_name, many
+from genai.rag import Index, vectors
+from genai.rag.vectors import chroma
+vectors.EXACT_BELOW = 20
+chroma.HNSW |= {"batch_size": 10, "sync_threshold": 20}
+index = Index(Path(sys.argv[1]) / "i", by_name("mine"))
+index.sync(many(Path(sys.argv[1]) / "documents", 30))
+assert index.verify().sound
+index.close()
+"""
+
+
+def test_the_graph_keeps_nothing_of_the_memory_it_was_written_from(tmp_path: Path) -> None:
+    """Peer: hnswlib, which writes the room for later rows as the system gave it."""
+    filled = {**os.environ, "MALLOC_PERTURB_": "165", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", _PERTURBED, str(tmp_path)], env=filled, check=True)
+    (rows,) = (tmp_path / "i").rglob("data_level0.bin")
+    assert rows.stat().st_size > 0
+    for file in rows.parent.iterdir():
+        assert b"\x5a" * 16 not in file.read_bytes(), file.name  # 165 the other way round

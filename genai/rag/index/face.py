@@ -116,7 +116,7 @@ class Index:
             into = now if now and now.folder == target else self._begin(target, how)
             try:
                 report = Sync(into, how, who).run(root, files, progress=progress)
-                into.store.settle()
+                into.settle()
             finally:
                 if into is not now:
                     into.close()
@@ -231,6 +231,7 @@ class Index:
             embedder = self._own_embedder(opened, self._open_embedder)
             how = How(embedder, opened.splitting, opened.tenants, 0)
             mend(opened, found, Sync(opened, how, Workers()).embed)
+            opened.settle()
             return replace(verify(opened), repaired=True)
 
     # -- reading ---------------------------------------------------------------------------------

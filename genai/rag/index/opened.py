@@ -140,6 +140,15 @@ class Opened:
             self.store.put(graph_name=name)
         return name
 
+    def settle(self) -> None:
+        """Leave files that hold what the index holds and nothing else, after the last write."""
+        self.store.settle()
+        if self._server or self.store.get("graph_name") is None:
+            return
+        from genai.rag.vectors.chroma import blank
+
+        blank(self._path / self.graph_name())
+
     def drop_graph(self) -> None:
         """Remove the graph, if there is one; the next has another name."""
         if self.store.get("graph_name") is None:

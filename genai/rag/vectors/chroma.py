@@ -4,6 +4,8 @@ Chroma would download a model when given no function and would build a stored on
 configuration is read, so this file passes vectors only and reads `configuration_json` alone.
 """
 
+import os
+import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
 # measured at 100,000 passages of the shipped embedder, recall@10 of sentences and of questions, and
 # processor time a query: ef 800 .984 .993 4.9 ms, 1600 .991 .996 6.8 ms, 2400 .994 .997 9.2 ms
 HNSW = {"space": "cosine", "max_neighbors": 32, "ef_construction": 200, "ef_search": 2400}
+
+# as hnswlib writes it: version, offset, rows there is room for, rows, bytes a row
+_HEADER = struct.Struct("<iQQQQ")
+    "<iQQQQ"
+)  # of hnswlib: version, offset, rows there is room for, rows, bytes
 
 
 class Chroma:
@@ -75,6 +82,24 @@ class Chroma:
     def close(self) -> None:
         """Let go of the files; without it a later client may write to a removed folder."""
         self._client.close()
+
+
+def blank(path: Path) -> None:
+    """Write zeros over the room for rows that no row has taken, in a collection's files.
+
+    hnswlib writes it as it got it from the system, so it may hold whatever the process held
+    before: passages that were removed, or keys.
+    """
+    for header in path.rglob("header.bin"):
+        _, _, room, rows, each = _HEADER.unpack(header.read_bytes()[: _HEADER.size])
+        for name, size in (("data_level0.bin", each), ("length.bin", 4)):
+            file = header.with_name(name)
+            if file.stat().st_size == room * size:
+                with file.open("r+b") as opened:
+                    opened.seek(rows * size)
+                    opened.write(bytes((room - rows) * size))
+                    opened.flush()
+                    os.fsync(opened.fileno())
 
 
 def refuse_foreign(stored: Mapping[str, Any], place: str) -> None:
