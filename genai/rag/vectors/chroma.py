@@ -22,8 +22,6 @@ HNSW = {"space": "cosine", "max_neighbors": 32, "ef_construction": 200, "ef_sear
 
 # as hnswlib writes it: version, offset, rows there is room for, rows, bytes a row
 _HEADER = struct.Struct("<iQQQQ")
-    "<iQQQQ"
-)  # of hnswlib: version, offset, rows there is room for, rows, bytes
 
 
 class Chroma:
