@@ -44,6 +44,12 @@ def find_project(start: Path | None = None) -> Project:
     return Project(starter(), here / ".genai")
 
 
+def default_suite() -> str:
+    """Name the suite that is meant where none is named: a project's only one, or the starter's."""
+    found = list((find_project().root / "evals").glob("*.yaml"))
+    return found[0].stem if len(found) == 1 else "handbook"
+
+
 def _has_suite(folder: Path) -> bool:
     # other tools keep YAML in a folder of this name too
     return any(

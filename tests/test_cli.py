@@ -12,7 +12,7 @@ from makers import pdf_bytes
 from servers import openai_server
 
 from genai import project
-from genai.cli import VERBS
+from genai.cli import VERBS, main
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +173,72 @@ def test_check_names_each_planted_mistake(folder: Path, tmp_path: Path) -> None:
     ):
         refused(done, said)
     assert ": 12 mistakes" in done.stdout
+
+
+SUITE = "suite: own\ncases: [{id: a, input: x, expected: y}]\nmetrics: "
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("configs/genai.yaml", "prompt: rag/answer", "prompt: rag/anwser",
+         "`chain.prompt`: prompts/rag/anwser.md: no such prompt"),
+        ("configs/genai.yaml", "documents: docs", "documents: dcos",
+         "`index.documents`: dcos is not a folder"),
+        ("configs/genai.yaml", "embedder: static", "embedder: statc",
+         "`embedder`: embedder 'statc': not known"),
+        ("configs/genai.yaml", 'judge: ""', "judge: gtp-5",
+         "`chain.judge`: model 'gtp-5': not a known name"),
+        ("configs/genai.yaml", 'rerank: "off"', "rerank: cros", "`chain.rerank` is 'cros'; use"),
+        ("configs/genai.yaml", "  max_chars: 1000", "  splitter: tokns",
+         "`index.splitter`: 'tokns' is not a splitter"),
+        ("configs/guards/requests.yaml", "  ask:", "  aks:", "violence: `aks` is not a setting"),
+        ("configs/guards/toxicity.yaml", "drop dead", "drop (dead", "is not a regular expression"),
+        ("configs/guards/harmless.yaml", "questions:", "other: 3\nquestions:",
+         "`other` must be a list of sentences"),
+        ("configs/prices/litellm-1.106.2.json", '"source"', '"sorce"', "is not a price snapshot"),
+        ("configs/calibration/handbook.json", "", "{}", "is not a calibration"),
+        ("configs/alert.yaml", "", "rules: []", "nothing reads this file; did you mean alerts"),
+        ("configs/tone.yaml", "", "method: sfft", "configs/tone.yaml: "),
+        ("configs/sft.yaml", "demo/quick.yaml", "demo/quik.yaml", "quik.yaml does not exist; mend"),
+        ("finetune/demo/quick.yaml", "suite:", "siute:", "did you mean `suite`?"),
+        ("evals/own.yaml", "", SUITE + "{contains: {show: true}}\ntask: shop:fn",
+         "evals/own.yaml: task 'shop:fn': cannot be imported (No module named 'shop')"),
+        ("evals/own.yaml", "", SUITE + "{mine: {scorer: 'm.py:f', show: true}}",
+         "evals/own.yaml: metric `mine`: scorer 'm.py:f' cannot be loaded"),
+        ("evals/own.yaml", "", SUITE + "{contains: {show: true}}\njudge: gtp",
+         "evals/own.yaml: model 'gtp': not a known name"),
+        ("evals/cases.jsonl", "", '{"id": "a", "input": "x", "expceted": "y"}',
+         "evals/cases.jsonl: line 1: case `a`: `expceted` is not a key of a case"),
+        ("evals/cases.csv", "", "id,input,expcted\na,x,y\n",
+         "evals/cases.csv: line 2: case `a`: `expcted` is not a key of a case"),
+        ("evals/baselines/handbook/main.jsonl", "", "{", "main.jsonl: is damaged"),
+        ("evals/labels/handbook.jsonl", "", "{", "evals/labels/handbook.jsonl: line 1: "),
+        ("evals/handbook.drafts.jsonl", "", "{", "evals/handbook.drafts.jsonl: line 1: "),
+        ("evals/designs/x.yaml", "", "suite: [", "evals/designs/x.yaml: line 1 is not valid YAML"),
+        ("prompts/prompts.lock", "hash: ", "hash: z", "`prompts.rag/answer.0.hash`: "),
+    ],
+)  # fmt: skip
+def test_check_reads_every_kind_of_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    file: str, old: str, new: str, said: str,
+) -> None:  # fmt: skip
+    project.init(tmp_path)
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if old:
+        plant(path, old, new)
+    else:
+        path.write_text(new)
+    if file.startswith("evals/cases"):
+        suite = f"suite: own\nmetrics: {{contains: {{show: true}}}}\nfiles: {path.name}\n"
+        (tmp_path / "evals" / "own.yaml").write_text(suite)
+    monkeypatch.setenv("GENAI_PROJECT", str(tmp_path))
+    assert main(["check"]) == 64
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert len(shown.err.splitlines()) == 1, shown.err
+    assert shown.out.endswith(": 1 mistake\n")
 
 
 def plant(path: Path, old: str, new: str) -> None:

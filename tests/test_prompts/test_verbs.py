@@ -46,7 +46,11 @@ cases:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A project with one prompt, and a suite whose task asks with it."""
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
-    for name in ("prompts/sums", "evals"):
+    settings = tmp_path / "configs" / "genai.yaml"
+    settings.write_text(settings.read_text().replace("prompt: rag/answer", "prompt: sums/add"))
+    for name in ("configs/sft.yaml", "configs/dpo.yaml"):
+        (tmp_path / name).unlink()
+    for name in ("prompts/sums", "evals", "docs"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "prompts" / "sums" / "add.md").write_text(PROMPT)
     (tmp_path / "sums_of_prompts_tests.py").write_text(textwrap.dedent(TASK))

@@ -8,11 +8,13 @@ import genai
 from genai.cli import ACTIONS
 from genai.evals.design import designs_for, kept, kept_text
 from genai.evals.report.text import decision_text
+from genai.project import default_suite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("suite", nargs="?", default="handbook", help="evals/SUITE.yaml")
+    parser.add_argument("suite", nargs="?", default="",
+                        help="evals/SUITE.yaml (default: the only one, or handbook)")  # fmt: skip
     parser.add_argument("--model", default="", help="another model for this run")
     parser.add_argument("--task", help="chain, model, or package.module:function")
     parser.add_argument("--limit", type=int, help="the first N cases only")
@@ -51,8 +53,8 @@ def run(options: argparse.Namespace) -> int:
         if getattr(options, name) is not None
     }
     report = genai.evaluate(
-        options.suite, options.task, model=options.model, resume=not options.fresh, progress=True,
-        **chosen,
+        options.suite or default_suite(), options.task, model=options.model,
+        resume=not options.fresh, progress=True, **chosen,
     )  # fmt: skip
     print(report.text())
     decision = report.judged(options.baseline)

@@ -5,11 +5,12 @@ from decimal import Decimal
 
 import genai
 from genai.errors import CaseError
+from genai.project import default_suite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("suite", nargs="?", default="handbook")
+    parser.add_argument("suite", nargs="?", default="", help="default: the only one, or handbook")
     parser.add_argument("--model", action="append", default=[], help="a model; give it twice")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=A,B", dest="vary",
@@ -32,8 +33,8 @@ def run(options: argparse.Namespace) -> int:
         if getattr(options, name) is not None
     }
     report = genai.grid(
-        options.suite, options.model, metric=options.metric, vary=_axes(options.vary),
-        resume=not options.fresh, progress=True, **chosen,
+        options.suite or default_suite(), options.model, metric=options.metric,
+        vary=_axes(options.vary), resume=not options.fresh, progress=True, **chosen,
     )  # fmt: skip
     print(report.text())
     print(f"plot: {report.folder / 'grid.svg'}")

@@ -8,6 +8,7 @@ import genai
 from genai.evals import load_suite
 from genai.guards import load_policy
 from genai.guards.settings import PLACES
+from genai.project import default_suite
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,14 +16,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", choices=["diff"])
     parser.add_argument("old", type=Path, help="a policy file")
     parser.add_argument("new", type=Path, help="another one")
-    parser.add_argument("--suite", default="handbook", help="evals/SUITE.yaml")
+    parser.add_argument("--suite", default="", help="evals/SUITE.yaml (default: as eval)")
     parser.add_argument("--place", choices=PLACES, default="question", help="where cases say none")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print every case whose decision differs, with the guards that decided; 1 where any does."""
     old, new = load_policy(options.old), load_policy(options.new)
-    suite = load_suite(genai.find_project().root / "evals" / f"{options.suite}.yaml")
+    suite = load_suite(
+        genai.find_project().root / "evals" / f"{options.suite or default_suite()}.yaml"
+    )
     guards: Counter[str] = Counter()
     flipped = 0
     for case in suite.cases:
