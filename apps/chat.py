@@ -21,7 +21,7 @@ from drawing import PENDING, STYLE, clean, draw_outcome
 import genai
 
 EXAMPLES = [
-    "Which file formats can be indexed?",
+    "Which documents can the index read?",
     "How many cases does an unpaired comparison need?",
     "When does fine-tuning pay?",
 ]

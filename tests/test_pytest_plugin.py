@@ -177,7 +177,8 @@ def test_an_application_that_exists_needs_one_suite_and_no_other_file(tmp_path: 
     assert first.returncode == 0
     assert "s, unknown cost\n" in first.stdout  # a function of theirs says nothing of money
     command = [sys.executable, "-m", "genai"]
-    for words in (["check"], ["eval", "accept", "shop", "--reason", "the first release"]):
+    # the only suite needs no name
+    for words in (["check"], ["eval"], ["eval", "accept", "shop", "--reason", "the first release"]):
         subprocess.run([*command, *words], cwd=tmp_path, check=True, capture_output=True)
     app.write_text("def answer(question: str) -> str:\n    return 'I do not know.'\n")
     done = run(tmp_path, "evals")

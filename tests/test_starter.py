@@ -52,10 +52,15 @@ def test_an_empty_environment_and_an_empty_folder_give_a_working_project(
         "detect-secrets", "phonenumbers", "python-stdnum", cwd=tmp_path)  # fmt: skip
     installed = run(python, "-m", "pip", "list", cwd=tmp_path).lower()
     assert "torch" not in installed
-    folder = tmp_path / "project"
-    folder.mkdir()
     genai = environment / "bin" / "genai"
-    assert "files written" in run(genai, "init", cwd=folder)
+    readme = (ROOT / "README.md").read_text().partition("\n## A project of your own\n")[2]
+    install, *lines = readme.partition("```bash")[2].partition("```")[0].splitlines()[1:]
+    assert install.startswith("pip install 'genai-workbench[")
+    path = f"export PATH={genai.parent}:$PATH"
+    said = run("bash", "-euc", "\n".join([path, *lines]), cwd=tmp_path)
+    assert "files written" in said
+    assert "[1] data.md: The index reads Markdown, HTML, PDF, DOCX" in said
+    folder = tmp_path / "my-project"
     assert "no mistakes" in run(genai, "check", cwd=folder)
     out = run(python, "-m", "pytest", "evals", cwd=folder)
     assert "suite handbook (88 cases" in out

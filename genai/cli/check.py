@@ -28,7 +28,8 @@ def run(options: argparse.Namespace) -> int:
             print(f"warning: {each.message}")
     count = sum((root / name).is_file() for name in made) + len(prompt_names(root / "prompts"))
     mistakes = "1 mistake" if len(problems) == 1 else f"{len(problems) or 'no'} mistakes"
-    print(f"{count} files checked in {root}: {mistakes}")
+    files = "1 file" if count == 1 else f"{count} files"
+    print(f"{files} checked in {root}: {mistakes}")
     return 64 if problems else 0
 
 

@@ -56,7 +56,10 @@ def parse_yaml(text: str, name: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{name}:{where} is not valid YAML: {problem}; mend it") from error
+        # a question in braces without quotes, or a colon in a text: what people meet first
+        bare = "got '?'" in problem or "mapping values are not allowed" in problem
+        cure = "put the text in quotes" if bare else "mend it"
+        raise ConfigError(f"{name}:{where} is not valid YAML: {problem}; {cure}") from error
 
 
 def validate(schema: type[S], data: object, name: str) -> S:

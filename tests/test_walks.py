@@ -1,0 +1,125 @@
+"""A newcomer's walks by the very lines of README and the handbook: a folder's chat, an app's tests.
+
+The third walk, fine-tuning, is in `tests/test_finetune/test_chain.py` and `test_loop/`.
+"""
+
+import contextlib
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import test_apps
+from playwright.sync_api import Browser, expect
+from servers import openai_server
+
+browser = test_apps.browser
+ROOT = Path(__file__).parent.parent
+_BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: str, heading: str) -> list[tuple[str, str]]:
+    """Give the language and the text of each fenced block below a heading."""
+    text = (ROOT / page).read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
+    return _BLOCK.findall(text.partition("\n## ")[0])
+
+
+def run(line: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of a page as a reader types it; the environment is the one that runs this test."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, env={**os.environ, "PATH": path, **environment},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> tuple[Path, list[str], list[str]]:
+    """Give a folder with the two files of the chapter, its first lines and those of the CI."""
+    lines = []
+    for language, text in blocks("docs/testing.md", "An application that exists already"):
+        if language == "bash":
+            lines.append([each for each in text.splitlines() if not each.startswith("pip ")])
+            continue
+        name = text.partition("\n")[0].removeprefix("# ")
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    first, ci = lines
+    return tmp_path, first, ci
+
+
+def test_an_application_that_exists_gets_a_baseline_and_a_job_for_its_ci(
+    shop: tuple[Path, list[str], list[str]],
+) -> None:
+    folder, first, ci = shop
+    with openai_server(text="It lasts two years.") as (url, server):
+        key = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "k-loopback"}
+        for line in [*first, *ci]:
+            done = run(line, folder, **key)
+            assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        assert "1 passed" in done.stdout
+        assert list((folder / "reports").iterdir())
+        server.text = "Ask the staff."
+        worse = run(ci[-1], folder, **key)
+        assert worse.returncode == 1, worse.stdout
+        assert "warranty-lamp: 1 -> 0" in worse.stdout
+        assert "before: answered: It lasts two years." in worse.stdout
+        assert "now:    answered: Ask the staff." in worse.stdout
+    assert not (folder / "configs").exists()
+
+
+def test_without_a_key_the_job_fails_and_says_what_could_not_be_measured(
+    shop: tuple[Path, list[str], list[str]],
+) -> None:
+    folder, _, ci = shop
+    done = run(ci[-1], folder, OPENAI_API_KEY="", OPENAI_BASE_URL="http://127.0.0.1:9")
+    assert done.returncode == 14, done.stdout
+    assert "2 cases unmeasured: no_key: Missing credentials" in done.stdout
+
+
+@pytest.mark.browser
+def test_make_demo_answers_from_the_folder_that_it_is_given(
+    browser: Browser, tmp_path: Path
+) -> None:
+    (told,) = re.findall(
+        r"^`(make demo DOCS=[^`]*)`", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    documents = tmp_path / "my documents"
+    documents.mkdir()
+    (documents / "parking.txt").write_text("Visitors park on level three of the north garage.")
+    (documents / "scan.pdf").write_bytes(b"%PDF-1.4 broken")  # one bad file stops nothing
+    port = test_apps.free_port()
+    line = told.replace("path/to/your/folder", f"'{documents}'")
+    installed = ["--old-file", f"{sys.prefix}/.demo", f"VENV={sys.prefix}", f"PORT={port}"]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*shlex.split(line), *installed], cwd=ROOT, stdout=log, stderr=log,
+            env={**os.environ, "GENAI_PROJECT": str(tmp_path)}, start_new_session=True,
+        )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(600):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
+                break
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.1)
+        for page in test_apps.opened(browser, address):
+            expect(page.get_by_text("It answers from 1 document,")).to_be_visible()
+            expect(page.get_by_text("For example:")).to_have_count(0)  # they ask the handbook
+            test_apps.ask(page, "Where do visitors park?")
+            answer = page.get_by_test_id("stChatMessage").last
+            expect(answer).to_contain_text("Visitors park on level three of the north garage.")
+            expect(answer.get_by_text("[1] parking.txt")).to_be_visible()
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+    said = (tmp_path / "log").read_text()
+    assert "not indexed: scan.pdf" in said
+    assert f"the chat is at {address}" in said
