@@ -92,3 +92,15 @@ def test_each_promise_of_the_readme_points_at_its_tests() -> None:
             assert path.is_file(), f"{name}: {row}"
             folder = path.parent
             assert re.search(r"^\s*(async )?def (test_|main)", path.read_text(), re.MULTILINE), name
+
+
+def test_each_guarantee_names_a_test_that_exists() -> None:
+    page = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and "promise" not in line]
+    assert len(rows) > 60
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", row.rpartition(" | ")[2])
+        assert named, row
+        for file, test in named:
+            source = (ROOT / file).read_text(encoding="utf-8")
+            assert re.search(rf"^(async )?def {test}\(", source, re.MULTILINE), f"{file}::{test}"
