@@ -29,8 +29,10 @@ def main() -> None:
     except genai.GenaiError as error:
         st.error(f"The ledger cannot be read. {error}")
         return
-    if not found.whole.calls and not found.models:
-        st.info("No calls in this period. Ask something in the chat, and come back.")
+    if not found.whole.calls:
+        st.info("No questions in this period. Ask something in the chat, and come back.")
+        if found.models:  # an index was made, a suite was run
+            draw_groups(found)
         return
     draw_figures(found)
     draw_days(found.days)
@@ -79,19 +81,24 @@ def draw_figures(found: genai.Monitor) -> None:
     rows = (
         (("Questions", f"{line.calls:,}"), ("Answers", f"{line.answers:,}"),
          ("Refused", percent(line.refused)), ("Failed", percent(line.failed))),
-        (("p50", seconds(line.p50)), ("p95", seconds(line.p95)), ("p99", seconds(line.p99)),
+        (("Time, p50", seconds(line.p50)), ("Time, p95", seconds(line.p95)),
+         ("Time, p99", seconds(line.p99)),
          ("First text, p50", seconds(line.ttft))),
-        (("Cost", f"${line.money.total:.4f}"), ("Per answer", per),
+        (("Cost", f"${line.money.total:.4f}"), ("Cost per answer", per),
          ("Tokens", f"{line.tokens:,}"), ("Read from a cache", percent(line.cached))),
         (("Thumbs up / down", f"{up} / {down}"), ("Retries", f"{line.retries:,}"),
          ("Answered from our cache", f"{line.replayed:,}"),
          ("Between tokens, p50", seconds(line.inter_token))),
     )  # fmt: skip
     for row in rows:
-        for column, (title, value) in zip(st.columns(4), row, strict=False):
-            column.metric(title, value)
+        with st.container(horizontal=True, gap="medium"):  # no figure is cut on a narrow screen
+            for title, value in row:
+                st.metric(title, value, width="content")
     st.markdown(clean(f"Money: {line.money}. Cost of {line.money.known:,} of"
                       f" {line.money.calls:,} calls known."))  # fmt: skip
+    if found.runs is not None and found.runs.calls:
+        st.markdown(clean(f"Eval runs asked {found.runs.calls:,} questions for"
+                          f" {found.runs.money}; they are in no figure."))  # fmt: skip
     if found.misdated:
         st.warning(f"{found.misdated:,} questions are left out: a wrong clock dated them before"
                    " 2020 or after today.")  # fmt: skip
@@ -153,12 +160,15 @@ def draw_groups(found: genai.Monitor) -> None:
     st.dataframe(
         [
             {
-                GROUPS[name]: line.name, "calls": line.calls, "ok": line.answers,
+                GROUPS[name]: line.name, "calls": line.calls, "answers": line.answers,
                 "refused": percent(line.refused), "failed": percent(line.failed),
                 "p50": seconds(line.p50), "p95": seconds(line.p95), "p99": seconds(line.p99),
                 "first text": seconds(line.ttft), "between tokens": seconds(line.inter_token),
                 "tokens": line.tokens, "from a cache": percent(line.cached),
                 "cost": str(line.money),
+                "per answer": "unknown" if line.per_answer is None else f"${line.per_answer:.4f}",
+                "thumbs up / down": f"{line.thumbs[0]:,} / {line.thumbs[1]:,}",
+                "guards": ", ".join(f"{n:,} {word}" for word, n in line.verdicts.items()),
             }
             for line in lines(found, name)
         ],

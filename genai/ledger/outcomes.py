@@ -84,21 +84,29 @@ def last_thumbs(ledger: "Ledger", since: float = 0.0) -> dict[str, bool]:
 
 
 def thumb_counts(
-    ledger: "Ledger", since: float, until: float, where: Mapping[str, str] | None = None
-) -> tuple[int, int]:
+    ledger: "Ledger", since: float, until: float, where: Mapping[str, str] | None = None,
+    by: Sequence[str] = (),
+) -> dict[tuple[object, ...], tuple[int, int]]:  # fmt: skip
     """Count the calls whose last thumb of a period (Unix times, the end not included) is up, down.
 
-    `where` keeps to calls with these values of their columns.
+    The keys are the values of the columns `by`, and before them the UTC day of the thumb. `where`
+    keeps to calls with these values of their columns; the calls of eval runs are left out.
     """
     from genai.ledger import tables
 
     call, thumb = tables.calls, _thumbs(since, until)
-    query = _sa().select(thumb.c.value, _sa().func.count())
-    if where:
-        query = query.select_from(thumb.join(call, call.c.id == thumb.c.call_id))
-        query = query.where(*(call.c[name] == value for name, value in where.items()))
-    found = {bool(value): int(n) for value, n in _read(ledger, query.group_by(thumb.c.value))}
-    return found.get(True, 0), found.get(False, 0)
+    sa = _sa()
+    day = sa.cast(sa.func.floor(thumb.c.created_at / 86_400), sa.Integer)
+    keys = [day, *(sa.func.coalesce(call.c[name], "") for name in by)]
+    counts = [sa.func.sum(sa.case((thumb.c.value.is_(up), 1), else_=0)) for up in (True, False)]
+    query = (
+        sa.select(*keys, *counts)
+        .select_from(thumb.outerjoin(call, call.c.id == thumb.c.call_id))
+        .where(sa.func.coalesce(call.c.run, "") == "")
+        .where(*(call.c[name] == value for name, value in (where or {}).items()))
+        .group_by(*(sa.literal_column(str(n + 1)) for n in range(len(keys))))
+    )
+    return {tuple(row[:-2]): (int(row[-2]), int(row[-1])) for row in _read(ledger, query)}
 
 
 def complaints(ledger: "Ledger", *, since: float = 0.0, limit: int = 1000) -> list[Complaint]:

@@ -5,12 +5,14 @@ PostgreSQL, where storing has no order, the days that have new rows are summed a
 counted in logarithmic buckets, each 2 % wide, which add up over days and give percentiles that are
 at most 1 % off; they are kept for each dimension by itself, so that their number stays small.
 Money is dollars: a cost in another currency counts as not known, never as dollars.
+
+What eval runs ask stands apart, under `of_runs(kind)`, so that production figures never hold it.
 """
 
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -31,9 +33,13 @@ DIMENSIONS = (
 _CHUNK = 200_000  # rows of one transaction
 EARLIEST = 18_262  # 2020-01-01, a day number; a row from before has a clock that was never set
 TIMES = ("seconds", "ttft", "itl_mean")
-_VERSION = 2  # of the tables
+_VERSION = 3  # of the tables
 _TIME_KEY = "kind, dimension, day, value, name, bucket"
+PAID = ("model", "embedding")  # the kinds of calls that cost; a chain only sums up its own
+_RUNS = "run "  # before the kind of a call that an eval run made
 _KEY = ("day", "kind", *DIMENSIONS, "outcome", "reason")
+_KIND = f"CASE WHEN run = '' THEN kind ELSE '{_RUNS}' || kind END"
+_FROM = ", ".join(_KIND if name == "kind" else f'"{name}"' for name in _KEY)
 _DOLLARS = "cost IS NOT NULL AND currency = 'USD'"
 _SURE = "currency = 'USD' AND cost_status IN ('priced', 'provider_reported', 'declared_free')"
 _TOKENS = "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)"
@@ -107,10 +113,11 @@ def roll_up(database: Database) -> int:
 
 
 def sums(
-    database: Database, by: Iterable[str] = (), *, kind: str = "chain", since: float = 0.0,
+    database: Database, by: Iterable[str] = (), *, kind: str | Sequence[str] = "chain",
+    since: float = 0.0,
     until: float = math.inf, where: Mapping[str, str] | None = None,
 ) -> dict[tuple[object, ...], Sums]:  # fmt: skip
-    """Give the sums of one kind of call, grouped by dimensions and `day`, in UTC days.
+    """Give the sums of calls of one kind or several, by dimensions and `day`, in UTC days.
 
     `times` are empty where `by` and `where` name more than one dimension.
 
@@ -125,9 +132,11 @@ def sums(
     import sqlalchemy as sa
 
     used = {*groups, *where} - {"day"}
-    within = ["kind = :kind", "day >= :since", "day <= :until"]
+    kinds = [kind] if isinstance(kind, str) else kind
+    named = {f"kind{n}": each for n, each in enumerate(kinds)}
+    within = [f"kind IN (:{', :'.join(named)})", "day >= :since", "day <= :until"]
     last = 10**9 if math.isinf(until) else int(until // 86_400)
-    values = {"kind": kind, "since": int(since // 86_400), "until": last, **where}
+    values = {**named, "since": int(since // 86_400), "until": last, **where}
     columns = "".join(f'"{name}", ' for name in groups)
     totals = ", ".join(f"sum({name}) AS {name}" for name in _SUMS)
     filters = " AND ".join([*within, *(f'"{name}" = :{name}' for name in where)])
@@ -150,6 +159,11 @@ def sums(
             into = found.setdefault(tuple(row[: len(groups)]), Sums()).times
             into.setdefault(name, {})[int(bucket)] = int(calls)
     return found
+
+
+def of_runs(kind: str) -> str:
+    """Give the name under which the calls of a kind stand that eval runs made."""
+    return _RUNS + kind
 
 
 def misdated(database: Database, *, kind: str = "chain", now: float) -> int:
@@ -269,8 +283,8 @@ def _add_rows(db: "sa.Connection", last: int, newest: int) -> None:
     raw.create_aggregate("genai_buckets", len(TIMES), _Buckets)
     key = ", ".join(f'"{name}"' for name in _KEY)
     rows = raw.execute(
-        f"SELECT {key}, {', '.join(_SUMS.values())}, genai_buckets({', '.join(TIMES)})"
-        f' FROM "call" WHERE rowid > ? AND rowid <= ? GROUP BY {key}',
+        f"SELECT {_FROM}, {', '.join(_SUMS.values())}, genai_buckets({', '.join(TIMES)})"
+        f' FROM "call" WHERE rowid > ? AND rowid <= ? GROUP BY {_FROM}',
         (last, newest),
     ).fetchall()
     more = ", ".join(f"{name} = rollup.{name} + excluded.{name}" for name in _SUMS)
@@ -324,8 +338,8 @@ def _insert(db: "sa.Connection", rows: str) -> None:
     names = ", ".join(_SUMS)
     values = ", ".join(_SUMS.values())
     db.exec_driver_sql(
-        f'INSERT INTO rollup ({key}, {names}) SELECT {key}, {values} FROM "call" WHERE {rows}'
-        f" GROUP BY {key}"
+        f'INSERT INTO rollup ({key}, {names}) SELECT {_FROM}, {values} FROM "call" WHERE {rows}'
+        f" GROUP BY {_FROM}"
     )
     for dimension in ("", *DIMENSIONS):
         value, each = (f'"{dimension}"', f', "{dimension}"') if dimension else ("''", "")
@@ -333,6 +347,6 @@ def _insert(db: "sa.Connection", rows: str) -> None:
             bucket = f"CAST(floor(ln({time}) / ln({GROWTH})) AS INTEGER)"
             db.exec_driver_sql(
                 f"INSERT INTO rollup_time ({_TIME_KEY}, calls)"
-                f" SELECT kind, '{dimension}', day, {value}, '{time}', {bucket}, count(*)"
-                f' FROM "call" WHERE {rows} AND {time} > 0 GROUP BY kind, day{each}, {bucket}'
+                f" SELECT {_KIND}, '{dimension}', day, {value}, '{time}', {bucket}, count(*)"
+                f' FROM "call" WHERE {rows} AND {time} > 0 GROUP BY {_KIND}, day{each}, {bucket}'
             )

@@ -1,6 +1,6 @@
 """The questions of a period as drift compares them: with what other rows say of each."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,11 @@ from genai.types import Call
 
 _ONLINE = "online"  # the suite of verdicts on live answers
 DOWN, THUMB, FINGERPRINT, FINISH = "thumbs down", "thumbs", "fingerprint", "finish reason"
+
+
+def outside_runs(calls: Iterable[Call]) -> list[Call]:
+    """Keep what people asked; nobody asked what an eval run asks."""
+    return [call for call in calls if not call.context.run]
 
 
 def asked(ledger: Ledger, since: float, until: float) -> list[Call]:
@@ -29,9 +34,7 @@ def asked(ledger: Ledger, since: float, until: float) -> list[Call]:
             judged.setdefault(call.context.parent_id, _numbers(call.tags))
     thumbs = last_thumbs(ledger, since)
     found = []
-    for chain in ledger.calls(kind="chain", **between):
-        if chain.context.run:
-            continue
+    for chain in outside_runs(ledger.calls(kind="chain", **between)):
         tags: dict[str, Any] = {**chain.tags, **judged.get(chain.id, {})}
         part = parts.get(chain.id)
         if part is not None:

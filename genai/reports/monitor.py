@@ -1,19 +1,21 @@
 """Monitoring from the ledger alone: volume, money, times and outcomes, and what shaped them.
 
-Models are told apart by their own calls, everything else by the questions' rows, which hold the
-money, the tokens and the times of their parts.
+Questions are those that people asked; what eval runs asked is one line by itself. Money and tokens
+are those of the calls that cost (models and embedders), so that days and groups add up to the
+whole.
 """
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import cached_property
 
 from genai import stats
 from genai.errors import InputError
 from genai.ledger import Ledger, Money
 from genai.ledger.outcomes import thumb_counts
-from genai.ledger.rollup import DIMENSIONS, Sums, day_name, misdated, sums
+from genai.ledger.rollup import DIMENSIONS, PAID, Sums, day_name, misdated, of_runs, sums
 
 _DAY = 86_400
 
@@ -24,7 +26,8 @@ class Line:
 
     Times are seconds. `per_answer` is all money of the group divided by its answers; None where
     some of the money is unknown. `cached` is the share of the input that the provider read from
-    its cache, `replayed` the number of calls that our own cache answered.
+    its cache, `replayed` the number of calls that our own cache answered. `thumbs` are up and down;
+    `verdicts` count what guards decided other than to allow.
     """
 
     name: str
@@ -43,6 +46,8 @@ class Line:
     replayed: int
     retries: int
     reasons: Mapping[str, int]
+    thumbs: tuple[int, int] = (0, 0)
+    verdicts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def per_answer(self) -> Decimal | None:
@@ -58,6 +63,7 @@ class Monitor:
 
     `guards` counts the texts that guards looked at, by place; its `reasons` are their decisions.
     `misdated` questions are in no period: a wrong clock dated them before 2020 or after today.
+    `runs` is what eval runs asked and cost in the period; it is in no other figure.
     """
 
     since: float
@@ -71,6 +77,7 @@ class Monitor:
     rolled_up: int = 0
     guards: tuple[Line, ...] = ()
     misdated: int = 0
+    runs: Line | None = None
 
     def markdown(self) -> str:
         """Give the figures as Markdown."""
@@ -98,44 +105,96 @@ def monitor(
         ValueError: `where` names what is not a dimension.
     """
     if not 1 <= days <= 36_500:
-        raise InputError(f"--days {days}: a period has at least one day and at most 36,500")
+        raise InputError(f"days={days}: a period has at least one day and at most 36,500")
     new = ledger.roll_up()
     until = time.time() if now is None else now
     since = (int(until // _DAY) - days + 1) * _DAY
-
-    def of(by: tuple[str, ...], kind: str) -> dict[tuple[object, ...], Sums]:
-        return sums(ledger.database, by, kind=kind, since=since, until=until, where=where)
-
-    spent = of((), "model").get((), Sums())
-    parts = {kind: _line(kind, of((), kind).get((), Sums())) for kind in ("model", "embedding")}
-    by_day = of(("day",), "model")
+    reader = _Reader(ledger, since, until, where or {})
+    runs = reader.one("eval runs", of_runs("chain"), tuple(map(of_runs, PAID)))
+    parts = {kind: reader.one(kind, kind, kind) for kind in PAID}
+    whole = reader.one("all")
     return Monitor(
-        since, until, _line("all", of((), "chain").get((), Sums()), spent),
+        since, until, whole,
+        tuple(replace(each, name=day_name(int(each.name))) for each in reader.lines("day")),
+        reader.lines("model"), {name: reader.lines(name) for name in DIMENSIONS[1:]},
+        {kind: line for kind, line in parts.items() if line.calls}, whole.thumbs, new,
         tuple(
-            _line(day_name(int(str(day))), each, by_day.get((day,), Sums()))
-            for (day,), each in sorted(of(("day",), "chain").items())
+            _line(str(name).removeprefix("guards/"), each, each)
+            for (name,), each in sorted(reader.sums(("model",), "guard").items())
         ),
-        tuple(_line(str(name), each) for (name,), each in sorted(of(("model",), "model").items())),
-        {
-            name: tuple(
-                _line(str(value) or "(none)", each)
-                for (value,), each in sorted(of((name,), "chain").items())
-            )
-            for name in DIMENSIONS[1:]
-        },
-        {kind: line for kind, line in parts.items() if line.calls},
-        thumb_counts(ledger, since, (until // _DAY + 1) * _DAY, where), new,
-        tuple(
-            _line(str(name).removeprefix("guards/"), each)
-            for (name,), each in sorted(of(("model",), "guard").items())
-        ),
-        misdated(ledger.database, now=until),
+        misdated(ledger.database, now=until), runs,
     )  # fmt: skip
 
 
-def _line(name: str, own: Sums, spent: Sums | None = None) -> Line:
+class _Reader:
+    """The lines of a period: the questions of a group, the money of its calls, thumbs, verdicts.
+
+    All money is that of the calls that cost, so the lines of a dimension add up to the whole.
+    """
+
+    def __init__(
+        self, ledger: Ledger, since: float, until: float, where: Mapping[str, str]
+    ) -> None:
+        self._ledger, self._period, self._where = ledger, (since, until), where
+
+    def sums(
+        self, by: tuple[str, ...], kind: str | Sequence[str]
+    ) -> dict[tuple[object, ...], Sums]:
+        """Give the sums of a kind in the period, behind the filter."""
+        since, until = self._period
+        return sums(
+            self._ledger.database, by, kind=kind, since=since, until=until, where=self._where
+        )
+
+    def one(self, name: str, kind: str = "chain", paid: str | Sequence[str] = PAID) -> Line:
+        """Give one line of all calls of a kind."""
+        own, spent = (self.sums((), each).get((), Sums()) for each in (kind, paid))
+        if kind != "chain":
+            return _line(name, own, spent)
+        verdicts = self.sums((), "guard").get((), Sums()).reasons
+        return _line(name, own, spent, self._thumbs_by("").get("", (0, 0)), verdicts)
+
+    def lines(self, dimension: str) -> tuple[Line, ...]:
+        """Give a line a value of a dimension, or a day: each that has a question or a call.
+
+        A model's calls and times are its own, its answers those of the questions it was asked for.
+        """
+        by, model = (dimension,), dimension == "model"
+        asked, spent = self.sums(by, "chain"), self.sums(by, PAID)
+        # a guard's row names its place where the others name their model
+        guarded = {} if model else self.sums(by, "guard")
+        thumbs, nothing = self._thumbs_by(dimension), Sums()
+        found = []
+        for key in sorted({*asked, *spent, *((key,) for key in thumbs)}):
+            own, paid = asked.get(key, nothing), spent.get(key, nothing)
+            verdicts = guarded.get(key, nothing).reasons
+            name = str(key[0]) or "(none)"
+            line = _line(name, own, paid, thumbs.get(key[0], (0, 0)), verdicts)
+            if model:
+                line = replace(_line(name, paid, paid, line.thumbs), answers=line.answers)
+            found.append(line)
+        return tuple(found)
+
+    @cached_property
+    def _thumbs(self) -> Mapping[tuple[object, ...], tuple[int, int]]:
+        since, until = self._period
+        end = (until // _DAY + 1) * _DAY
+        return thumb_counts(self._ledger, since, end, self._where, DIMENSIONS)
+
+    def _thumbs_by(self, dimension: str) -> dict[object, tuple[int, int]]:
+        names, found = ("day", *DIMENSIONS), dict[object, tuple[int, int]]()
+        for key, (up, down) in self._thumbs.items():
+            value = key[names.index(dimension)] if dimension else ""
+            ups, downs = found.get(value, (0, 0))
+            found[value] = (ups + up, downs + down)
+        return found
+
+
+def _line(
+    name: str, own: Sums, paid: Sums, thumbs: tuple[int, int] = (0, 0),
+    verdicts: Mapping[str, int] | None = None,
+) -> Line:  # fmt: skip
     """Make the figures of a group; money and tokens are those of the calls made for it."""
-    paid = own if spent is None else spent
     answers = own.outcomes.get("ok", 0)
     tokens = paid.input_tokens + paid.output_tokens
     return Line(
@@ -143,8 +202,8 @@ def _line(name: str, own: Sums, spent: Sums | None = None) -> Line:
         own.percentile(0.5), own.percentile(0.95), own.percentile(0.99),
         paid.percentile(0.5, "ttft"), paid.percentile(0.5, "itl_mean"), tokens,
         paid.cached / paid.input_tokens if paid.input_tokens else None, paid.replayed,
-        paid.retries,
-        dict(sorted(own.reasons.items(), key=lambda each: -each[1])),
+        paid.retries, dict(sorted(own.reasons.items(), key=lambda each: -each[1])), thumbs,
+        dict(sorted((verdicts or {}).items())),
     )  # fmt: skip
 
 

@@ -12,12 +12,13 @@ _DAY = 86_400
 HEADS = (
     "", "questions", "answers", "refused", "failed", "cost", "per answer", "tokens", "cached",
     "replayed", "p50", "p95", "p99", "first token", "between tokens",
+    "thumbs up / down", "guards",
 )  # fmt: skip
 
 
 def table(found: Monitor) -> list[tuple[str, ...]]:
     """Give the whole and its days as rows of text, the head first."""
-    return [HEADS, *(row(line) for line in (found.whole, *found.days))]
+    return [HEADS, *map(row, (found.whole, *found.days))]
 
 
 def row(line: Line) -> tuple[str, ...]:
@@ -28,6 +29,8 @@ def row(line: Line) -> tuple[str, ...]:
         _percent(line.failed), str(line.money), per, f"{line.tokens:,}",
         "-" if line.cached is None else f"{line.cached:.1%}", f"{line.replayed:,}",
         *map(_time, (line.p50, line.p95, line.p99, line.ttft, line.inter_token)),
+        " / ".join(f"{count:,}" for count in line.thumbs),
+        ", ".join(f"{count:,} {name}" for name, count in line.verdicts.items()) or "-",
     )  # fmt: skip
 
 
@@ -77,10 +80,16 @@ def period(found: Monitor) -> str:
         if found.misdated
         else ""
     )
+    tried = (
+        f" Eval runs asked {found.runs.calls:,} questions for {found.runs.money}; they are in no"
+        " figure."
+        if found.runs is not None and (found.runs.calls or found.runs.money.calls)
+        else ""
+    )
     first, last = (day_name(int(at // _DAY)) for at in (found.since, found.until))
     return (
         f"{first} to {last} (UTC): {found.whole.calls:,} questions, {up} thumbs up, {down} down."
-        f" Percentiles are at most 1 % off, shares have their 95 % interval.{wrong}"
+        f" Percentiles are at most 1 % off, shares have their 95 % interval.{tried}{wrong}"
     )
 
 
@@ -109,9 +118,10 @@ def prometheus(found: Monitor) -> str:
 
 
 def _samples(found: Monitor) -> Iterator[tuple[str, dict[str, str], float | Decimal | None]]:
-    for name, value in zip(("up", "down"), found.thumbs, strict=True):
-        yield "feedback", {"value": name}, value
     yield "misdated_questions", {}, found.misdated
+    if found.runs is not None:
+        yield "run_questions", {}, found.runs.calls
+        yield "run_cost_dollars", {}, found.runs.money.total
     for reason, count in found.whole.reasons.items():
         yield "not_answered", {"reason": reason}, count
     yield from _figures("", found.whole, {}, "questions", "question_seconds")
@@ -142,6 +152,10 @@ def _figures(
         yield prefix + name, labels, value
     for share, value in (("0.5", line.p50), ("0.95", line.p95), ("0.99", line.p99)):
         yield prefix + timed, {**labels, "quantile": share}, value
+    for name, count in zip(("up", "down"), line.thumbs, strict=True):
+        yield prefix + "feedback", {**labels, "thumb": name}, count
+    for decision, count in line.verdicts.items():
+        yield prefix + "verdicts", {**labels, "decision": decision}, count
     middle = {**labels, "quantile": "0.5"}
     yield prefix + "first_text_seconds", middle, line.ttft
     yield prefix + "between_tokens_seconds", middle, line.inter_token

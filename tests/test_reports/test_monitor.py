@@ -37,8 +37,8 @@ def ledger(tmp_path: Path) -> Ledger:
         outcome = "error" if n % 50 == 1 else outcome
         usage = Usage(1000, 50, cached_tokens=400, source="provider")
         times = {"ttft": 0.1 + n % 2, "itl_mean": 0.02 * (1 + n % 2)}
-        found.record(Call(f"c{n:027x}", "chain", at, dice.random(), outcome, "m", context, usage,
-                          PENNY, reason=reason, **times))  # fmt: skip
+        found.record(Call(f"c{n:027x}", "chain", at, dice.random(), outcome, f"model-{n % 2}",
+                          context, usage, PENNY, reason=reason, **times))  # fmt: skip
         found.record(Call(f"m{n:027x}", "model", at, dice.random(), "ok", f"model-{n % 2}", context,
                           usage, PENNY, cache_source="replay" if n % 20 == 0 else "",
                           **times))  # fmt: skip
@@ -60,7 +60,9 @@ def test_the_figures_are_those_of_the_rows(ledger: Ledger) -> None:
     assert found.whole.inter_token == pytest.approx(0.02, rel=0.01)
     assert found.whole.reasons == {"no_evidence": 20}
     assert [line.calls for line in found.days] == [50, 50, 50, 50]
-    assert {line.name: line.calls for line in found.models} == {"model-0": 100, "model-1": 100}
+    assert [(each.name, each.calls, each.answers, each.per_answer) for each in found.models] == [
+        ("model-0", 100, 80, Decimal(1) / 80), ("model-1", 100, 96, Decimal(1) / 96),
+    ]  # fmt: skip
     assert {line.name for line in found.groups["prompt_id"]} == {"p@0", "p@1"}
     assert monitor(ledger, days=2, now=NOW).whole.calls == 100
     chat = monitor(ledger, days=30, now=NOW, where={"feature": "chat"})
@@ -70,7 +72,7 @@ def test_the_figures_are_those_of_the_rows(ledger: Ledger) -> None:
         ("answer", 40, {"redact": 40}), ("question", 160, {"block": 10}),
     ]  # fmt: skip
     assert chat.rolled_up == 0
-    with pytest.raises(InputError, match="--days 0: a period has at least one day"):
+    with pytest.raises(InputError, match="days=0: a period has at least one day"):
         monitor(ledger, days=0)
 
 
@@ -100,7 +102,14 @@ def test_thumbs_are_those_of_the_period_and_the_filter(ledger: Ledger) -> None:
         ledger.feedback(f"c{n:027x}", up)
     ledger.feedback(f"c{1:027x}", False)  # a changed mind counts once
     now = time.time()
-    assert monitor(ledger, now=now).thumbs == (1, 3)
+    found = monitor(ledger, now=now)
+    assert found.thumbs == found.whole.thumbs == (1, 3)
+    assert [(each.calls, each.thumbs) for each in found.days if any(each.thumbs)] == [(0, (1, 3))]
+    for lines in (found.days, found.models, *found.groups.values()):
+        assert [sum(each.thumbs[way] for each in lines) for way in (0, 1)] == [1, 3]
+    by_model = {line.name: line.thumbs for line in found.models}
+    assert by_model == {"model-0": (0, 2), "model-1": (1, 1)}
+    assert 'genai_model_feedback{model="model-1",thumb="up"} 1\n' in prometheus(found)
     assert monitor(ledger, now=now, where={"feature": "chat"}).thumbs == (1, 1)
     assert monitor(ledger, now=now - 40 * DAY).thumbs == (0, 0)  # given later than it ends
     assert monitor(ledger, days=1, now=now + 2 * DAY).thumbs == (0, 0)  # and before it begins
@@ -147,7 +156,7 @@ def test_text_page_and_metrics_say_the_same(ledger: Ledger) -> None:
     assert "200 questions, 0 thumbs up, 0 down" in text
     assert "| all | 200 | 176 | 10.0% (6.6% to 14.9%) | 2.0% (0.8% to 5.0%) | $2 | $0.01" in text
     assert " | 210,000 | 40.0% | 10 | " in text
-    assert f" | {found.whole.inter_token:.3g} s |\n" in text
+    assert f" | {found.whole.inter_token:.3g} s | 0 / 0 | 10 block, 40 redact |\n" in text
     assert f"| {' | '.join(HEADS)} |" in text
     for head in HEADS[1:]:
         assert f'<th scope="col">{head}</th>' in html
@@ -180,6 +189,7 @@ def test_unknown_money_is_never_divided(ledger: Ledger) -> None:
     found = monitor(ledger, days=30, now=NOW)
     assert found.whole.per_answer is None
     assert "at least $2" in str(found.whole.money)
+    assert [line.per_answer is None for line in found.models] == [False, False, True]
     assert 'genai_model_cost_unknown_calls{model="model-9"} 1' in prometheus(found)
     assert "\ngenai_dollars_per_answer" not in prometheus(found)
 
@@ -211,7 +221,7 @@ def test_the_verb_prints_and_names_a_wrong_filter(
     assert "'colour' is not a dimension" in capsys.readouterr().err
     for words, said in (
         (["--where", "feature"], "--where feature: give NAME=VALUE, such as feature=chat"),
-        (["--days", "0"], "--days 0: a period has at least one day and at most 36,500"),
+        (["--days", "0"], "days=0: a period has at least one day and at most 36,500"),
     ):
         assert main(["report", "monitor", *words]) == 64
         assert capsys.readouterr().err == f"genai: {said}\n"

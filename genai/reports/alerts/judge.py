@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from genai.ledger import Ledger, Prices
+from genai.ledger.rollup import PAID
 from genai.reports.alerts import memory as told
 from genai.reports.alerts.figures import FIGURES, State, cost
 from genai.reports.alerts.rules import AlertSettings, Rule
+from genai.reports.asked import outside_runs
 from genai.types import Call
 
 _HOUR = 3600.0
@@ -47,9 +49,9 @@ class _Look:
         return self.state.ledger.calls(limit=10**9, since=since, until=end, kind=kind)
 
     def value(self, rule: Rule, end: float) -> tuple[float | None, list[Call]]:
-        """Give the figure of a rule in its window up to a time, and the calls it rests on."""
+        """Give the figure of a rule up to a time, and the calls of people that it rests on."""
         figure = FIGURES[rule.figure]
-        calls = self.window(end - rule.hours * _HOUR, end, figure.kind)
+        calls = outside_runs(self.window(end - rule.hours * _HOUR, end, figure.kind))
         return figure.value(calls, self.state, end), calls
 
 
@@ -125,11 +127,14 @@ def _unusual(rule: Rule, limit: float, value: float, n: int, look: _Look) -> lis
 
 
 def _budget(rule: Rule, budget: float, look: _Look) -> list[Alert]:
-    """Fire where the month's spending passes a step, and where its pace would pass the budget."""
+    """Fire where the month's spending passes a step, and where its pace would pass the budget.
+
+    The bill holds what eval runs and embeddings cost, so they count here.
+    """
     today = time.gmtime(look.now)
     start = float(calendar.timegm((today.tm_year, today.tm_mon, 1, 0, 0, 0)))
     month = calendar.monthrange(today.tm_year, today.tm_mon)[1] * 24 * _HOUR
-    calls = look.window(start, look.now, "model")
+    calls = [call for kind in PAID for call in look.window(start, look.now, kind)]
     spent = cost(calls)
     found = []
     step = max((each for each in rule.steps if spent >= each * budget), default=None)

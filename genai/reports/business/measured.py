@@ -3,12 +3,13 @@
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from genai.ledger import Ledger
 from genai.ledger.query import Money, add
-from genai.ledger.rollup import EARLIEST, Sums, day_name, misdated, sums
+from genai.ledger.rollup import EARLIEST, PAID, Sums, day_name, misdated, of_runs, sums
 from genai.reports.business.inputs import Input
 
 if TYPE_CHECKING:
@@ -37,9 +38,10 @@ def measured(
     `cost` is resampled by whole days, `escalated` is the share of questions that were refused or
     failed, `volume` the questions a month at the pace from the first day to the last. With a
     `quality`, `success` and `undetected` are the shares of all questions answered rightly and
-    wrongly, and `review` the share that a person read. Rows that a wrong clock dated before 2020 or
-    after today are left out, and the source counts them. Periods are whole UTC days, from the one
-    of `since` up to the one before `until`, which is the first moment after it.
+    wrongly, and `review` the share that a person read. Questions of eval runs are left out, as are
+    rows that a wrong clock dated before 2020 or after today, and the source counts them. Periods
+    are whole UTC days, from the one of `since` up to the one before `until`, which is the first
+    moment after it.
     """
     found: dict[str, Input] = {}
     warnings: list[str] = []
@@ -130,14 +132,16 @@ def _read(
     now = time.time()
     first, last = max(since, EARLIEST * 86_400.0), now if until is None else min(until - 1, now)
 
-    def of(kind: str) -> _ByDay:
+    def of(kind: str | Sequence[str]) -> _ByDay:
         return sums(ledger.database, ("day",), kind=kind, since=first, until=last)
 
-    asked, paid = of("chain"), [of(kind) for kind in ("model", "embedding")]
-    money = {day: add(each[day].money for each in paid if day in each) for day in asked}
+    asked, paid, runs = of("chain"), of(PAID), of(of_runs("chain"))
+    money = {day: paid.get(day, Sums()).money for day in asked}
     wrong = misdated(ledger.database, now=now)
     source = f"ledger, {_span(asked)} days" if asked else ""
-    return asked, money, source + (f", {wrong} questions with a wrong date left out" * (wrong > 0))
+    tried = sum(each.calls for each in runs.values())
+    source += f", {tried} questions of eval runs left out" * (tried > 0)
+    return asked, money, source + f", {wrong} questions with a wrong date left out" * (wrong > 0)
 
 
 def _span(asked: _ByDay) -> int:
