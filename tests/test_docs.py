@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,14 @@ def test_each_guarantee_names_a_test_that_exists() -> None:
         for file, test in named:
             source = (ROOT / file).read_text(encoding="utf-8")
             assert re.search(rf"^(async )?def {test}\(", source, re.MULTILINE), f"{file}::{test}"
+
+
+def test_each_direct_dependency_has_its_line() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    declared = {re.split(r"[^\w.-]", line)[0] for line in wanted} - {project["name"]}
+    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    rows = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("| ")]
+    named = [row[0].strip() for row in rows if row[0].strip() != "package"]
+    assert sorted(named) == sorted(declared)
+    assert all(len(row) == 6 and all(cell.strip() for cell in row) for row in rows)
