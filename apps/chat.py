@@ -32,6 +32,7 @@ def main() -> None:
     """Draw the page."""
     st.set_page_config("Ask the documents", layout="centered")
     st.html(STYLE)
+    st.title("Ask the documents")
     try:
         config = genai.settings()
         own = draw_sidebar(config.chain.model)
@@ -39,7 +40,6 @@ def main() -> None:
     except genai.GenaiError as error:
         st.error(f"The chat cannot start. {clean(str(error))}")
         return
-    st.title("Ask the documents")
     draw_disclosure(chain)
     # the input comes first, so that its stop button is there while an answer is drawn
     typed = st.chat_input("Ask a question", submit_mode="stop", key="question")

@@ -283,6 +283,40 @@ def test_the_trace_shows_what_was_found_quarantined_used_and_cited(
             screenshot(page, f"trace-{width}-{scheme}")
 
 
+REACHED = """() => {
+    const at = document.activeElement;
+    at.dataset.reached = "1";
+    return at.tagName + at.innerText;
+}"""
+LEFT = """() => [...document.querySelectorAll("button, input, textarea, summary, a[href]")]
+    .filter(each => each.checkVisibility({visibilityProperty: true, opacityProperty: true})
+        && !each.disabled && !each.dataset.reached
+        && !each.closest("[role=radiogroup]")?.querySelector("[data-reached]"))  // arrows go on
+    .map(each => each.ariaLabel || each.innerText || each.outerHTML.slice(0, 80))"""
+
+
+def test_the_keyboard_alone_asks_opens_a_source_and_reaches_every_control(page: Page) -> None:
+    box = page.get_by_test_id("stChatInputTextArea")
+    expect(box).to_be_enabled()
+    for _ in range(40):
+        if box.evaluate("each => each === document.activeElement"):
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.type(QUESTION)
+    page.keyboard.press("Enter")
+    expect(page.locator(".meter")).to_be_visible(timeout=60_000)
+    expect(box).to_be_enabled()
+    mark = page.locator("mark").first
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        said = page.evaluate(REACHED)
+        if said.startswith("SUMMARY") and "[1] " in said and not mark.is_visible():
+            page.keyboard.press("Enter")
+            expect(mark).to_be_visible()
+    expect(mark).to_be_visible()
+    assert page.evaluate(LEFT) == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_narrow_light_and_dark_pages_pass_axe(
     browser: Browser, address: str, scheme: str, axe: Callable[[Page], list[str]]

@@ -115,7 +115,7 @@ def draw_figures(report: genai.Report) -> None:
     with st.container(horizontal=True, gap="medium"):
         st.metric("Cases", f"{report.cases:,}", width="content")
         st.metric("Spend", spend, width="content")
-        st.metric("p95", "not measured" if p95 is None else f"{p95:.3g} s", width="content")
+        st.metric("Time, p95", "not measured" if p95 is None else f"{p95:.3g} s", width="content")
         st.metric("Tokens", f"{report.tokens:,}" if report.tokens else "unknown", width="content")
     if 0 < report.unknown_cost < report.trials:
         st.markdown(f"The cost of {report.unknown_cost} of {report.trials} trials is unknown.")
