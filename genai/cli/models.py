@@ -6,15 +6,8 @@ from datetime import UTC, datetime
 import genai
 from genai.ledger.prices import refresh
 from genai.models import FORMS
-from genai.models.choose import endings
+from genai.models.choose import describe, endings
 from genai.wiring.parts import models_in_use, prices
-
-# what a person reads -> where an entry has it: in the project's own words, or the price file's
-_FACTS = {
-    "context": ("context", "max_input_tokens"), "ends": ("end_of_life", "deprecation_date"),
-    "longest reply": ("max_output", "max_output_tokens"), "licence": ("licence",),
-    "regions": ("regions", "supported_regions"), "modalities": ("modalities",),
-}  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,10 +41,13 @@ def run(options: argparse.Namespace) -> int:
         print(f"{name}: unpriced ({inward.reason}); add it to configs/prices.yaml")
         return 0
     print(f"{name}: {inward} in, {outward} out, per million tokens ({inward.status})")
-    entry = known.entry(name) or {}
-    for label, keys in _FACTS.items():
-        value = next((entry[key] for key in keys if entry.get(key)), "not known")
-        print(f"  {label}: {', '.join(value) if isinstance(value, list) else value}")
+    facts = describe(name, known.entry(name) or {})
+    for label, value in (
+        ("context", facts.context), ("ends", facts.ends), ("longest reply", facts.max_output),
+        ("licence", facts.licence), ("regions", ", ".join(facts.regions)),
+        ("can", ", ".join(sorted(facts.can))),
+    ):  # fmt: skip
+        print(f"  {label}: {value or 'not known'}")
     return 0
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from genai.ledger import Ledger, Prices
@@ -80,6 +81,7 @@ class Candidate:
     licence: str
     regions: tuple[str, ...]
     can: frozenset[str]
+    max_output: int | None = None
     calls: int = 0
     p50: float | None = None
     p95: float | None = None
@@ -102,7 +104,7 @@ def compare(
         entry = prices.entry(name) or {}
         own = prices.canonical(name)
         row, score = rows.get(name, rows.get(own)), scores.get(name, scores.get(own, {}))
-        found.append(_candidate(name, entry, row, score))
+        found.append(describe(name, entry, row, score))
     judged = [_judge(each, wanted) for each in found]
     return sorted(judged, key=lambda each: _order(each, wanted))
 
@@ -112,9 +114,13 @@ def _known(prices: Prices, table: Mapping[str, V]) -> dict[str, V]:
     return {prices.canonical(model): value for model, value in table.items()} | dict(table)
 
 
-def _candidate(
-    name: str, entry: Mapping[str, Any], row: Any, quality: Mapping[str, Quality]
+def describe(
+    name: str,
+    entry: Mapping[str, Any],
+    row: Any = None,
+    quality: Mapping[str, Quality] = MappingProxyType({}),
 ) -> Candidate:
+    """Give what a price entry says of a model, with what was measured if anything was."""
     regions = entry.get("regions") or entry.get("supported_regions") or _regions(name)
     return Candidate(
         name=name,
@@ -130,6 +136,7 @@ def _candidate(
                 *entry.get("modalities", ()),
             ]
         ),
+        max_output=_whole(entry.get("max_output") or entry.get("max_output_tokens")),
         calls=row.calls if row else 0,
         p50=row.p50 if row else None,
         p95=row.p95 if row else None,

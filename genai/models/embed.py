@@ -42,8 +42,10 @@ class Embedder:
         *,
         identity: str = "",
         hooks: Hooks | None = None,
+        remote: bool = False,
     ) -> None:
         self.name = name
+        self.remote = remote  # whether texts leave this process
         self.id = identity or name
         self._raw = encode
         self._dimension: int | None = None
@@ -141,15 +143,18 @@ class _Attempt:
             and worst.amount != 0
             and self._hooks.budgets.reserve(self.id, context, embedder.name, worst)
         )
-        self._cap = self._hold(worst)
+        self._cap = self._hold(worst, embedder.remote)
         telemetry = self._hooks.telemetry
         self._span = telemetry.begin(self._call, {}) if telemetry is not None else None
         self._start = time.perf_counter()
 
-    def _hold(self, worst: Cost) -> Cap | None:
-        """Reserve the cost under the run's cap, if there is one; wait for calls in flight."""
+    def _hold(self, worst: Cost, remote: bool) -> Cap | None:
+        """Reserve the cost under the run's cap, if there is one; wait for calls in flight.
+
+        What leaves this process without a price is refused, as a model's call is.
+        """
         cap = current_cap()
-        if cap is None or not worst.amount:
+        if cap is None or worst.amount == 0 or (worst.amount is None and not remote):
             return None
         try:
             while not cap.reserve(self.id, self._call.model, worst):
@@ -232,7 +237,8 @@ def make_embedder(
             " `package.module:function`",
             "unknown_model",
         )
-    return Embedder(name.partition("@")[0], encode, identity=identity, hooks=hooks)
+    remote = name.startswith(("litellm/", "openai/"))
+    return Embedder(name.partition("@")[0], encode, identity=identity, hooks=hooks, remote=remote)
 
 
 def _static() -> tuple[Callable[[Sequence[str]], Any], str]:

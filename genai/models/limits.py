@@ -61,7 +61,11 @@ class Gate:
             return self._fixed or self._shared().limit
 
     async def acquire(self) -> None:
-        """Wait for a slot, first come, first served within this process."""
+        """Wait for a slot, in the order of arrival within this process but for one case.
+
+        Who has waited `_LOOK` seconds takes a slot that is free even if others came before, so a
+        line whose first has gone does not stand. Between processes there is no order.
+        """
         if not self._waiting and self._take():
             return
         turn = _Turn()

@@ -44,9 +44,12 @@ def find_orders(lower: str, parts: Sequence[tuple[int, int, int]] | None = None)
     return found
 
 
-def weigh(sentence: str, least: float, mask: int | None = None) -> float:
-    """Add up the signs of a command in a lower-case sentence; a sum below `least` counts as 0."""
-    signs = NEEDS.met(NEEDS.mask(sentence) if mask is None else mask, OF_SIGNS)
+def weigh(sentence: str, least: float, mask: int) -> float:
+    """Add up the signs of a command in a lower-case sentence; a sum below `least` counts as 0.
+
+    `mask` is the sentence's own, as `NEEDS.mask` gives it.
+    """
+    signs = NEEDS.met(mask, OF_SIGNS)
     left = sum(max(WEIGHTS[sign], 0.0) for sign in signs) + _SLACK
     if left < least:
         return 0.0

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from servers import openai_server
 
 import genai
 from genai.config import ModelSettings
-from genai.errors import ModelError
+from genai.errors import BudgetExceeded, ModelError
+from genai.ledger.cap import Cap, capped
 from genai.models import Fake, Hooks, Model, make_embedder, open_model
 from genai.models.embed import STATIC
 from genai.models.extractive import Extractive
@@ -305,6 +307,20 @@ def test_a_sentence_transformers_folder_is_an_embedder(tmp_path: Path) -> None:
     vectors = make_embedder(f"sentence-transformers/{tmp_path}").encode(["a stork", "a stork", "b"])
     assert vectors.shape == (3, 16)
     assert np.allclose(vectors[0], vectors[1])
+
+
+def test_under_a_cap_an_embedder_without_a_price_is_refused_unless_it_stays_here(
+    rows: list[Call],
+) -> None:
+    hooks = Hooks(record=rows.append)
+    with openai_server() as (url, server), capped(Cap(Decimal(1))) as cap:
+        there = make_embedder("openai/nobody-knows", base_url=url, hooks=hooks)
+        with pytest.raises(BudgetExceeded, match=r"openai/nobody-knows: its price is unknown"):
+            there.embed(["a stork"])
+        assert (server.requests, cap.refused, rows) == ([], 1, [])
+        here = make_embedder(lambda texts: [[3.0, 4.0]] * len(texts), hooks=hooks)
+        assert here.embed(["a stork"]).shape == (1, 2)
+    assert len(rows) == 1
 
 
 @pytest.mark.parametrize("name", ["statics", "litellm", "no.such.module:function"])

@@ -317,4 +317,5 @@ def embed_with(embeddings: Embeddings, label: str = "", *, hooks: Hooks | None =
     def encode(texts: Sequence[str]) -> list[list[float]]:
         return embeddings.embed_documents(list(texts))
 
-    return Embedder(name, encode, identity=identity, hooks=hooks)
+    # whether it leaves nobody can know, and a cap must hold for what does
+    return Embedder(name, encode, identity=identity, hooks=hooks, remote=True)
