@@ -67,7 +67,7 @@ def metric(page: Page, name: str) -> str:
 
 def test_an_empty_ledger_says_what_to_do(browser: Browser, address: str) -> None:
     for page in opened(browser, address, "monitor"):
-        expect(page.get_by_text("No calls in this period.")).to_be_visible()
+        expect(page.get_by_text("No questions in this period.")).to_be_visible()
 
 
 def test_the_page_shows_the_reports_figures(browser: Browser, address: str, week: Ledger) -> None:
@@ -76,9 +76,9 @@ def test_the_page_shows_the_reports_figures(browser: Browser, address: str, week
         test_apps.settled(page, 1500)
         found = monitor(week, days=30)
         assert metric(page, "Questions") == f"{found.whole.calls:,}" == "300"
-        assert metric(page, "p95") == f"{found.whole.p95:.2f} s"
+        assert metric(page, "Time, p95") == f"{found.whole.p95:.2f} s"
         assert metric(page, "Cost") == "$0.5800"
-        assert metric(page, "Per answer") == "unknown"
+        assert metric(page, "Cost per answer") == "unknown"
         expect(page.get_by_text("Cost of 290 of 300 calls known.")).to_be_visible()
         expect(page.get_by_text("10 unpriced").first).to_be_visible()
         test_apps.screenshot(page, "monitor-wide")
@@ -139,6 +139,10 @@ def test_a_changed_assumption_moves_the_value(browser: Browser, address: str) ->
         test_apps.settled(page, 1500)
         assert metric(page, "Value, single values") == "713,930"
         assert metric(page, "Paid back after") == "6.3 months"
+        for name, value in (("Cost per success", "USD 0.0553"), ("Return on investment", "115.1%"),
+                            ("Internal rate of return", "17.25%"),
+                            ("Break-even, cases a month", "3,270")):  # fmt: skip
+            assert metric(page, name) == value
         stamp = page.get_by_text("draws 10000; seed 20260; commit none")
         stated = stamp.inner_text()
         test_apps.screenshot(page, "business-wide")
