@@ -184,7 +184,8 @@ def test_a_use_case_gives_a_business_case_its_inputs(project: Project) -> None:
     said = business_inputs(case())
     assert said["volume"]["mode"] == 1000
     assert said["undetected"]["mode"] == pytest.approx(4 / 30 * 0.3)
-    assert said["fixed"]["mode"] == pytest.approx(11_000 / 12)
+    assert said["fixed"]["mode"] == pytest.approx(6_000 / 12)
+    assert said["compliance"]["mode"] == pytest.approx(5_000 / 12)
     stated = load_business(project.root / "configs" / "business.yaml")
     held = stated.model_dump(mode="json", exclude_none=True)
     held["inputs"]["cost"] = {"measured": True}

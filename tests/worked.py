@@ -9,6 +9,7 @@ SINGLE = {
     "escalated": 0.22, "undetected": 0.02, "success": 0.76, "loss": 25, "review": 0.05,
     "review_cost": 1.5, "fixed": 9000, "build": 180000,
 }  # fmt: skip
+UNSTATED = {"compliance": 0.0, "revenue": 0.0}
 RAMP = [0.2, 0.4, 0.6, 0.8, 1.0]
 
 

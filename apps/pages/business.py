@@ -44,19 +44,20 @@ def draw_inputs(stated: genai.BusinessReport) -> dict[str, float]:
     """Offer every input; give those a person has changed."""
     changes = {}
     with st.expander("Change an assumption", expanded=True):
-        columns: list[Any] = []
-        for place, (name, given) in enumerate(stated.inputs.items()):
-            top: dict[str, Any] = {"max_value": 1.0} if name in SHARES else {}
-            st.session_state.setdefault(f"input-{name}", float(given.central))
-            if place % 4 == 0:  # a row at a time, so that a narrow screen keeps the order
-                columns = list(st.columns(4))
-            value = columns[place % 4].number_input(
-                name, min_value=0.0, key=f"input-{name}",
-                step=0.01 if name in SHARES else max(round(given.central / 20, 4), 0.001),
-                format="%.4g", help=f"{given.source or 'no source'} {given.owner}".strip(), **top,
-            )  # fmt: skip
-            if value != float(given.central):
-                changes[name] = float(value)
+        with st.container(horizontal=True):  # as many in a row as the screen is wide
+            for name, given in stated.inputs.items():
+                top: dict[str, Any] = {"max_value": 1.0} if name in SHARES else {}
+                st.session_state.setdefault(f"input-{name}", float(given.central))
+                unit = given.unit.replace("money", stated.settings.currency)
+                said = f"{given.meaning}; {given.source or 'no source'}, {given.owner}"
+                value = st.number_input(
+                    name if unit == name else f"{name}, {unit}", min_value=0.0,
+                    key=f"input-{name}", width=220, format="%.4g", **top,
+                    step=0.01 if name in SHARES else max(round(given.central / 20, 4), 0.001),
+                    help=said.strip(" ,"),
+                )  # fmt: skip
+                if value != float(given.central):
+                    changes[name] = float(value)
         if changes:
             st.markdown(clean(f"Changed: {', '.join(changes)}. A changed input is a single value."))
             st.button("Back to the stated assumptions", on_click=reset, args=(stated,))
@@ -73,22 +74,21 @@ def draw_figures(report: genai.BusinessReport, stated: genai.BusinessReport | No
     """Draw the value with its range, beside the stated case where something was changed."""
     unit, found, one = report.settings.currency, report.outlook, report.case
 
-    def paid(value: float | None) -> str:
-        return "never" if value is None else f"{value:.1f} months"
-
     delta = None if stated is None else f"{found.p50 - stated.outlook.p50:,.0f}"
-    first = st.columns(4)
+    shown = []
     if not report.warnings:
-        first[0].metric(f"Value, middle ({unit})", f"{found.p50:,.0f}", delta)
-        first[1].metric("Chance of a gain", f"{found.positive:.1%}")
-        first[2].metric("P10 to P90", f"{found.p10 / 1000:,.0f} k to {found.p90 / 1000:,.0f} k")
-    first[3].metric("Paid back after", paid(one.payback))
-    second = st.columns(4)
-    second[0].metric(f"Value, single values ({unit})", f"{one.npv:,.0f}")
-    second[1].metric("Return on investment", f"{one.roi:.0%}")
-    volume = one.break_even_volume
-    second[2].metric("Break-even, cases a month", "none" if volume is None else f"{volume:,.0f}")
-    second[3].metric("Mean of the worst 5 %", f"{found.cvar5:,.0f}")
+        span = f"{found.p10 / 1000:,.0f} k to {found.p90 / 1000:,.0f} k"
+        shown = [(f"Value, middle ({unit})", f"{found.p50:,.0f}", delta),
+                 ("Chance of a gain", f"{found.positive:.1%}", None),
+                 (f"P10 to P90 ({unit})", span, None)]  # fmt: skip
+    shown += [
+        (f"Value, single values ({unit})", f"{one.npv:,.0f}", None),
+        *((name[0].upper() + name[1:], value, None) for name, value in report.key_figures()),
+        (f"Mean of the worst 5 % ({unit})", f"{found.cvar5:,.0f}", None),
+    ]
+    with st.container(horizontal=True, gap="medium"):  # no figure is cut on a narrow screen
+        for title, value, change in shown:
+            st.metric(title, value, change, width="content")
 
 
 def draw_plots(report: genai.BusinessReport) -> None:
@@ -153,18 +153,9 @@ def draw_kill(report: genai.BusinessReport) -> None:
 def draw_register(report: genai.BusinessReport) -> None:
     """Draw who stands for each input."""
     st.subheader("Assumptions")
-    st.dataframe(
-        [
-            {
-                "input": name, "value": f"{given.central:,.10g}",
-                "range": f"{given.a:g} to {given.c:g}" if given.kind == "pert" else given.kind,
-                "source": given.source, "owner": given.owner, "date": given.date,
-                "n": "" if given.n is None else str(given.n),
-            }
-            for name, given in report.inputs.items()
-        ],
-        hide_index=True,
-    )  # fmt: skip
+    st.dataframe(report.register(), hide_index=True)
+    for each in report.remarks:
+        st.warning(clean(f"{each}."))
 
 
 def draw_files(report: genai.BusinessReport) -> None:

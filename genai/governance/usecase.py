@@ -246,13 +246,6 @@ def business_inputs(case: UseCase) -> dict[str, dict[str, Any]]:
     noticed = case.detectability
     each_task = case.oversight.review_mode != "none"
     monthly = [part / 12 for part in parts(case.today.volume_per_year)]
-    fixed = [
-        (a + b) / 12
-        for a, b in zip(
-            parts(case.money.run_fixed_per_year), parts(case.law.compliance_cost_per_year),
-            strict=True,
-        )
-    ]  # fmt: skip
     wage = parts(case.today.wage_per_hour)[1]
     found: dict[str, list[float]] = {
         "volume": monthly,
@@ -265,7 +258,8 @@ def business_inputs(case: UseCase) -> dict[str, dict[str, Any]]:
         "loss": parts(case.error_cost),
         "review": [float(each_task)] * 3,
         "review_cost": [hours * wage for hours in parts(case.oversight.t_review)],
-        "fixed": fixed,
+        "fixed": [part / 12 for part in parts(case.money.run_fixed_per_year)],
+        "compliance": [part / 12 for part in parts(case.law.compliance_cost_per_year)],
         "build": parts(case.money.build_cost),
     }
     who = {"source": f"usecases/{case.id}.yaml", "owner": case.owner or "nobody"}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worked import DRAWN, SINGLE, inputs, said_by, settings, stated
+from worked import DRAWN, SINGLE, UNSTATED, inputs, said_by, settings, stated
 
 import genai
 from genai.cli import main
@@ -31,7 +31,7 @@ from genai.types import UNKNOWN_COST, Call, Cost, CostStatus
 
 
 def test_the_worked_example_is_met_to_the_cent() -> None:
-    case = case_of(settings(), SINGLE | {"revenue": 0.0})
+    case = case_of(settings(), SINGLE | UNSTATED)
     assert case.cash_cost_per_case == pytest.approx(0.617, abs=1e-9)
     assert case.benefit_per_case == pytest.approx(2.7526, abs=1e-9)
     assert (round(case.months[0].net, 2), round(case.months[4].net, 2)) == (2010.40, 46052.0)
@@ -54,7 +54,7 @@ def test_the_worked_example_is_met_to_the_cent() -> None:
 def test_the_cheapest_model_is_the_dearest_with_people_behind_it(
     cost: float, success: float, per_success: float, fallback: float
 ) -> None:
-    case = case_of(settings(), SINGLE | {"revenue": 0.0, "cost": cost, "success": success})
+    case = case_of(settings(), SINGLE | UNSTATED | {"cost": cost, "success": success})
     assert case.cost_per_success == pytest.approx(per_success, abs=1e-6)
     assert case.cost_with_fallback == pytest.approx(fallback, abs=1e-4)
 
@@ -283,7 +283,7 @@ def test_the_shipped_assumptions_work_on_the_command_line(
 
 
 def test_a_price_that_falls_is_worth_something() -> None:
-    base = case_of(settings(), SINGLE | {"revenue": 0.0})
-    falling = case_of(settings(price_decline=0.5), SINGLE | {"revenue": 0.0})
+    base = case_of(settings(), SINGLE | UNSTATED)
+    falling = case_of(settings(price_decline=0.5), SINGLE | UNSTATED)
     assert falling.npv > base.npv
     assert replace(falling, months=()).months == ()

@@ -1,9 +1,11 @@
 """What the business case is handed over as: page, register, sheets that recompute, plots, stamp."""
 
 import html
+import io
 import json
 import re
 import time
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import formulas
 import openpyxl
 import pytest
 from PIL import Image
-from worked import DRAWN, inputs, settings
+from worked import DRAWN, inputs, settings, stated
 
 import genai
 from genai.cli import main
@@ -20,8 +22,9 @@ from genai.errors import ConfigError
 from genai.ledger import Ledger
 from genai.loop import LoopSettings, Queue
 from genai.project import Project, init
-from genai.reports.business import BusinessReport, business_report
+from genai.reports.business import BusinessReport, business_report, inputs_of
 from genai.reports.business.formula import case_of
+from genai.reports.business.inputs import fixed
 from genai.types import Call, Context, Cost, CostStatus
 
 HOSTING = {
@@ -106,7 +109,8 @@ def report() -> BusinessReport:
 
 def test_the_register_names_who_stands_for_each_input(report: BusinessReport) -> None:
     (register,) = [each for each in tables(report.html()) if each[0][:2] == ["input", "value"]]
-    assert [row[0] for row in register[1:]] == list(report.inputs)
+    others = ["discount", "ramp", "hosting"]
+    assert [row[0] for row in register[1:]] == [*report.inputs, *others]
     by_name = {row[0]: row for row in register[1:]}
     assert by_name["minutes"][:4] == ["minutes", "12", "8 to 20", "minutes"]
     assert by_name["wage"][4:6] == ["s", "o"]
@@ -116,15 +120,73 @@ def test_the_register_names_who_stands_for_each_input(report: BusinessReport) ->
 def test_the_cash_flow_table_is_that_of_the_case(report: BusinessReport) -> None:
     (flow,) = [each for each in tables(report.html()) if each[0][0] == "month"]
     assert len(flow) == 1 + 24
-    assert flow[1][4] == "2,010"
-    assert flow[5][4] == "46,052"
+    assert flow[1][5] == "2,010"
+    assert flow[5][5] == "46,052"
     total = -180_000.0
     for row, month in zip(flow[1:], report.case.months, strict=True):
-        _, benefit, variable, fixed, net, cumulative = (float(c.replace(",", "")) for c in row)
-        assert benefit - variable - fixed == pytest.approx(net, abs=2)
+        _, benefit, variable, fixed, dues, net, cumulative = (
+            float(c.replace(",", "")) for c in row
+        )
+        assert benefit - variable - fixed - dues == pytest.approx(net, abs=2)
         total += net
         assert cumulative == pytest.approx(total, abs=15)
         assert cumulative == round(month.cumulative)
+
+
+def test_every_face_shows_what_it_returns_and_when(report: BusinessReport, tmp_path: Path) -> None:
+    figures = dict(report.key_figures())
+    assert figures["cost per success"] == "USD 0.0553"
+    assert figures["return on investment"] == "115.1%"
+    assert figures["internal rate of return, monthly"] == "17.25%"
+    assert figures["paid back after"] == "6.3 months"
+    assert figures["paid back after, discounted"] == "6.5 months"
+    assert figures["break-even, cases a month"] == "3,270"
+    (head,) = [each for each in tables(report.html()) if each[0] == ["figure", "value"]]
+    for name, value in figures.items():
+        assert f"  {name}: {value}" in report.text().splitlines()
+        assert [name, value] in head
+    never = business_report(settings(), fixed(inputs(), minutes=1), draws=9)
+    assert dict(never.key_figures())["paid back after"] == "never"
+    assert "  break-even, cases a month: none" in never.text().splitlines()
+
+
+def test_compliance_is_a_cost_of_its_own() -> None:
+    values = {name: each.central for name, each in inputs().items()}
+    whole = case_of(settings(), values)
+    apart = business_report(settings(), fixed(inputs(), fixed=8000, compliance=1000), draws=9)
+    assert apart.case.npv == whole.npv
+    assert apart.case.break_even_volume == whole.break_even_volume
+    (flow,) = [each for each in tables(apart.html()) if each[0][0] == "month"]
+    assert flow[0][4] == "compliance"
+    assert {row[4] for row in flow[1:]} == {"1,000"}
+    sheet = openpyxl.load_workbook(io.BytesIO(apart.xlsx()))["Cash flow"]
+    assert [cell.value for cell in sheet[1]][5] == "compliance"
+
+
+def test_an_assumption_that_nobody_stands_for_or_that_is_old_is_named() -> None:
+    said = {"source": "s", "owner": "o"}
+    given = settings(
+        inputs=stated(wage={"value": 36, "date": "2025-11-25", **said},
+                      build={"value": 1, "date": "2025-11-27", **said}),
+        basis={"discount": {**said, "date": "2026-01-01"}, "ramp": {"owner": "o"}},
+        volume_growth=0.05, hosting=HOSTING,
+    )  # fmt: skip
+    found = business_report(given, inputs_of(given, {}), draws=9, today=date(2026, 11, 26))
+    assert "`wage` is of 2025-11-25, more than a year ago; look at it again" in found.remarks
+    assert "`minutes` has no date" in found.remarks
+    assert "`ramp` has no source and no date" in found.remarks
+    for name in ("volume_growth", "hosting"):
+        assert f"`{name}` has no source and no owner and no date" in found.remarks
+    named = " ".join(found.remarks)
+    assert not [each for each in ("discount", "build", "revenue") if f"`{each}`" in named]
+    cells = [row[0] for row in openpyxl.load_workbook(io.BytesIO(found.xlsx()))["Inputs"].values]
+    for remark in found.remarks:
+        assert f"  remark: {remark}" in found.text().splitlines()
+        assert html.escape(remark) in found.html()
+        assert f"remark: {remark}" in cells
+    assert found.warnings == ()
+    with pytest.raises(ValueError, match="did you mean `discount`"):
+        settings(basis={"discont": said})
 
 
 def test_the_tornado_shows_the_largest_swing_first(report: BusinessReport) -> None:

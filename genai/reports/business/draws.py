@@ -8,7 +8,7 @@ from typing import Any
 from genai import extras
 from genai.errors import ConfigError, InputError
 from genai.reports.business.formula import monthly, price_of, use_of
-from genai.reports.business.inputs import BusinessSettings, Input
+from genai.reports.business.inputs import DEFAULT, BusinessSettings, Input
 
 _BINS = 50  # of one input, for the value of knowing it
 
@@ -60,7 +60,7 @@ def outlook(
         InputError: there is nothing to draw, or the seed is negative.
     """
     if draws < 1 or seed < 0:
-        raise InputError(f"--draws {draws} --seed {seed}: draws are at least 1, a seed at least 0")
+        raise InputError(f"draws={draws}, seed={seed}: draws are at least 1, a seed at least 0")
     np: Any = extras.load("numpy", "evals")
     drawn = _drawn(np, settings, inputs, draws, np.random.default_rng(seed))
     value, cumulative = _value(np, settings, drawn)
@@ -82,12 +82,15 @@ def _drawn(
 ) -> dict[str, Any]:
     """Draw each input by its own quantile function, the ranks tied by a Gaussian copula."""
     special: Any = extras.load("scipy.special", "evals")
-    names = list(inputs)
+    names = [
+        name for name, each in inputs.items() if each.kind != "fixed" or each.source != DEFAULT
+    ]
     normal = random.standard_normal((draws, len(names)))
     if settings.correlations:
         normal = normal @ _factor(np, names, settings.correlations)
     ranks = special.ndtr(normal)
-    return {
+    found = {name: np.full(draws, each.a) for name, each in inputs.items()}
+    return found | {
         name: _quantiles(np, special, inputs[name], ranks[:, at], random)
         for at, name in enumerate(names)
     }
@@ -140,7 +143,8 @@ def _value(np: Any, settings: BusinessSettings, v: Mapping[str, Any]) -> tuple[A
     freed = v["realisation"] * human * (1 - v["escalated"]) + v["revenue"]
     lost = v["undetected"] * v["loss"] + v["review"] * v["review_cost"]
     cases = v["volume"][:, None] * use
-    net = cases * ((freed - lost)[:, None] - v["cost"][:, None] * price) - v["fixed"][:, None]
+    running = v["fixed"] + v["compliance"]
+    net = cases * ((freed - lost)[:, None] - v["cost"][:, None] * price) - running[:, None]
     cumulative = np.cumsum(net, axis=1) - v["build"][:, None]
     return net @ factor - v["build"], cumulative
 

@@ -22,6 +22,7 @@ class Month:
     benefit: float
     variable: float
     fixed: float
+    compliance: float
     net: float
     discounted: float
     cumulative: float
@@ -60,12 +61,13 @@ def case_of(settings: BusinessSettings, values: Mapping[str, float]) -> Case:
         cases = v["volume"] * use
         spend = v["cost"] * price_of(settings, number) + _loss(v)
         benefit, variable = cases * freed, cases * spend
-        net = benefit - variable - v["fixed"]
+        net = benefit - variable - v["fixed"] - v["compliance"]
         factor = (1 + rate) ** -number
         total += net
         benefits += benefit * factor
-        costs += (variable + v["fixed"]) * factor
-        rows.append(Month(number, use, benefit, variable, v["fixed"], net, net * factor, total))
+        costs += (variable + v["fixed"] + v["compliance"]) * factor
+        rows.append(Month(number, use, benefit, variable, v["fixed"], v["compliance"], net,
+                          net * factor, total))  # fmt: skip
     cash = v["cost"] + _loss(v)
     per_case = freed - cash
     flows = [-v["build"], *(row.net for row in rows)]
@@ -76,7 +78,7 @@ def case_of(settings: BusinessSettings, values: Mapping[str, float]) -> Case:
         v["cost"] + (1 - success) * human, npv, benefits, costs,
         (benefits - costs) / costs if costs else 0.0, benefits / costs if costs else 0.0,
         irr(flows), payback(flows), payback([-v["build"], *(row.discounted for row in rows)]),
-        v["fixed"] / per_case if per_case > 0 else None, tuple(rows),
+        (v["fixed"] + v["compliance"]) / per_case if per_case > 0 else None, tuple(rows),
     )  # fmt: skip
 
 

@@ -29,13 +29,17 @@ NAMES: Mapping[str, tuple[str, str]] = {
     "loss": ("money", "loss per undetected error"),
     "review": ("share", "cases a person reviews"),
     "review_cost": ("money", "cost of one review"),
-    "fixed": ("money a month", "running cost: people, licences, compliance"),
+    "fixed": ("money a month", "running cost: people, licences"),
     "build": ("money", "investment before the first case"),
+    "compliance": ("money a month", "documents, audits, renewed assessments"),
     "revenue": ("money a case", "further revenue per case"),
 }
 _SHARES = {"realisation", "escalated", "undetected", "success", "review"}
 _LEDGER = "USD"  # what the ledger's money is in
-_OPTIONAL = {"revenue": 0.0, "success": 1.0}
+_OPTIONAL = {"compliance": 0.0, "revenue": 0.0, "success": 1.0}
+# what the formulas need besides; `basis` says who stands for them
+OTHERS = ("discount", "ramp", "volume_growth", "price_decline", "hosting")
+DEFAULT = "default"  # the source of an input that nobody stated
 
 
 class Assumption(Settings):
@@ -64,6 +68,14 @@ class Assumption(Settings):
         if not self.measured and not (self.source and self.owner):
             raise ValueError("an assumption needs `source` and `owner`; without them it is a wish")
         return self
+
+
+class Basis(Settings):
+    """Who stands for a number of the plan that is no input, such as `discount`."""
+
+    source: str = ""
+    owner: str = ""
+    date: Day | None = None
 
 
 class Hosting(Settings):
@@ -102,15 +114,22 @@ class BusinessSettings(Settings):
     inputs: dict[str, Assumption]
     correlations: dict[str, float] = Field(default_factory=dict, description="'a b': rank share")
     hosting: Hosting | None = None
+    basis: dict[str, Basis] = Field(
+        default_factory=dict, description=f"who stands for {', '.join(OTHERS)}"
+    )
     kill: list[Criterion] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _complete(self) -> "BusinessSettings":
-        for name in self.inputs:
-            if name not in NAMES:
-                close = difflib.get_close_matches(name, NAMES, n=1)
-                hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(NAMES)}"
-                raise ValueError(f"`{name}` is not an input; {hint}")
+        for given, known, what in (
+            (self.inputs, tuple(NAMES), "is not an input"),
+            (self.basis, OTHERS, "in `basis` is not a number of the plan"),
+        ):
+            for name in given:
+                if name not in known:
+                    close = difflib.get_close_matches(name, known, n=1)
+                    hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known)}"
+                    raise ValueError(f"`{name}` {what}; {hint}")
         missing = [name for name in NAMES if name not in self.inputs and name not in _OPTIONAL]
         if missing:
             raise ValueError(f"`inputs.{missing[0]}` is missing ({NAMES[missing[0]][1]})")
@@ -144,6 +163,16 @@ class Input:
     n: int | None = None
 
     @property
+    def unit(self) -> str:
+        """What a value counts, such as `minutes` or `money a case`."""
+        return NAMES[self.name][0]
+
+    @property
+    def meaning(self) -> str:
+        """What it is, in a few words."""
+        return NAMES[self.name][1]
+
+    @property
     def central(self) -> float:
         """The value of the deterministic case: the mode, the share, the median."""
         if self.kind == "pert":
@@ -171,7 +200,7 @@ def inputs_of(settings: BusinessSettings, measured: Mapping[str, Input]) -> dict
     for name in NAMES:
         stated = settings.inputs.get(name)
         if stated is None:
-            found[name] = Input(name, "fixed", _OPTIONAL[name], source="default")
+            found[name] = Input(name, "fixed", _OPTIONAL[name], source=DEFAULT)
         elif stated.measured:
             if name not in measured:
                 raise ConfigError(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from genai.reports.business import plots
-from genai.reports.business.inputs import NAMES
+from genai.reports.business.register import HEADS
 
 if TYPE_CHECKING:
     from genai.reports.business.report import BusinessReport
@@ -34,7 +34,7 @@ def page(report: "BusinessReport") -> str:
             ("mean of the worst 5 %", f"{found.cvar5:,.0f}"),
             ("value, single values", f"{case.npv:,.2f}"),
             ("benefit per case", f"{case.benefit_per_case:,.4f}"),
-            ("paid back after", "never" if case.payback is None else f"{case.payback:.1f} months"),
+            *report.key_figures(),
             ("perfect knowledge is worth", f"{found.evpi:,.0f}")]  # fmt: skip
     if report.warnings:
         head = head[3:]
@@ -42,12 +42,11 @@ def page(report: "BusinessReport") -> str:
     kill = _table(("criterion", "now", ""), [
         (c.figure, "unknown" if v is None else f"{v:.4g}", "kept" if ok else "BROKEN")
         for c, v, ok in report.kill])  # fmt: skip
-    register = _table(("input", "value", "range", "unit", "source", "owner", "date", "n"), [
-        (name, f"{i.central:,.10g}", f"{i.a:g} to {i.c:g}" if i.kind == "pert" else i.kind,
-         NAMES[name][0], i.source, i.owner, i.date, "" if i.n is None else str(i.n))
-        for name, i in report.inputs.items()])  # fmt: skip
-    flow = _table(("month", "benefit", "variable", "fixed", "net", "cumulative"), [
-        (str(m.number), *map(_whole, (m.benefit, m.variable, m.fixed, m.net, m.cumulative)))
+    register = _table(HEADS, [list(row.values()) for row in report.register()])
+    remarks = "".join(f'<p class="warn">{_e(each)}.</p>' for each in report.remarks)
+    flow = _table(("month", "benefit", "variable", "fixed", "compliance", "net", "cumulative"), [
+        (str(m.number), *map(_whole, (m.benefit, m.variable, m.fixed, m.compliance, m.net,
+                                      m.cumulative)))
         for m in case.months])  # fmt: skip
     hosting = "".join(f"<p>{_e(line)}</p>" for line in report.hosting())
     if report.bands:
@@ -71,7 +70,8 @@ def page(report: "BusinessReport") -> str:
         f"<h2>What moves it</h2>{report.plot('tornado').svg()}"
         f"<h2>Over time</h2>{report.plot('fan').svg()}"
         f"<h2>How sure it is</h2>{report.plot('curve').svg()}{hosting}<h2>What ends it</h2>{kill}"
-        f"<h2>Assumptions</h2>{register}{tied}<h2>Cash flow</h2>{flow}{stamp}</main></body></html>"
+        f"<h2>Assumptions</h2>{register}{remarks}{tied}<h2>Cash flow</h2>{flow}"
+        f"{stamp}</main></body></html>"
     )
 
 

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from genai.reports.business import plots
 from genai.reports.business.draws import Outlook, outlook
 from genai.reports.business.formula import Case, case_of, crossings
 from genai.reports.business.inputs import BusinessSettings, Criterion, Input
+from genai.reports.business.register import register, remarks
 from genai.reports.business.workbook import workbook
 
 _PLAIN = (float, float | None)  # types of a figure that a kill criterion may name
@@ -24,8 +26,9 @@ _PLAIN = (float, float | None)  # types of a figure that a kill criterion may na
 class BusinessReport:
     """A case with its distribution. `warnings` are reasons to print no headline.
 
-    `kill` pairs each criterion with what the case gives and whether it is kept; `bands` are the
-    requests a month, from and to, for which own GPUs are cheaper; `stamp` says what it rests on.
+    `remarks` name assumptions that nobody stands for, or not for a year. `kill` pairs each
+    criterion with what the case gives and whether it is kept; `bands` are the requests a month,
+    from and to, for which own GPUs are cheaper; `stamp` says what it rests on.
     """
 
     settings: BusinessSettings
@@ -35,6 +38,7 @@ class BusinessReport:
     bands: tuple[tuple[float, float], ...]
     kill: tuple[tuple[Criterion, float | None, bool], ...]
     warnings: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     stamp: Mapping[str, str] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Any]:
@@ -54,6 +58,7 @@ class BusinessReport:
                 {"figure": c.figure, "value": value, "kept": kept} for c, value, kept in self.kill
             ],
             "warnings": list(self.warnings),
+            "remarks": list(self.remarks),
             "stamp": dict(self.stamp),
         }
 
@@ -81,7 +86,7 @@ class BusinessReport:
 
     def xlsx(self) -> bytes:
         """Give the spreadsheet, with live formulas."""
-        return workbook(self.settings, self.inputs, self.case)
+        return workbook(self.settings, self.inputs, self.case, self.remarks)
 
     def plot(self, name: str) -> plots.Plot:
         """Give a plot, `fan`, `tornado` or `curve`; `.svg()` and `.png()` draw it."""
@@ -101,9 +106,26 @@ class BusinessReport:
             for start, end in self.bands
         ]
 
+    def key_figures(self) -> list[tuple[str, str]]:
+        """Give the figures of the single values, each with its name, as every face shows them."""
+        case, unit = self.case, self.settings.currency
+        success, rate, volume = case.cost_per_success, case.irr, case.break_even_volume
+        return [
+            ("cost per success", "none" if success is None else f"{unit} {success:,.4f}"),
+            ("return on investment", f"{case.roi:.1%}"),
+            ("internal rate of return, monthly", "none" if rate is None else f"{rate:.2%}"),
+            ("paid back after", _months(case.payback)),
+            ("paid back after, discounted", _months(case.payback_discounted)),
+            ("break-even, cases a month", "none" if volume is None else f"{volume:,.0f}"),
+        ]
+
+    def register(self) -> list[dict[str, str]]:
+        """Give who stands for each number: its `input`, `value`, `source`, `owner` and so on."""
+        return register(self.settings, self.inputs)
+
     def text(self) -> str:
         """Say it in a few lines."""
-        case, found, unit = self.case, self.outlook, self.settings.currency
+        found, unit = self.outlook, self.settings.currency
         lines = [f"{self.settings.title}: {self.settings.decision}".rstrip(": ")]
         lines += [f"NO HEADLINE: {warning}" for warning in self.warnings]
         if not self.warnings:
@@ -111,8 +133,8 @@ class BusinessReport:
                 f"net present value {unit} {found.p50:,.0f} (P10 {found.p10:,.0f}, P90"
                 f" {found.p90:,.0f}); chance of a gain {found.positive:.0%}"
             )
-        paid = "never" if case.payback is None else f"after {case.payback:.1f} months"
-        lines.append(f"single values: {unit} {case.npv:,.2f}, paid back {paid}")
+        lines.append(f"single values: {unit} {self.case.npv:,.2f}")
+        lines += [f"  {name}: {value}" for name, value in self.key_figures()]
         for swing in found.swings[:3]:
             lines.append(
                 f"  {swing.name}: {swing.low:,.0f} to {swing.high:,.0f}; knowing it is worth"
@@ -124,6 +146,7 @@ class BusinessReport:
             lines.append(
                 f"  kill criterion {criterion.figure}: {shown}, {'kept' if kept else 'BROKEN'}"
             )
+        lines += [f"  remark: {each}" for each in self.remarks]
         lines.append("; ".join(f"{name} {value}" for name, value in self.stamp.items()))
         return "\n".join(lines)
 
@@ -131,11 +154,13 @@ class BusinessReport:
 def business_report(
     settings: BusinessSettings, inputs: Mapping[str, Input], *, draws: int = 10_000,
     seed: int = 20_260, warnings: Sequence[str] = (), stamp: Mapping[str, str] | None = None,
+    today: date | None = None,
 ) -> BusinessReport:  # fmt: skip
     """Work out a case: single values, the distribution, hosting bands, kill criteria.
 
     `stamp` says what the measured inputs rest on; version, a hash of all inputs, draws and seed are
-    added.
+    added. Assumptions over a year old on `today` (UTC), or without source, owner or date, are
+    remarks.
     """
     case = case_of(settings, {name: each.central for name, each in inputs.items()})
     found = outlook(settings, inputs, draws=draws, seed=seed)
@@ -149,7 +174,14 @@ def business_report(
         "genai": __version__, "inputs": digest(values), "draws": f"{draws}", "seed": f"{seed}",
         **(stamp or {}),
     }  # fmt: skip
-    return BusinessReport(settings, dict(inputs), case, found, bands, kill, tuple(warnings), said)
+    old = remarks(settings, inputs, today or datetime.now(UTC).date())
+    return BusinessReport(
+        settings, dict(inputs), case, found, bands, kill, tuple(warnings), tuple(old), said
+    )
+
+
+def _months(value: float | None) -> str:
+    return "never" if value is None else f"{value:.1f} months"
 
 
 def _judge(

@@ -1,21 +1,26 @@
 """The case as a spreadsheet with live formulas: change an input and everything follows."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genai import extras
 from genai.reports.business.formula import Case
-from genai.reports.business.inputs import NAMES, BusinessSettings, Input
+from genai.reports.business.inputs import Basis, BusinessSettings, Input
+from genai.reports.business.register import register
 
 _FIRST = 4  # row of the first input
 
 
-def workbook(settings: BusinessSettings, inputs: Mapping[str, Input], case: Case) -> bytes:
+def workbook(
+    settings: BusinessSettings, inputs: Mapping[str, Input], case: Case, remarks: Sequence[str] = ()
+) -> bytes:
     """Give three sheets: inputs, cash flow, result. The result recomputes to the case."""
     package: Any = extras.load("openpyxl", "reports")
     book = package.Workbook()
     at = _inputs(book.active, settings, inputs)
+    for each in remarks:
+        book.active.append([f"remark: {each}"])
     last = _flow(book.create_sheet("Cash flow"), settings, at)
     _result(book.create_sheet("Result"), at, last, case)
     file = io.BytesIO()
@@ -32,7 +37,7 @@ def _inputs(sheet: Any, settings: BusinessSettings, inputs: Mapping[str, Input])
     for row, (name, each) in enumerate(inputs.items(), start=_FIRST):
         low, high = (each.a, each.c) if each.kind == "pert" else (None, None)
         sheet.append(
-            [name, each.central, NAMES[name][0], low, high, each.source, each.owner, each.date,
+            [name, each.central, each.unit, low, high, each.source, each.owner, each.date,
              each.n]
         )  # fmt: skip
         at[name] = f"Inputs!$B${row}"
@@ -40,8 +45,13 @@ def _inputs(sheet: Any, settings: BusinessSettings, inputs: Mapping[str, Input])
         ("discount", settings.discount), ("volume_growth", settings.volume_growth),
         ("price_decline", settings.price_decline),
     ):  # fmt: skip
-        sheet.append([name, value, "a year"])
+        by = settings.basis.get(name, Basis())
+        sheet.append([name, value, "a year", None, None, by.source, by.owner, by.date])
         at[name] = f"Inputs!$B${sheet.max_row}"
+    for line in register(settings, inputs):
+        if line["input"] in ("ramp", "hosting"):  # what no formula reads as one number
+            who = (line["source"], line["owner"], line["date"])
+            sheet.append([line["input"], line["value"], line["unit"], None, None, *who])
     sheet.column_dimensions["A"].width = 16
     sheet.column_dimensions["F"].width = 40
     return at
@@ -49,10 +59,11 @@ def _inputs(sheet: Any, settings: BusinessSettings, inputs: Mapping[str, Input])
 
 def _flow(sheet: Any, settings: BusinessSettings, at: Mapping[str, str]) -> int:
     sheet.append(
-        ["month", "use", "benefit", "variable", "fixed", "net", "discounted", "cumulative",
-         "paid back", "discounted, cumulative", "discounted, paid back"]
+        ["month", "use", "benefit", "variable", "fixed", "compliance", "net", "discounted",
+         "cumulative", "paid back", "discounted, cumulative", "discounted, paid back"]
     )  # fmt: skip
-    sheet.append([0, None, None, None, None, f"=-{at['build']}", "=F2", "=F2", 0, "=G2", 0])
+    build = f"=-{at['build']}"
+    sheet.append([0, None, None, None, None, None, build, "=G2", "=G2", 0, "=H2", 0])
     freed, _ = _per_case(at)
     lost = _lost(at)
     rate = f"((1+{at['discount']})^(1/12)-1)"
@@ -65,8 +76,9 @@ def _flow(sheet: Any, settings: BusinessSettings, at: Mapping[str, str]) -> int:
             [
                 month, f"={ramp}*{growth}", f"={at['volume']}*B{row}*{freed}",
                 f"={at['volume']}*B{row}*({at['cost']}*{price}+{lost})", f"={at['fixed']}",
-                f"=C{row}-D{row}-E{row}", f"=F{row}/(1+{rate})^A{row}", f"=H{row - 1}+F{row}",
-                _paid(row, "H", "F"), f"=J{row - 1}+G{row}", _paid(row, "J", "G"),
+                f"={at['compliance']}", f"=C{row}-D{row}-E{row}-F{row}",
+                f"=G{row}/(1+{rate})^A{row}", f"=I{row - 1}+G{row}", _paid(row, "I", "G"),
+                f"=K{row - 1}+H{row}", _paid(row, "K", "H"),
             ]
         )  # fmt: skip
     return settings.months + 2
@@ -98,22 +110,23 @@ def _result(sheet: Any, at: Mapping[str, str], last: int, case: Case) -> None:
     flow = "'Cash flow'!"
     rate = f"((1+{at['discount']})^(1/12)-1)"
     benefits = f"SUMPRODUCT({flow}C3:C{last}/(1+{rate})^{flow}A3:A{last})"
-    spending = f"SUMPRODUCT(({flow}D3:D{last}+{flow}E3:E{last})/(1+{rate})^{flow}A3:A{last})"
+    running = "+".join(f"{flow}{column}3:{column}{last}" for column in "DEF")
+    spending = f"SUMPRODUCT(({running})/(1+{rate})^{flow}A3:A{last})"
     freed, cash = _per_case(at)
     sheet.append(["figure", "value", "as computed by genai"])
     for name, formula, value in (
-        ("net present value", f"=SUM({flow}G2:G{last})", case.npv),
+        ("net present value", f"=SUM({flow}H2:H{last})", case.npv),
         ("present value of benefits", f"={benefits}", case.pv_benefits),
         ("present value of costs", f"={at['build']}+{spending}", case.pv_costs),
         ("return on investment", "=(B3-B4)/B4", case.roi),
-        ("cumulative cash at the end", f"={flow}H{last}", case.months[-1].cumulative),
-        ("internal rate of return, monthly", f"=IFERROR(IRR({flow}F2:F{last},0.01),\"none\")",
+        ("cumulative cash at the end", f"={flow}I{last}", case.months[-1].cumulative),
+        ("internal rate of return, monthly", f"=IFERROR(IRR({flow}G2:G{last},0.01),\"none\")",
          case.irr),
-        ("paid back after months", _payback(flow, "H", "I", last), case.payback),
-        ("discounted, paid back after months", _payback(flow, "J", "K", last),
+        ("paid back after months", _payback(flow, "I", "J", last), case.payback),
+        ("discounted, paid back after months", _payback(flow, "K", "L", last),
          case.payback_discounted),
         ("benefit per case", f"={freed}-({cash})", case.benefit_per_case),
-        ("break-even, cases a month", f"=IF(B10>0,{at['fixed']}/B10,\"none\")",
+        ("break-even, cases a month", f"=IF(B10>0,({at['fixed']}+{at['compliance']})/B10,\"none\")",
          case.break_even_volume),
         ("cost per success", f"=IF({at['success']}>0,{at['cost']}/{at['success']},\"none\")",
          case.cost_per_success),
