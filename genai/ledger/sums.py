@@ -1,4 +1,4 @@
-"""Money of several calls as one."""
+"""Money of a call in dollars, and of several calls as one."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -7,7 +7,9 @@ from genai.types import Cost, CostStatus
 
 
 def total_cost(costs: Sequence[Cost]) -> Cost:
-    """Add up the money of several calls; unknown if that of any is."""
+    """Add up the money of several calls, unknown if that of any is; one call's is as it stands."""
+    if len(costs) == 1:
+        return costs[0]
     paid = [cost for cost in costs if cost.status != CostStatus.DECLARED_FREE]
     if not paid:
         return Cost(Decimal(0), CostStatus.DECLARED_FREE, "every call was declared free")
@@ -18,3 +20,8 @@ def total_cost(costs: Sequence[Cost]) -> Cost:
     statuses = {cost.status for cost in paid}
     status = statuses.pop() if len(statuses) == 1 else CostStatus.ESTIMATED
     return Cost(amount, status, paid[0].reason)
+
+
+def in_dollars(cost: Cost) -> Decimal | None:
+    """Give the dollars of a call; None where nobody knows them or another currency was booked."""
+    return cost.amount if cost.currency == "USD" else None

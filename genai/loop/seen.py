@@ -104,7 +104,7 @@ def failed(scores: Mapping[str, Any], metrics: Mapping[str, MetricSettings]) -> 
 def online_scores(
     ledger: Ledger, since: float, until: float | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Give the newest values of the online metrics of each call since, and not after, a time."""
+    """Give the newest online metrics of each call since a time and before another."""
     ledger.drain()
     with ledger.database.begin(write=False) as db:
         return _scores(db, since, until)
@@ -121,7 +121,7 @@ def _scores(
     if until is not None:
         judged = _call.alias()
         query = query.join(judged, judged.c.id == _call.c.parent_id)
-        query = query.where(judged.c.started_at >= since, judged.c.started_at <= until)
+        query = query.where(judged.c.started_at >= since, judged.c.started_at < until)
     found: dict[str, dict[str, Any]] = defaultdict(dict)
     for row in db.execute(query):
         if row.tags.get("suite") == ONLINE:

@@ -17,6 +17,7 @@ from genai import stats
 from genai.errors import InputError, Unmeasured
 from genai.ledger import Ledger
 from genai.ledger.query import dollars
+from genai.ledger.sums import in_dollars
 from genai.reports.asked import FINGERPRINT, asked
 from genai.types import Call
 
@@ -89,11 +90,11 @@ def drift(
         Unmeasured: a period has fewer than 200 questions.
     """
     if not 0 < rate < 1:
-        raise InputError(f"--rate {rate:g}: the share of false findings lies between 0 and 1")
+        raise InputError(f"rate={rate:g}: the share of false findings lies between 0 and 1")
     if reference.first <= current.last and current.first <= reference.last:
         raise InputError(
             f"the reference, {reference.first} to {reference.last}, shares days with the current"
-            f" period, {current.first} to {current.last}; set --from and --to before it"
+            f" period, {current.first} to {current.last}; take a reference before it"
         )
     sides = [asked(ledger, *period.bounds) for period in (reference, current)]
     for period, calls in zip((reference, current), sides, strict=True):
@@ -156,9 +157,8 @@ def _values(calls: Sequence[Call], get: _Get) -> list[_Value]:
     for call in calls:
         value = get(call)
         if value is not None:
-            known = call.cost.amount is not None and call.cost.currency == "USD"
-            cost = float(call.cost.amount or 0) if known else None
-            found.append(_Value(call.started_at, value, cost))
+            paid = in_dollars(call.cost)
+            found.append(_Value(call.started_at, value, None if paid is None else float(paid)))
     return found
 
 

@@ -117,7 +117,7 @@ def _quality(ledger: Ledger, project: Project, since: float, until: float | None
     scores = online_scores(ledger, since, until).values()
     judged = [each for each in scores if limits.keys() & each.keys()]
     decided = Queue(ledger, settings).items("accepted", "edited", "rejected", "promoted")
-    reviewed = sum(since <= each.at <= end for each in decided)
+    reviewed = sum(since <= each.at < end for each in decided)
     return Quality(len(judged), sum(bool(failed(each, limits)) for each in judged), reviewed)
 
 

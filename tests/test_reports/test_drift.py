@@ -25,6 +25,7 @@ FIRST = 20_700
 USUAL: dict[str, Any] = {
     "refuse": 0.08, "tokens": 6.0, "score": 0.6, "prompt": "p@1", "language": "en",
     "support": 0.8, "topic": 0.25, "index": "i1",
+    "release": "r1",
 }  # fmt: skip
 
 
@@ -45,7 +46,8 @@ def week(seed: int, days: range, *, count: int = 60, **changes: Any) -> Iterator
             yield Call(
                 f"{seed:08x}{day:010x}{n:010x}", "chain", (FIRST + day) * DAY + n * 60.0,
                 dice.lognormvariate(0, 0.3), outcome, "m",
-                Context(prompt_id=given["prompt"], index_revision=given["index"]), usage,
+                Context(prompt_id=given["prompt"], index_revision=given["index"],
+                        release=given["release"]), usage,
                 Cost(usage.input_tokens * Decimal("0.00001"), CostStatus.PRICED), tags=tags,
             )  # fmt: skip
 
@@ -73,11 +75,11 @@ def test_the_effect_sizes_are_those_of_the_worked_examples() -> None:
 )
 def test_a_planted_shift_is_found_and_named(change: dict[str, Any], figure: str) -> None:
     before = list(week(1, range(28)))
-    now = list(week(2, range(28, 35), prompt="p@2", index="i2", **change))
+    now = list(week(2, range(28, 35), prompt="p@2", index="i2", release="r2", **change))
     found = compare(before, now)
     moved = [each for each in found if each.drifted]
     assert moved[0].figure == figure
-    assert {"prompt_id p@2", "index_revision i2"} <= {*moved[0].causes}
+    assert {"prompt_id p@2", "index_revision i2", "release r2"} <= {*moved[0].causes}
     assert moved[0].effect > 0.05
     assert f"moved   {figure}" in moved[0].text()
 
@@ -190,7 +192,7 @@ def test_the_ledger_is_enough_and_too_few_questions_say_so(tmp_path: Path) -> No
         (["--from", "2026-10-10", "--to", "2026-10-01"],
          "2026-10-10 to 2026-10-01: a period has at least one day"),
         (["--from", "2026-01-01", "--to", "2999-01-01"], "shares days with the current period"),
-        (["--rate", "2"], "--rate 2: the share of false findings lies between 0 and 1"),
+        (["--rate", "2"], "rate=2: the share of false findings lies between 0 and 1"),
     ],
 )  # fmt: skip
 def test_periods_that_cannot_be_are_one_line(
@@ -203,6 +205,18 @@ def test_periods_that_cannot_be_are_one_line(
     assert main(["report", "drift", *words]) == 64
     err = capsys.readouterr().err
     assert said in err
+    assert err.count("\n") == 1
+
+
+def test_an_empty_ledger_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "genai.yaml").write_text("version: 1\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", "drift"]) == 4
+    err = capsys.readouterr().err
+    assert "0 questions; 200 are needed to say that something moved, take a longer period" in err
     assert err.count("\n") == 1
 
 

@@ -122,7 +122,7 @@ def test_the_verb_prints_incidents(
         (["--from", "2026-10-10", "--to", "2026-10-01"], "needs a day of reference and a day"),
         (["--reference", "0"], "with 0 days of reference"),
         (["--reference", "40"], "with 40 days of reference"),
-        (["--alarms", "-1"], "--alarms -1: the false findings accepted are more than 0"),
+        (["--alarms", "-1"], "alarms=-1: the false findings accepted are more than 0"),
     ):
         assert main(["report", "incidents", *words]) == 64
         err = capsys.readouterr().err

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from genai.ledger import Ledger, Prices
+from genai.ledger.sums import in_dollars
 from genai.reports.invoices import newest_error
 from genai.types import Call
 
@@ -44,12 +45,11 @@ class Figure:
 
 def cost(calls: Sequence[Call]) -> float:
     """Add up the dollars that are known."""
-    return float(sum(call.cost.amount or 0 for call in calls if not _unknown(call)))
+    return float(sum(in_dollars(call.cost) or 0 for call in calls))
 
 
 def _unknown(call: Call) -> bool:
-    """Say whether nobody knows the dollars of a call; another currency is not dollars."""
-    return call.cost.amount is None or call.cost.currency != "USD"
+    return in_dollars(call.cost) is None
 
 
 def _percentile(share: float, name: str) -> Callable[[Sequence[Call]], float | None]:

@@ -31,7 +31,7 @@ class Change:
         if self.cut < 0:
             raise InputError(f"what-if: `cut` is a number of tokens, not {self.cut}")
         if self.route is not None and not self.model:
-            raise InputError("what-if: a route leads to another model; name it with --model")
+            raise InputError("what-if: a route leads to another model; name it as `model`")
 
 
 @dataclass(frozen=True, slots=True)

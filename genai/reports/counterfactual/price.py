@@ -14,6 +14,7 @@ from genai.errors import InputError
 from genai.evals import Decision, Report
 from genai.ledger import Ledger, Prices
 from genai.ledger.query import dollars
+from genai.ledger.sums import in_dollars
 from genai.ledger.walk import walk
 from genai.reports.counterfactual.change import Change, Concerned, concerned
 from genai.reports.counterfactual.ratios import Ratios, ratios
@@ -96,9 +97,7 @@ class Counterfactual:
             )
         lines += [f"assumed: {each}" for each in self.assumed]
         if self.quality is None:
-            lines.append(
-                "quality: not measured; run both ways on one suite and give --runs NOW THEN"
-            )
+            lines.append("quality: not measured; run both ways on one suite and name the two runs")
         else:
             lines += _quality(self.quality)
         return "\n".join([*lines, *(f"no headline: {each}" for each in self.weak)])
@@ -222,7 +221,7 @@ class _Sums:
     def add(self, call: Call) -> None:
         """Add one call, or note why it is left out."""
         self.calls += 1
-        parent, known = call.context.parent_id, _dollars(call)
+        parent, known = call.context.parent_id, in_dollars(call.cost)
         again = parent in self.which.repeated
         if again or (self.which.routed is not None and parent not in self.which.routed):
             if known is None:
@@ -284,8 +283,3 @@ class _Sums:
             call, usage=usage, model=self.change.model, response_model="", requested_tier="",
             served_tier="", region="",
         )  # fmt: skip
-
-
-def _dollars(call: Call) -> Decimal | None:
-    """Give what was booked, in the currency of the rates."""
-    return call.cost.amount if call.cost.currency == "USD" else None

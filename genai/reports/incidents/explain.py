@@ -76,10 +76,10 @@ def incidents(
     if not 1 <= reference <= last - first:
         raise InputError(
             f"{day_name(first)} to {day_name(last)} with {reference} days of reference: the period"
-            " needs a day of reference and a day after it; set --from, --to and --reference"
+            " needs a day of reference and a day after it; take other days or another `reference`"
         )
     if alarms <= 0:
-        raise InputError(f"--alarms {alarms:g}: the false findings accepted are more than 0")
+        raise InputError(f"alarms={alarms:g}: the false findings accepted are more than 0")
     facts = read_facts(ledger, first, last, reference)
     return of_facts(facts, reference, alarms=alarms)
 

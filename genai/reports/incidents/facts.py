@@ -6,6 +6,8 @@ from typing import Any
 
 from genai import extras
 from genai.ledger import Ledger
+from genai.ledger.sums import in_dollars
+from genai.reports.asked import outside_runs
 from genai.types import Call
 
 _DAY = 86_400
@@ -73,18 +75,15 @@ def read_facts(ledger: Ledger, first: int, last: int, reference: int) -> Facts:
         parts: dict[str, Call] = {}
         for call in calls:
             parts.setdefault(call.context.parent_id, call)
-        rows += [
-            _row(day - first, chain, parts.get(chain.id))
-            for chain in chains
-            if not chain.context.run  # nobody asked what an eval run asks
-        ]
+        rows += [_row(day - first, chain, parts.get(chain.id)) for chain in outside_runs(chains)]
     return _facts(first, rows, reference)
 
 
 def _row(day: int, chain: Call, part: Call | None) -> dict[str, Any]:
     tags, own = chain.tags, part or chain
     blocked = bool(tags.get("verdicts_block"))
-    dollars, tokens = _dollars(chain), chain.usage.input_tokens + chain.usage.output_tokens
+    paid, tokens = in_dollars(chain.cost), chain.usage.input_tokens + chain.usage.output_tokens
+    dollars = None if paid is None else float(paid)
     numbers = {
         name: float(value)
         for name, value in tags.items()
@@ -112,11 +111,6 @@ def _row(day: int, chain: Call, part: Call | None) -> dict[str, Any]:
         "day": day, "figures": figures, "labels": labels, "dollars": dollars, "lost": lost,
         "tokens": float(tokens), "seconds": chain.seconds, "blocked": float(blocked),
     }  # fmt: skip
-
-
-def _dollars(chain: Call) -> float | None:
-    amount = chain.cost.amount
-    return None if amount is None or chain.cost.currency != "USD" else float(amount)
 
 
 def _facts(first: int, rows: Sequence[Mapping[str, Any]], reference: int) -> Facts:
