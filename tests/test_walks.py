@@ -19,6 +19,9 @@ import test_apps
 from playwright.sync_api import Browser, expect
 from servers import openai_server
 
+import genai
+from genai import project
+
 browser = test_apps.browser
 ROOT = Path(__file__).parent.parent
 _BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -81,6 +84,58 @@ def test_without_a_key_the_job_fails_and_says_what_could_not_be_measured(
     done = run(ci[-1], folder, OPENAI_API_KEY="", OPENAI_BASE_URL="http://127.0.0.1:9")
     assert done.returncode == 14, done.stdout
     assert "2 cases unmeasured: no_key: Missing credentials" in done.stdout
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """A project of one's own: what README says there is to change, and the file of each."""
+    project.init(tmp_path)
+    monkeypatch.setenv("GENAI_PROJECT", str(tmp_path))
+    table = (ROOT / "README.md").read_text().partition("| to change | edit |")[2]
+    rows = re.findall(r"^\| ([^|]+) \| `([^`]+)`", table.partition("\n\n")[0], re.MULTILINE)
+    return {what: tmp_path / file for names, file in rows for what in names.split(", ")}
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_each_of_six_changes_is_one_place_and_has_its_effect(own: dict[str, Path]) -> None:
+    before = genai.prompt("rag/answer").id
+    edit(own["a prompt"], "You answer", "In plain words, you answer")
+    assert genai.prompt("rag/answer").id != before
+
+    documents = own["the splitter"].parent.parent / "docs"
+    whole = genai.Index().sync(documents).passages
+    edit(own["the splitter"], "  max_chars: 1000", "  splitter: tables\n  max_chars: 1000")
+    assert genai.Index().sync(documents).passages != whole
+
+    question = "Does ann.lee@acme.org know what drift is?"
+    assert isinstance(genai.load()(question), genai.Answer)  # with the address replaced
+    edit(own["a guard"], "guard: pii, action: redact", "guard: pii, action: block")
+    refusal = genai.load()(question)
+    assert isinstance(refusal, genai.Refusal)
+    assert refusal.reason == "policy"
+
+    edit(own["the model"], "model: extractive", "model: fake/echo")
+    assert genai.load().model.name == "fake/echo"
+
+    def task(question: str) -> str:
+        return "Ask the staff, please."
+
+    suite = own["a case"]
+    cases = genai.evaluate("handbook", task).cases
+    edit(suite, "cases:\n", "cases:\n  - {id: mine, input: Who are you, kind: unanswerable}\n")
+    (suite.parent / "mine.py").write_text("def polite(trial):\n    return 'please' in trial.text\n")
+    edit(own["a metric"], "metrics:\n",
+         "metrics:\n  polite: {scorer: 'evals/mine.py:polite', min: 0.9}\n")  # fmt: skip
+    report = genai.evaluate("handbook", task)
+    assert report.cases == cases + 1
+    polite = report.metric("polite")
+    assert polite is not None
+    assert polite.value == 1.0
 
 
 @pytest.mark.browser
