@@ -55,7 +55,8 @@ bench: $(VENV)/.test
 	$(VENV)/bin/python benchmarks/traffic.py
 	-$(VENV)/bin/python benchmarks/peers/install.py
 	$(VENV)/bin/python benchmarks/evals.py --write
-	$(VENV)/bin/python benchmarks/finetune.py --support --write
+	-$(VENV)/bin/python benchmarks/finetune.py --support --write
+	$(VENV)/bin/python benchmarks/table.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'

@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from figures import Figure, table_of
 from loopback import seen, serve
 from peers.commands import HARNESSES, Job, write_cases
 from peers.install import PINS
@@ -254,8 +255,8 @@ def fastest(found: Mapping[str, Found], run: str, aiohttp: bool = True) -> tuple
     )
 
 
-def goals(found: Mapping[str, Found]) -> list[str]:
-    lines = ["", "| figure | measured | beside | ratio | must reach |", "|---|---|---|---|---|"]
+def goals(found: Mapping[str, Found]) -> list[Figure]:
+    lines: list[Figure] = []
     for name in (name for name in found if HARNESSES[name].ours):
         own = found[name]
         compared = (
@@ -265,55 +266,67 @@ def goals(found: Mapping[str, Found]) -> list[str]:
                 fastest(found, "@64", False),
                 "<= 2.0, >= 3x",
             ),
-            ("and the fastest peer on aiohttp", "@64", fastest(found, "@64"), ""),
+            ("the same beside the fastest peer on aiohttp", "@64", fastest(found, "@64"), ""),
             ("warm re-run, whole process, s", "warm", fastest(found, "warm"), "<= 1.0, >= 4x"),
         )
         for text, run, (peer, wall), goal in compared:
             ours = own[run]["wall"]
             ratio = f"{wall / ours:.2f}x" if wall < float("inf") else ""
             beside = f"{peer} {wall:.2f}" if ratio else peer
-            lines.append(f"| {text}: {name} | {ours:.2f} | {beside} | {ratio} | {goal} |")
+            lines.append(Figure(f"{text}: {name}", f"{ours:.2f}", goal, beside, ratio))
         each = (own["@64"]["cpu"] - own["one"]["cpu"]) / (CASES - 1) * 1e3
         gains = " / ".join(f"{IDEAL[w] / own[f'@{w}']['seconds']:.2f}" for w in WIDTHS)
         lines += [
-            f"| efficiency of the run @10 / 64 / 200: {name} | {gains} | | | >= .93 / .75 / .35 |",
-            f"| CPU ms a case / one-sample start, CPU s: {name} | {each:.2f} /"
-            f" {own['one']['cpu']:.2f} | | | <= 1 / <= .7 |",
+            Figure(
+                f"efficiency of the run @10 / 64 / 200: {name}", gains, ">= .93 / >= .75 / >= .35"
+            ),
+            Figure(
+                f"CPU ms a case / one-sample start, CPU s: {name}",
+                f"{each:.2f} / {own['one']['cpu']:.2f}",
+                "<= 1 / <= .7",
+            ),
         ]
     return lines
 
 
-def more(root: Path, chosen: Sequence[str], repeats: int) -> list[str]:
-    """Give the rows of what no peer is asked: 200,000 cases, and the tax on other runs."""
+def more(root: Path, chosen: Sequence[str], repeats: int) -> list[Figure]:
+    """Give the figures of what no peer is asked: 200,000 cases, and the tax on other runs."""
     lines = []
     try:
         if "big" in chosen:
             each = big(root)
             lines.append(
-                f"| {MANY:,} cases replayed: MB, s, CPU s | {each['MB']:.0f},"
-                f" {each['replayed s']:.1f}, {each['replayed cpu']:.1f} |"
-                f" log {each['log MB']:.0f} MB, recorded in {each['recorded s']:.0f} s | |"
-                " <= 400 MB |"
+                Figure(
+                    f"{MANY:,} cases replayed: MB, s, CPU s",
+                    f"{each['MB']:.0f}, {each['replayed s']:.1f}, {each['replayed cpu']:.1f}",
+                    "<= 400 MB",
+                    f"log {each['log MB']:.0f} MB, recorded in {each['recorded s']:.0f} s",
+                )
             )
             lines.append(
-                f"| the same, killed at 90 % and resumed: s, CPU s | {each['resumed s']:.1f},"
-                f" {each['resumed cpu']:.1f} |"
-                f" {each['resumed MB']:.0f} MB, {each['written again']:.0%} of the log written |"
-                " | <= 10 s |"
+                Figure(
+                    "the same, killed at 90 % and resumed: s, CPU s",
+                    f"{each['resumed s']:.1f}, {each['resumed cpu']:.1f}",
+                    "<= 10 s",
+                    f"{each['resumed MB']:.0f} MB, {each['written again']:.0%} of the log written",
+                )
             )
     except Unfit as error:
-        lines.append(f"| {MANY:,} cases replayed | failed: {error} | | | <= 400 MB, <= 10 s |")
+        lines.append(Figure(f"{MANY:,} cases replayed", f"failed: {error}", "<= 400 MB"))
     try:
         if "tax" in chosen:
             ms = tax(root, 2 * repeats)
             for figure in ("wall", "cpu"):
                 own, bare = ms[f"with {figure} ms"], ms[f"without {figure} ms"]
                 lines.append(
-                    f"| an unrelated pytest run with us, {figure} ms | {own:.0f} | without"
-                    f" {bare:.0f} | {own - bare:+.0f} ms | <= +50 ms, no output, no files |"
+                    Figure(
+                        f"added to an unrelated pytest run, no output, no files: {figure} ms",
+                        f"{own - bare:+.0f}, from {bare:.0f} to {own:.0f}",
+                        "<= 50",
+                    )
                 )
     except Unfit as error:
-        lines.append(f"| an unrelated pytest run with us | failed: {error} | | | <= +50 ms |")
+        lines.append(Figure("added to an unrelated pytest run, ms", f"failed: {error}", "<= 50"))
     return lines
 
 
@@ -345,8 +358,8 @@ def main() -> None:
         " last answer, as the server saw it; the re-run has 64 in flight.",
         "",
         *rows(found),
-        *goals(found),
-        *extra,
+        "",
+        *table_of([*goals(found), *extra]),
         *([""] if absent else []),
         *(f"- {name} has no figures. {why}" for name, why in absent.items()),
         "",

@@ -25,6 +25,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from figures import Figure, table_of
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 _WINDOW = """
@@ -153,11 +155,11 @@ def table(count: int, rounds: int, **found: Any) -> str:
     into = "full rows a second into"
     took, window = f"{middle(found['seconds']):.2f}", f"{middle(found['window']):.2f}"
     rows = [
-        (f"{into} SQLite, indexes kept", f"{middle(found['sqlite']):,.0f}", "", ">= 15,000"),
-        (f"{into} PostgreSQL, indexes kept", other, "", ">= 10,000"),
-        (f"`genai calls --summary --days` over {count:,} rows, s", took,
-         f"window functions {window}", "<= 1.5"),
-        ("its memory, MB", f"{max(found['megabytes']):.0f}", "", "<= 300"),
+        Figure(f"{into} SQLite, indexes kept", f"{middle(found['sqlite']):,.0f}", ">= 15,000"),
+        Figure(f"{into} PostgreSQL, indexes kept", other, ">= 10,000"),
+        Figure(f"`genai calls --summary --days` over {count:,} rows, s", took, "<= 1.5",
+               f"window functions {window}"),
+        Figure("memory of that summary, MB", f"{max(found['megabytes']):.0f}", "<= 300"),
     ]  # fmt: skip
     return "\n".join(
         [
@@ -167,9 +169,7 @@ def table(count: int, rounds: int, **found: Any) -> str:
             f" {version('SQLAlchemy')}, {os.cpu_count()} cores. Medians of {rounds}."
             " Command: `python benchmarks/ledger.py`.",
             "",
-            "| figure | genai | beside | must reach |",
-            "|---|---|---|---|",
-            *(f"| {' | '.join(row)} |" for row in rows),
+            *table_of(rows),
             "",
             f"The file has {found['size'] / count:.0f} bytes a row. The summary is a whole process,"
             " start and imports included; its percentiles are exact, by day and model and over"

@@ -29,6 +29,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from figures import Figure, table_of
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
@@ -177,14 +179,22 @@ def table(found: dict[str, Any], minutes: float, rate: int) -> str:
     words = " / ".join(kind.replace("_", " ") for kind in kinds)
     counts = " / ".join(f"{found[kind]:,}" for kind in kinds)
     lines = [
-        ("calls", f"{found['calls']:,}", f"{round(minutes * 60 * rate):,}"),
-        ("calls a second", f"{found['calls/s']}", f"{rate}"),
-        (words, counts, "all of them"),
-        ("requests at the server, retries included", f"{found['requests at the server']:,}", ""),
-        ("rows issued = stored = in the ledger", f"{found['rows']:,}", "equal"),
-        ("dollars in the ledger = booked by the budget", found["dollars"], "equal"),
-        ("dollars still reserved", found["dollars still reserved"], "0"),
-        ("memory at the end, MB", str(found["memory MB"]), ""),
+        ("calls", f"{found['calls']:,}", f">= {round(minutes * 60 * rate):,}"),
+        ("calls a second", f"{found['calls/s']}"),
+        (words, counts),
+        ("requests at the server, retries included", f"{found['requests at the server']:,}"),
+        (
+            "rows issued = stored = in the ledger",
+            f"{found['issued']:,} = {found['stored']:,} = {found['rows']:,}",
+            "equal",
+        ),
+        (
+            "dollars in the ledger = booked by the budget",
+            f"{found['dollars']} = {found['dollars booked']}",
+            "equal",
+        ),
+        ("dollars still reserved", found["dollars still reserved"], "<= 0"),
+        ("memory at the end, MB", str(found["memory MB"])),
         ("memory grown after the first tenth, MB", str(found["grew MB"]), "<= 20"),
     ]
     return "\n".join(
@@ -196,9 +206,7 @@ def table(found: dict[str, Any], minutes: float, rate: int) -> str:
             " calls a second, half of them streams, mixed faults, stalls of the server included;"
             " every call is priced and reserved with two budgets).",
             "",
-            "| figure | value | must be |",
-            "|---|---|---|",
-            *(f"| {' | '.join(line)} |" for line in lines),
+            *table_of(Figure(*line) for line in lines),
             "",
         ]
     )

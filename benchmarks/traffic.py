@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from figures import Figure, table_of
 from month import DAY, DAYS, FIRST, KINDS, REFERENCE, Planted, drawn, write
 
 from genai.ledger import Ledger
@@ -115,7 +116,8 @@ def report(results: list[dict[str, Any]]) -> str:
     """Give the table."""
     lines = [
         "# A month of traffic with planted incidents", "",
-        f"{len(results)} months (seeds {results[0]['seed']} to {results[-1]['seed']}),"
+        f"{datetime.now(UTC):%Y-%m-%d}. {len(results)} months (seeds {results[0]['seed']} to"
+        f" {results[-1]['seed']}),"
         f" {DAYS} days each, the first {REFERENCE} are the reference. Command:"
         " `python benchmarks/traffic.py`. Development used seeds 1000 to 1019.", "",
         "| incident | found and named | costed within half and twice | median ratio to the truth |",
@@ -135,9 +137,21 @@ def report(results: list[dict[str, Any]]) -> str:
     false, alarms = ([len(r[name]) for r in results] for name in ("false", "alarms"))
     alerts = [len(r["told"]) for r in results]
     worth = [statistics.median(r["worth"][side] for r in results) for side in (0, 1)]
+    count = len(results) * len(KINDS)
     lines += [
         "",
-        f"Found, named and costed: {total} of {len(results) * len(KINDS)}. False incidents a month:"
+        *table_of(
+            [
+                Figure(
+                    "incidents found, named and costed",
+                    f"{total} of {count}",
+                    f">= {count * 95 // 100} of {count}",
+                ),
+                Figure("false incidents in a month, at most", f"{max(false)}", "<= 1"),
+            ]
+        ),
+        "",
+        f"Found, named and costed: {total} of {count}. False incidents a month:"
         f" {sum(false) / len(false):.2f} on average, {max(false)} at most"
         f" ({sum(n <= 1 for n in false)} of {len(false)} months have at most one).",
         f"The same months with nothing planted: {sum(alarms)} findings in {len(alarms)} months.",

@@ -116,3 +116,59 @@ def test_each_direct_dependency_has_its_line() -> None:
     named = [row[0].strip() for row in rows if row[0].strip() != "package"]
     assert sorted(named) == sorted(declared)
     assert all(len(row) == 6 and all(cell.strip() for cell in row) for row in rows)
+
+
+# -- figures ---------------------------------------------------------------------------------------
+
+_NUMBER = re.compile(r"\d[\d,]*\.?\d*|\.\d+")
+
+
+def numbers(text: str) -> set[float]:
+    return {float(found.replace(",", "").rstrip(".")) for found in _NUMBER.findall(text)}
+
+
+@pytest.fixture
+def benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+
+
+@pytest.mark.usefixtures("benchmarks")
+def test_the_table_of_figures_is_that_of_the_results() -> None:
+    from table import RESULTS, table
+
+    written = (RESULTS / "README.md").read_text(encoding="utf-8")
+    assert written == table(), "run `python benchmarks/table.py`"
+
+
+def test_the_readme_quotes_only_figures_of_the_table() -> None:
+    table = (ROOT / "benchmarks" / "results" / "README.md").read_text(encoding="utf-8")
+    quoted = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Figures")[2]
+    rows = [line for line in quoted.partition("\n## ")[0].splitlines() if line.startswith("| ")]
+    assert len(rows) > 20
+    known = numbers(table)
+    for row in rows:
+        assert numbers(row.partition(" | ")[2]) <= known, row
+
+
+@pytest.mark.usefixtures("benchmarks")
+@pytest.mark.parametrize(
+    ("reached", "goal", "ratio", "met"),
+    [
+        ("7,636", ">= 10x", "24.27x", "yes"),
+        ("1.68", "<= 2.0, >= 3x", "1.61x", "no"),
+        ("0.96x", ">= 0.95x", "", "yes"),
+        ("0.91 / 0.70", ">= .93 / >= .7", "", "no"),
+        ("0.94% / 1.2%", "<= 1 %", "", "no"),
+        ("4.8% (3.6% to 6.3%)", "<= 5 %", "", "yes"),
+        ("5 = 5 = 4", "equal", "", "no"),
+        ("NO", "yes", "", "no"),
+        ("failed: no server", "<= 400 MB", "", ""),
+        ("77", "", "", ""),
+    ],
+)
+def test_a_goal_is_met_by_what_is_printed(reached: str, goal: str, ratio: str, met: str) -> None:
+    from figures import Figure, read, table_of
+
+    each = Figure("it", reached, goal, "a peer", ratio)
+    assert each.met == met
+    assert read("\n".join(table_of([each]))) == [each]
