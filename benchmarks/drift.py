@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from figures import Figure, table_of
+
 from genai import stats
 from genai.reports.drift import compare
 from genai.types import Call, Context, Usage
@@ -74,16 +76,15 @@ def main() -> None:
     low, high = stats.wilson(alarms, options.weeks)
     lines = [
         "# Drift", "", f"{datetime.now(UTC):%Y-%m-%d}. Command: `python benchmarks/drift.py`.", "",
-        "| figure | genai | must reach |", "|---|---|---|",
-        f"| quiet weeks with an alarm, of {options.weeks:,} | {alarms / options.weeks:.1%}"
-        f" ({low:.1%} to {high:.1%}) | <= 5 % |",
     ]  # fmt: skip
+    rate = f"{alarms / options.weeks:.1%} ({low:.1%} to {high:.1%})"
+    found = [Figure(f"quiet weeks with an alarm, of {options.weeks:,}", rate, "<= 5 %")]
     for name, (figure, changes) in SHIFTS.items():
         hits = sum(figure in moved(f"{name} {n}", changes) for n in range(options.planted))
-        lines.append(
-            f"| found of {options.planted}: {name} | {hits / options.planted:.0%} | >= 80 % |"
-        )
-    lines += ["", "14 days of reference, 7 days compared, 60 questions a day; days differ by"
+        share = f"{hits / options.planted:.0%}"
+        found.append(Figure(f"found of {options.planted}: {name}", share, ">= 80 %"))
+    lines += [*table_of(found), "",
+              "14 days of reference, 7 days compared, 60 questions a day; days differ by"
               " themselves. The stated rate is 5 % of false findings (Benjamini and Hochberg).",
               ""]  # fmt: skip
     text = "\n".join(lines)
