@@ -165,6 +165,11 @@ def test_a_changed_assumption_moves_the_value(browser: Browser, address: str) ->
         expect(value).to_contain_text("713,930")
 
 
+CUT = """() => [...document.querySelectorAll("[data-testid=stMetric] *")]
+    .filter(each => each.scrollWidth > each.clientWidth && each.clientWidth)
+    .map(each => each.innerText)"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["monitor", "business"])
 def test_narrow_light_and_dark_pages_pass_axe(
@@ -174,6 +179,9 @@ def test_narrow_light_and_dark_pages_pass_axe(
         test_apps.settled(page, 1500)
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
         test_apps.screenshot(page, f"{name}-narrow-{scheme}")
+        page.set_viewport_size({"width": 900, "height": 1000})
+        test_apps.settled(page, 500)
+        assert page.evaluate(CUT) == []
         page.set_viewport_size({"width": 1600, "height": 1000})
         test_apps.settled(page, 1500)
         test_apps.screenshot(page, f"{name}-{scheme}")

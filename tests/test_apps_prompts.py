@@ -118,3 +118,24 @@ def test_a_prompt_that_cannot_be_read_says_so(browser: Browser, tmp_path: Path) 
         expect(page.get_by_text("is no placeholder").first).to_be_visible(timeout=60_000)
         assert page.get_by_test_id("stException").count() == 0
         page.close()
+
+
+def test_no_page_breaks_over_a_mistake_in_the_settings(browser: Browser, tmp_path: Path) -> None:
+    project.init(tmp_path)
+    settings = tmp_path / "configs" / "genai.yaml"
+    settings.write_text(settings.read_text().replace("top_k", "topk"))
+    titles = {"": "Ask the documents", "evals": "Evals", "monitor": "Monitoring",
+              "business": "Business case", "prompts": "Prompts", "labelling": "Labelling",
+              "review": "Review", "training": "Training"}  # fmt: skip
+    with test_apps.running(tmp_path) as address:
+        page = browser.new_page(viewport={"width": 400, "height": 900})
+        for name, title in titles.items():
+            page.goto(f"{address}/{name}")
+            heading = page.get_by_role("heading", name=title, exact=True)
+            expect(heading).to_be_visible(timeout=60_000)
+            test_apps.settled(page, 100)
+            if name in ("", "monitor", "prompts", "review"):  # the others read no settings
+                expect(page.get_by_text("did you mean top_k?")).to_be_visible()
+            assert page.get_by_test_id("stException").count() == 0
+            assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        page.close()
