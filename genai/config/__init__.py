@@ -5,7 +5,7 @@ setting names the environment variable that holds one.
 """
 
 from genai.config.load import load_config
-from genai.config.read import Settings, digest, parse_yaml, read_settings, validate
+from genai.config.read import Settings, digest, parse_yaml, read_settings, read_yaml, validate
 from genai.config.sections import (
     BudgetSettings,
     ChainSettings,
@@ -26,5 +26,6 @@ __all__ = [
     "BudgetSettings", "ChainSettings", "ConfidenceSettings", "Config", "EvalSettings",
     "IndexSettings", "LedgerSettings", "ModelSettings", "RefusalSettings", "RefusalText",
     "ReplaySettings", "Settings", "TelemetrySettings", "TrackingSettings", "digest",
-    "load_config", "parse_yaml", "read_settings", "validate",
+    "load_config", "parse_yaml", "read_settings", "read_yaml",
+    "validate",
 ]  # fmt: skip

@@ -4,12 +4,12 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any
 
 from genai.errors import ModelError
+from genai.ledger.sums import total_cost
 from genai.models.attempts import counted
-from genai.types import Context, Cost, CostStatus, Message, Part, Reply, Usage
+from genai.types import Context, Message, Part, Reply, Usage
 
 _MOST = 2  # times to ask again
 _REFUSED = {"content_filter", "refusal"}  # asking again would change nothing
@@ -133,20 +133,11 @@ def mend(text: str) -> str:
 
 def _total(said: Sequence[Reply], value: Any) -> Reply:
     """Give the last reply with the sums of all of them."""
-    costs = [reply.cost for reply in said]
-    amounts = [cost.amount for cost in costs if cost.amount is not None]
-    cost = costs[-1]
-    if len(amounts) < len(costs):
-        cost = Cost(None, CostStatus.UNPRICED, "a request of this reply is unpriced")
-    elif len(costs) > 1:
-        same = len({each.status for each in costs}) == 1
-        status = cost.status if same else CostStatus.ESTIMATED
-        cost = replace(cost, amount=sum(amounts, Decimal(0)), status=status)
     return replace(
         said[-1],
         parsed=value,
         usage=sum((reply.usage for reply in said), Usage()),
-        cost=cost,
+        cost=total_cost([reply.cost for reply in said]),
         seconds=sum(reply.seconds for reply in said),
         attempts=sum(reply.attempts for reply in said),
     )

@@ -201,6 +201,19 @@ def test_a_price_belongs_to_a_provider_not_to_a_name(listed: Prices) -> None:
     assert listed.cost("litellm/anthropic/claude-sonnet-4-5", used).status == "priced"
 
 
+def test_a_plain_name_of_ones_own_is_the_model_of_the_provider_that_lists_it() -> None:
+    own = {"models": {name: {"input": "9", "output": "9"} for name in ("m", "mine")}}
+    known, used = Prices.read(own, NAME, snapshots), Usage(1, 0, 0, "provider")
+    assert [known.cost(name, used).amount for name in ("m", "p/m", "litellm/p/m", "mine")] == [
+        9
+    ] * 4
+    for name in ("azure/m", "vllm/m", "openrouter/p/m", "openai/mine"):
+        assert known.cost(name, used).amount is None, name
+    assert known.cost("azure/x", used, response_model="m").amount is None
+    assert known.cost("p/x", used, response_model="m").key == "m"
+    assert "write `openai/mine`" in known.cost("openai/mine", used).reason
+
+
 def test_the_model_that_answered_is_priced_before_the_one_asked_for() -> None:
     own = {"openai/a": {"input": "1", "output": "1"}, "openai/b": {"input": "2", "output": "2"}}
     found = Prices.read({"models": own}, NAME).cost(

@@ -23,7 +23,7 @@ from genai.types import Call, CostStatus, Reply
 RATES = {
     "input": "0.00001", "output": "0.00002", "batch_input": "0.000005", "batch_output": "0.00001",
 }  # fmt: skip
-PRICES = Prices.read({"models": {"m": RATES}}, "p.yaml")
+PRICES = Prices.read({"models": {"openai/m": RATES}}, "p.yaml")
 
 
 class Server(BaseHTTPRequestHandler):

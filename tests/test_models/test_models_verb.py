@@ -14,7 +14,7 @@ import genai
 from genai.cli import main
 from genai.ledger import Prices
 from genai.models.choose import endings
-from genai.wiring import prices
+from genai.wiring.parts import prices
 
 ROOT = Path(__file__).parent.parent.parent
 SOON = datetime.now(UTC).date() + timedelta(days=30)
@@ -56,7 +56,7 @@ def test_a_model_is_shown_with_price_context_end_and_terms(
     text = said(capsys, "models", "acme/open")
     assert "acme/open: $1 in, $2 out, per million tokens (priced)" in text
     for line in ("context: 9000", "longest reply: 700", f"ends: {SOON}", "licence: Apache-2.0",
-                 "regions: eu, us", "modalities: image"):  # fmt: skip
+                 "regions: eu, us", "can: image"):  # fmt: skip
         assert f"  {line}\n" in text
     listed = said(capsys, "models", "openai/gpt-4o")
     assert "  context: 128000\n" in listed  # from the snapshot, beside the price of one's own
@@ -174,3 +174,28 @@ def test_every_listed_name_is_one_that_finds_its_price(folder: Path) -> None:
     known = prices()
     assert [name for name in known.names() if known.entry(name) is None] == []
     assert len(set(known.names())) == len(known.names())
+
+
+def test_prices_that_are_not_utf8_are_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "configs" / "prices.yaml"
+    path.write_bytes(path.read_bytes() + b"# \xff\n")
+    assert main(["models", "openai/gpt-4o"]) == 64
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "configs/prices.yaml: cannot be read" in line
+    assert line.endswith("mend or remove it")
+
+
+def test_models_shows_of_a_model_what_compare_looks_at(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A region that the model's name says, and what the price file says it takes."""
+    name = "litellm/azure/eu/gpt-4o-2024-08-06"
+    text = said(capsys, "models", name)
+    (can,) = re.findall(r"  can: (.+)\n", text)
+    assert "  regions: eu\n" in text
+    assert {"image", "tools"} <= set(can.split(", "))
+    every = [word for each in can.split(", ") for word in ("--can", each)]
+    chosen = said(capsys, "models", "compare", name, "--region", "eu", *every)
+    assert left(chosen) == [name]

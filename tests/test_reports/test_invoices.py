@@ -27,8 +27,8 @@ from genai.types import UNKNOWN_COST, Call, Cost, CostStatus, Usage
 DAY = 86_400
 START = datetime(2026, 11, 2, tzinfo=UTC).timestamp()
 PRICES = Prices.read(
-    {"models": {"gpt-4o-mini": {"input": "0.00000015", "output": "0.0000006"},
-                "gpt-4o": {"input": "0.0000025", "output": "0.00001"}}},
+    {"models": {"openai/gpt-4o-mini": {"input": "0.00000015", "output": "0.0000006"},
+                "openai/gpt-4o": {"input": "0.0000025", "output": "0.00001"}}},
     "prices.yaml",
 )  # fmt: skip
 COSTS = "start_time,end_time,amount_value,amount_currency,line_item\n"
@@ -351,3 +351,60 @@ def test_the_command(
     assert main(["report", "invoices", str(path)]) == 0
     assert "1 matched" in capsys.readouterr().out
     assert main(["report", "invoices", str(tmp_path / "none.csv")]) == 64
+
+
+def test_the_command_tells_each_difference_and_keeps_how_far_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init(tmp_path / "p")
+    monkeypatch.chdir(tmp_path / "p")
+    books = Books(genai.find_project().state / "ledger.db")
+    for day in (0, 1):
+        books.book("openai/gpt-4o-mini", 10, at=START + day * DAY + 60)
+    books.book("openai/gpt-4o", 2, at=START + 60)
+    books.ledger.flush()
+    rows = [(START, cost_of(10), "gpt-4o-mini"), (START + DAY, cost_of(12), "gpt-4o-mini"),
+            (START, Decimal("0.25"), "web search tool calls")]  # fmt: skip
+    body = {"data": [
+        {"start_time": int(at), "results": [
+            {"amount": {"value": str(amount), "currency": "usd"}, "line_item": item}]}
+        for at, amount, item in rows]}  # fmt: skip
+    path = tmp_path / "costs.json"
+    path.write_text(json.dumps(body))
+    assert main(["report", "invoices", str(path)]) == 1
+    out = capsys.readouterr().out
+    states = {tuple(line.split()[:3]) for line in out.splitlines()}
+    assert {
+        ("2026-11-02", "matched", "gpt-4o-mini"), ("2026-11-02", "ledger-only", "gpt-4o"),
+        ("2026-11-03", "mismatched", "gpt-4o-mini"), ("2026-11-02", "provider-only", "(fee)"),
+    } <= states  # fmt: skip
+    assert "period by period" not in out
+    later = write(tmp_path / "c.csv", COSTS, f"{int(START)},,{cost_of(11)},usd,gpt-4o-mini")
+    assert main(["report", "invoices", str(later)]) == 1
+    history = capsys.readouterr().out.partition("how far off, period by period:\n")[2].splitlines()
+    assert len(history) == 2
+    assert all("%" in line for line in history)
+    assert history[1].strip().startswith("2026-11-02 to 2026-11-02: +")
+
+    other = write(tmp_path / "other.csv", "Datum,Summe\n", "2026-11-02,4")
+    assert main(["report", "invoices", str(other)]) == 64
+    err = capsys.readouterr().err
+    assert "has the columns Datum, Summe, and no format fits" in err
+    assert err.count("\n") == 1
+
+
+def test_the_command_on_one_call_without_a_price_and_on_two_currencies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init(tmp_path / "p")
+    monkeypatch.chdir(tmp_path / "p")
+    books = Books(genai.find_project().state / "ledger.db")
+    books.book("openai/new", 1, cost=UNKNOWN_COST)
+    books.ledger.flush()
+    path = write(tmp_path / "c.csv", COSTS, f"{int(START)},,1,usd,new")
+    assert main(["report", "invoices", str(path)]) != 0
+    assert "unpriced" in capsys.readouterr().out
+    books.book("openai/new", 1, cost=Cost(Decimal(1), CostStatus.PRICED, currency="EUR"))
+    books.ledger.flush()
+    assert main(["report", "invoices", str(path)]) == 64
+    assert "is in EUR" in capsys.readouterr().err

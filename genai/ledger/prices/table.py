@@ -83,6 +83,10 @@ class Prices:
             self._snapshots = self._load()
         return self._snapshots
 
+    @property
+    def _newest(self) -> Mapping[str, Mapping[str, Any]]:
+        return self.snapshots[0].models if self.snapshots else {}
+
     def cost(
         self, model: str, usage: Usage, *, tier: str = "", response_model: str = "",
         reported: str = "", region: str = "", at: datetime | None = None,
@@ -130,7 +134,9 @@ class Prices:
             model, usage.input_tokens, tier, response_model, region, at
         )
         if rates is None:
-            return Cost(None, CostStatus.UNPRICED, f"no price for {model}")
+            bare = model.partition("/")[2]
+            cure = f"; `{bare}` names no provider, write `{model}`" if bare in self._own else ""
+            return Cost(None, CostStatus.UNPRICED, f"no price for {model}{cure}")
         if usage.source == "none":
             return Cost(None, CostStatus.UNPRICED, "no usage reported", key=key)
         amount, fee, doubt = rates.amount(usage)
@@ -171,8 +177,7 @@ class Prices:
         What the project's own entry leaves open, rates aside, comes from the newest snapshot; an
         own entry without any rate leaves the rates open too.
         """
-        wanted = self._wanted(model, "")[1]
-        said = next((self._facts[name] for name in wanted if name in self._facts), None)
+        said = self._own_entry(self._facts, model, "")[0]
         own, name, snapshot, _ = self._find(model, "", None)
         if own is None or snapshot != self._own_hash:
             return own if said is None else {**(own or {}), **said}
@@ -186,13 +191,13 @@ class Prices:
         prefix, _, bare = name.partition("/")
         if bare:
             return f"{_PROVIDERS.get(prefix, prefix)}/{bare}"
-        listed = self.snapshots[0].models if self.snapshots else {}
+        listed = self._newest
         provider = listed.get(name, {}).get("litellm_provider")
         return f"{provider}/{name}" if provider else name
 
     def names(self) -> list[str]:
         """Every model with a price, by its one name, the project's own first."""
-        listed = self.snapshots[0].models if self.snapshots else {}
+        listed = self._newest
         return list(
             dict.fromkeys(self.canonical(name) for name in (*self._own, *self._facts, *listed))
         )
@@ -200,7 +205,7 @@ class Prices:
     def ending(self, by: date) -> list[tuple[date, str]]:
         """List the models whose provider ends them by a day, the earliest first."""
         found = []
-        listed = self.snapshots[0].models if self.snapshots else {}
+        listed = self._newest
         for name in self.names():
             entry = self.entry(name) or listed.get(name, {})
             text = str(entry.get("end_of_life") or entry.get("deprecation_date") or "")[:10]
@@ -211,30 +216,47 @@ class Prices:
     def _find(
         self, model: str, response_model: str, at: datetime | None
     ) -> tuple[Mapping[str, Any] | None, str, str, date | None]:
-        for name in self._wanted(model, response_model)[1]:
-            if name and name in self._own:
-                entry = self._own[name]
-                return entry, name, self._own_hash, entry.get("effective_from")
+        entry, name = self._own_entry(self._own, model, response_model)
+        if entry is not None:
+            return entry, name, self._own_hash, entry.get("effective_from")
         return self._listed_entry(model, self._valid(at), response_model)
+
+    def _own_entry(
+        self, own: Mapping[str, Mapping[str, Any]], model: str, response_model: str
+    ) -> tuple[Mapping[str, Any] | None, str]:
+        """Find a model in the project's file; a plain name there is of the provider that lists it.
+
+        So a price of `gpt-4o` is not that of another provider's model of this name.
+        """
+        provider, exact, plain = self._wanted(model, response_model)
+        for name in (*exact, *plain):
+            if name and name in own:
+                if name in exact or _same(provider, self._newest.get(name, {})):
+                    return own[name], name
+        return None, ""
 
     def _listed_entry(
         self, model: str, snapshots: Sequence[Snapshot], response_model: str = ""
     ) -> tuple[Mapping[str, Any] | None, str, str, date | None]:
-        provider, wanted, alias = self._wanted(model, response_model)
+        provider, exact, plain = self._wanted(model, response_model)
         for snapshot in snapshots:
-            for name in wanted:
+            for name in (*exact, *plain):
                 listed = snapshot.models.get(name) if name else None
-                if listed and ("/" in name or name == alias or _same(provider, listed)):
+                if listed and (name in exact or _same(provider, listed)):
                     return listed, name, snapshot.hash[:16], snapshot.imported_at
         return None, "", "", None
 
-    def _wanted(self, model: str, response_model: str) -> tuple[str, list[str], str]:
-        """Give the provider, the names to look up in order, and the alias among them."""
-        prefix, _, bare = model.removeprefix("litellm/").partition("/")
-        provider = _PROVIDERS.get(prefix, prefix)
+    def _wanted(self, model: str, response_model: str) -> tuple[str, list[str], list[str]]:
+        """Give the provider, the names that are certainly this model, and those without a provider.
+
+        Both in the order to look them up; what answered comes before what was asked for.
+        """
         alias = self._aliases.get(model, "")
         model = model.removeprefix("litellm/")
-        return provider, [f"{provider}/{response_model}", response_model, model, bare, alias], alias
+        prefix, _, bare = model.partition("/")
+        provider = _PROVIDERS.get(prefix, prefix)
+        own = f"{provider}/{bare}" if bare else ""
+        return provider, [f"{provider}/{response_model}", model, own, alias], [response_model, bare]
 
     def _valid(self, at: datetime | None) -> Sequence[Snapshot]:
         """Give the snapshot known at a time; before the first one, the first one."""
@@ -248,8 +270,7 @@ class Prices:
 
 def _same(provider: str, entry: Mapping[str, Any]) -> bool:
     """Say whether a plain name's entry is this provider's: a price is not a name's alone."""
-    listed = str(entry.get("litellm_provider", ""))
-    return listed == provider or (provider == "" and bool(listed))
+    return provider != "" and entry.get("litellm_provider") == provider
 
 
 def _rated(entry: Mapping[str, Any]) -> bool:
