@@ -15,7 +15,7 @@ from genai.config import (
     LedgerSettings,
     ModelSettings,
     load_config,
-    parse_yaml,
+    read_yaml,
 )
 from genai.guards.base import STOPS
 from genai.ledger import Budgets, Ledger, Limit, Prices
@@ -72,7 +72,7 @@ def open_ledger(project: Project | None = None) -> Ledger:
 
 @lru_cache(maxsize=8)
 def _prices(path: Path) -> Prices:
-    data = parse_yaml(path.read_text("utf-8"), "configs/prices.yaml") if path.is_file() else {}
+    data = read_yaml(path) if path.is_file() else {}
     return Prices.read(data, "configs/prices.yaml", partial(load_all, path.with_suffix("")))
 
 
