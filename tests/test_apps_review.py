@@ -114,7 +114,10 @@ def test_a_thumb_of_the_chat_becomes_a_training_pair(
         if rejected := paired(browser, address, folder, question):
             break
     (row,) = read_rows([folder / ".genai/finetune/data/feedback-dpo.jsonl"], "dpo")
-    assert row.prompt[0].content == question
+    assert row.provenance.question == question
+    assert [turn.role for turn in row.prompt] == ["system", "user"]
+    assert row.prompt[1].content.startswith("[1] <passage ")
+    assert row.prompt[1].content.endswith(f"Question: {question}")
     assert row.answers[0].startswith(BETTER)
     assert row.answers[1] == rejected
     assert (row.provenance.reviewer, row.provenance.consent) == ("Ada", "tick")

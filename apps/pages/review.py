@@ -110,8 +110,10 @@ def draw_decided(loop: Any) -> None:
     if not decided:
         return
     st.subheader(f"To promote ({len(decided)})")
-    st.markdown("A case is tested in every run. A pair is trained on, the question alone without"
-                " passages. One question is one of both.")  # fmt: skip
+    st.markdown("A case is tested in every run. A pair is trained on, with the prompt and the"
+                " passages that the model was sent. One question is one of both.")  # fmt: skip
+    st.checkbox("Train on the question alone, where prompt or passages have changed since",
+                key="alone")  # fmt: skip
     for item in decided:
         with st.container(border=True):
             st.markdown(f"**{clean(item.question[:200])}** {item.state} by {clean(item.reviewer)}")
@@ -147,7 +149,7 @@ def decide(loop: Any, item: Any, word: str, reviewer: str, text: str = "", label
 def promote(loop: Any, item: Any, to: str) -> None:
     """Put an item into the suite or the training data. The reviewer has read the question."""
     try:
-        made = loop.promote(item.id, to, question_only=True)
+        made = loop.promote(item.id, to, question_only=st.session_state.get("alone", False))
         st.session_state["done"] = f"It is the {made.target} {made.name}."
     except genai.GenaiError as error:
         st.session_state["problem"] = str(error)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from genai.errors import CaseError
 from genai.evals.case import Case
 from genai.prompts import load_prompt
+from genai.prompts.render import unfenced
 from genai.text.terms import STOP_WORDS
 
 Kind = Literal["exact", "normalised", "near", "overlap"]
@@ -158,7 +159,7 @@ def _rows(text: str, shown: str) -> Iterator[Source]:
 
 def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str) and value.strip():
-        yield value
+        yield unfenced(value)  # a passage is a document, which a case may quote
     elif isinstance(value, dict):
         for each in value.values():
             yield from _strings(each)

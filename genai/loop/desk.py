@@ -9,7 +9,7 @@ from genai.finetune.data.review import data_path
 from genai.ledger import Ledger
 from genai.loop.changelog import add_lines
 from genai.loop.online import Canaries, Evaluate, Scored, canary, score
-from genai.loop.promote import Basis, suites_of, to_case, to_pair
+from genai.loop.promote import Basis, Sent, suites_of, to_case, to_pair
 from genai.loop.queue import Item, Queue, Refreshed, Word
 from genai.loop.settings import LoopSettings
 from genai.loop.status import Status, status
@@ -24,7 +24,7 @@ class Loop:
     """What production shows becomes review items, and those become cases and training pairs.
 
     `evaluate` runs a suite; `passages` searches again for what an answer was made from; `stops`
-    says why a text must not be kept.
+    says why a text must not be kept; `sent` renders again what the model of a call was sent.
     """
 
     ledger: Ledger
@@ -33,6 +33,7 @@ class Loop:
     evaluate: Evaluate
     passages: Callable[[Call, str], Sequence[Hit] | None]
     stops: Callable[[str], str]
+    sent: Sent
     queue: Queue = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,7 +67,7 @@ class Loop:
         Raises:
             InputError: no consent, personal data, or the other side has the question.
         """
-        basis = Basis(consent, self.stops, question_only)
+        basis = Basis(consent, self.stops, self.sent, question_only)
         evals, pairs = self.project.root / "evals", self.settings.pairs
         if to == "pair":
             to_pair(self.queue, name, self.project, pairs, suites_of(evals), basis)

@@ -26,10 +26,14 @@ from genai.project import Project
 from genai.text.pii import find_pii
 from genai.text.secrets import find_secrets
 from genai.text.sentences import sentences
+from genai.types import Message
 
 _MARK = re.compile(r"\s*\[\d{1,3}\]")  # a citation stands for a passage of that day
 _STAND_IN = re.compile(r"\[[a-z_]+\]")
 _LEAST = 20  # characters of a sentence that can be looked for in the documents
+
+
+Sent = Callable[[str, str], Sequence[Message]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +41,13 @@ class Basis:
     """On what ground a text may be used, and what else looks at it.
 
     `consent` names a ground for turns that nobody ticked. `stops` gives the reason why a scrubbed
-    text must not be kept, or nothing. `question_only` lets a pair be made of the question alone
-    where a prompt stood around it.
+    text must not be kept, or nothing. `sent` renders again what the model of a call was sent, from
+    the call's id and the question; `question_only` lets a pair be made of the question alone.
     """
 
     consent: str = ""
     stops: Callable[[str], str] = lambda _: ""
+    sent: Sent | None = None
     question_only: bool = False
 
 
@@ -114,14 +119,15 @@ def to_pair(
         InputError: no consent, personal data, no edit, a person who is held out, or a suite has
             the question.
     """
+    sent = _sent(queue.item(name), basis)  # before the transaction: to search writes rows too
     with queue.promoting(name) as (item, done):
         consent = _consent(item, basis)
-        row = _row(item, consent, basis)
+        row = _row(item, consent, basis, sent)
         done |= {"target": "pair", "name": f"{data}/{row.id}"}
         if side(item.group, HELD_OUT):
             raise InputError(f"{item.id}: of a person who is held out and never trained on; promote"
                              " it to a case")  # fmt: skip
-        texts = [Source(data, 0, text) for text in (row.prompt[-1].content, *row.answers)]
+        texts = [Source(data, 0, text) for text in (row.provenance.question, *row.answers)]
         for suite in suites:
             if leaks := find_leaks(suite.cases, texts):
                 raise InputError(f"{item.id}: {suite.name} tests it (case `{leaks[0].case}`), so it"
@@ -133,14 +139,13 @@ def to_pair(
         return path
 
 
-def _row(item: Item, consent: str, basis: Basis) -> PreferenceRow:
+def _row(
+    item: Item, consent: str, basis: Basis, sent: Sequence[Message] | InputError
+) -> PreferenceRow:
     if item.state != "edited" or not item.text:
         raise InputError(f"{item.id}: is {item.state} without a better text; a pair needs one")
     if item.outcome != "ok" or not item.answer.strip():
         raise InputError(f"{item.id}: the model said nothing that could be the worse answer")
-    if item.prompt_id and not basis.question_only:
-        raise InputError(f"{item.id}: the prompt {item.prompt_id} stood around the question; with"
-                         " --question-only the question alone is trained")  # fmt: skip
     question, said, better = (
         _scrubbed(item, each, basis) for each in (item.question, item.answer, item.text)
     )
@@ -154,9 +159,34 @@ def _row(item: Item, consent: str, basis: Basis) -> PreferenceRow:
         source="feedback", events=(item.id,), call_id=item.call_id, prompt_id=item.prompt_id,
         model=item.model, created_at=item.at, user_key=item.user_key, group=item.group,
         consent=consent, detector=f"genai {__version__}", reviewer=item.reviewer,
+        question=question,
     )  # fmt: skip
-    row = PreferenceRow("", (Turn("user", question),), better, said, made)
+    row = PreferenceRow("", _prompt(item, question, basis, sent), better, said, made)
     return PreferenceRow(row_hash(row)[:16], row.prompt, better, said, made)
+
+
+def _sent(item: Item, basis: Basis) -> Sequence[Message] | InputError:
+    """Give what the model was sent, or why nobody can tell; nothing where it is not wanted."""
+    agreed = item.consent or basis.consent.strip()
+    if basis.question_only or not (item.prompt_id and agreed and item.text and item.question):
+        return ()
+    if basis.sent is None:
+        return InputError(f"the prompt {item.prompt_id} stood around the question")
+    try:
+        return basis.sent(item.call_id, item.question)
+    except InputError as error:
+        return error
+
+
+def _prompt(
+    item: Item, question: str, basis: Basis, sent: Sequence[Message] | InputError
+) -> tuple[Turn, ...]:
+    """Give what the model was sent, scrubbed; the question where that is all, or is chosen."""
+    if isinstance(sent, InputError):
+        raise InputError(f"{item.id}: what the model was sent is not rendered again: {sent}; with"
+                         " --question-only the question alone is trained") from sent  # fmt: skip
+    turns = tuple(Turn(each.role, _clean(item, each.text, basis)) for each in sent)
+    return turns or (Turn("user", question),)
 
 
 def _ids(path: Path) -> set[str]:
@@ -177,7 +207,11 @@ def _consent(item: Item, basis: Basis) -> str:
 
 def _scrubbed(item: Item, text: str, basis: Basis) -> str:
     """Give a text without personal data and secrets, or refuse it."""
-    clean = make.scrub(text).strip()
+    return _clean(item, text.strip(), basis)
+
+
+def _clean(item: Item, text: str, basis: Basis) -> str:
+    clean = make.scrub(text)
     left = [span.kind for find in (find_pii, find_secrets) for span in find(clean)]
     why = f"still holds {left[0]}" if left else basis.stops(clean)
     if not tokens(_STAND_IN.sub("", clean)):

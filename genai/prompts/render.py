@@ -1,10 +1,13 @@
 """Put values into a cut template; every piece of the result knows who wrote it."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from genai.types import Part, Passage, Trust
+
+_FENCED = re.compile(r"\[\d+\] <passage ([0-9a-f]{10})>\n.*?\n</passage \1>\n", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +77,8 @@ def _fenced(passages: Sequence[Passage], slot: str, trust: Trust, nonce: str) ->
             Part(f"\n</passage {nonce}>\n"),
         ]
     return parts
+
+
+def unfenced(text: str) -> str:
+    """Give a rendered turn without its passages: what people and the prompt say."""
+    return _FENCED.sub("", text)

@@ -7,13 +7,13 @@ whole can be refused only before the first sentence is out.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
 from genai import bridge
 from genai.config import Config
-from genai.errors import ModelError
+from genai.errors import InputError, ModelError
 from genai.guards import Policy, combine
 from genai.guards.base import STOPS
 from genai.ledger import merged
@@ -27,7 +27,7 @@ from genai.rag.rerank import CANDIDATES, rerank
 from genai.rag.rewrite import Talk, Turns, read_talk, standalone, wordings
 from genai.rag.steps import Steps
 from genai.rag.turn import Tally, Turn
-from genai.types import Action, Answer, Context, Hit, Place, Refusal, Verdict
+from genai.types import Action, Answer, Context, Hit, Message, Place, Refusal, Verdict
 
 Outcome = Answer | Refusal
 
@@ -129,6 +129,23 @@ class Chain:
             self._tally.close(turn, self.model.name, "error", kind)
             raise
         yield outcome
+
+    def rendered(
+        self, question: str, context: Context
+    ) -> tuple[tuple[Message, ...], Mapping[str, str | float]]:
+        """Give what the model would be sent for a question, and the row's facts; nothing is sent.
+
+        Raises:
+            InputError: it would be refused before the model is asked.
+        """
+        turn = Turn(question, context=context)
+        if reason := bridge.run(self._prepare(turn, ())):
+            raise InputError(f"the question would be refused before the model ({reason})")
+        return self._messages(turn), turn.tags
+
+    def _messages(self, turn: Turn) -> tuple[Message, ...]:
+        found = [hit.passage for hit in turn.hits]
+        return self.prompt.render(question=turn.asked, passages=found)
 
     # -- before the model ------------------------------------------------------------------------
 
@@ -242,9 +259,7 @@ class Chain:
 
     async def _released(self, turn: Turn) -> AsyncGenerator[str, None]:
         """Give the sentences that may leave; a reply that guards want anew is asked for once."""
-        messages = self.prompt.render(
-            question=turn.asked, passages=[hit.passage for hit in turn.hits]
-        )
+        messages = self._messages(turn)
         for last in (False, True):
             turn.stopped, turn.sent = False, True
             release = Release(turn, self.guards, self.index, self.steps, self.config.chain)

@@ -1,7 +1,9 @@
 """Once around: a thumb in a chat, the queue, an edit, a case that fails, a prompt that mends it."""
 
+import json
 import re
 import shutil
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,10 @@ import pytest
 import genai
 from genai.cli import main
 from genai.finetune.data import read_rows
+from genai.finetune.gate import GATE
+from genai.finetune.lock import LOCK
 from genai.loop.changelog import add_lines
+from genai.loop.queue import Word
 from genai.models import Delta
 from genai.types import Message
 
@@ -109,8 +114,7 @@ def test_a_thumb_becomes_a_case_and_another_a_pair_and_the_prompt_that_mends_it_
         assert main([*given, "--label", "wrong person"]) == 0
 
     assert main(["loop", "promote", names[LAMP]]) == 0
-    assert main(["loop", "promote", names[chair], "--to", "pair"]) == 64
-    assert main(["loop", "promote", names[chair], "--to", "pair", "--question-only"]) == 0
+    assert main(["loop", "promote", names[chair], "--to", "pair"]) == 0, capsys.readouterr()
     (row,) = read_rows([project / ".genai/finetune/data/feedback-dpo.jsonl"], "dpo")
     assert row.answers[0] == "Guests may return a chair within four weeks."
     assert "Members may return a chair within two weeks" in row.answers[1]
@@ -170,6 +174,52 @@ def test_every_stage_has_its_count_and_age(project: Path) -> None:
     assert later.stage("open").text() == f"{'open':18} {1:5}  oldest 3.0 d, median 3.0 d"
     loop.review(item.id, "reject", "Ada")
     assert (loop.status().stage("open").count, loop.status().stage("rejected").count) == (0, 1)
+
+
+def lock(folder: Path) -> None:
+    """Leave what a training run on the pairs leaves."""
+    folder.mkdir(parents=True)
+    held = {"started": time.time(), "data": ["feedback-dpo.jsonl"]}
+    (folder / LOCK).write_text(json.dumps(held))
+
+
+def test_the_command_shows_count_and_age_at_every_stage(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    thirty, two = "Guests may return a lamp within thirty days.", "Members may return a chair"
+    chain, loop, state = clerk(), genai.open_loop(), project / ".genai"
+
+    def decided(question: str, word: Word | None = None, text: str = "") -> str:
+        answer = chain(question, feature="chat")
+        assert isinstance(answer, genai.Answer)
+        thumb_down(question, answer)
+        loop.refresh()
+        (name,) = [each.id for each in loop.items() if each.question == question]
+        if word:
+            loop.review(name, word, "Ada", text=text)
+        return name
+
+    decided("May a lamp be kept?")
+    decided("May a chair be kept?", "accept")
+    decided("What of a broken lamp?", "edit", thirty)
+    decided("What of a broken chair?", "reject")
+    for folder in (state / "adapters" / "one", state / "finetune/runs/two", None):
+        loop.promote(decided(f"Is lamp {folder and folder.name} on loan?", "edit", thirty), "pair")
+        if folder is not None:
+            lock(folder)
+    (state / "adapters" / "one" / GATE).write_text("[]")
+    loop.promote(decided("When must a chair be back?", "edit", f"{two} within two weeks."))
+    loop.promote(decided("When must a lamp be back?", "edit", thirty))
+    genai.evaluate("shop", chain, resume=False)
+    loop.promote(decided("Who may bring a lamp back?", "edit", thirty))
+    capsys.readouterr()
+    assert main(["loop", "status"]) == 0
+    shown = capsys.readouterr().out
+    for stage in (
+        "open", "accepted", "edited", "rejected", "case, no run yet", "case, fails",
+        "case, passes", "pair, not trained", "pair, trained", "pair, served",
+    ):  # fmt: skip
+        assert re.search(rf"^{stage} +1  oldest 0\.0 d, median 0\.0 d$", shown, re.M), shown
 
 
 def test_the_queue_says_nothing_of_evals(project: Path) -> None:

@@ -66,7 +66,10 @@ def _name(options: argparse.Namespace) -> str:
 
 
 def _thumbs(options: argparse.Namespace) -> gather.Gathered:
-    rebuild = gather.question_only if options.question_only else gather.question_alone
+    from genai.wiring.loop import Sent  # the other words need no chain
+
+    alone = options.question_only
+    rebuild = gather.question_only if alone else gather.as_sent(Sent(genai.find_project()))
     return gather.from_feedback(
         genai.open_ledger(), options.method, basis=options.consent, rebuild=rebuild
     )

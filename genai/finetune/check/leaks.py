@@ -18,6 +18,7 @@ from genai.finetune.data import Row, read_rows
 from genai.finetune.recipe import Recipe, located
 from genai.project import Project
 from genai.prompts import load_prompt, prompt_names
+from genai.prompts.render import unfenced
 
 _RUN = 13  # words in a row
 _FEW, _MANY = 5, 100  # words that a text must have, and may have, to be sought with one changed
@@ -109,10 +110,13 @@ def _asked(case: Case) -> Sequence[str]:
 
 
 def asked(row: Row) -> Iterator[Text]:
-    """Give what the user says in a row."""
+    """Give what the user says in a row; the passages around it are documents."""
+    where = f"{row.file}:{row.line}"
+    if row.provenance.question:
+        yield Text(where, row.provenance.question)
     for turn in row.prompt:
         if turn.role == "user":
-            yield Text(f"{row.file}:{row.line}", turn.content)
+            yield Text(where, unfenced(turn.content))
 
 
 def _groups(row: Row) -> Iterator[str]:
@@ -258,7 +262,7 @@ def _runs(rows: Sequence[Row], sought: Sequence[Text]) -> Iterator[str]:
             keys.setdefault(tuple(words[at : at + _RUN]), each.where)
     starts = {key[0] for key in keys}
     for row in rows if keys else ():
-        for text in (*(turn.content for turn in row.prompt), *row.answers):
+        for text in (*(unfenced(turn.content) for turn in row.prompt), *row.answers):
             words = normalised(text).split()
             hits = (
                 keys.get(tuple(words[at : at + _RUN]))

@@ -34,6 +34,7 @@ from genai.finetune.data.rows import (
 from genai.finetune.data.split import side
 from genai.text.pii import find_pii
 from genai.text.secrets import find_secrets
+from genai.types import Message
 
 if TYPE_CHECKING:
     from genai.ledger import Ledger
@@ -69,6 +70,17 @@ def question_only(call: Heard) -> tuple[Turn, ...] | None:
     return (Turn("user", call.question),)
 
 
+def as_sent(sent: Callable[[str, str], Sequence[Message]]) -> Rebuild:
+    """Give what the model was sent as the prompt; `sent` renders it from call id and question."""
+
+    def rebuild(call: Heard) -> tuple[Turn, ...] | None:
+        if not call.prompt_id:
+            return question_alone(call)
+        return tuple(Turn(m.role, m.text) for m in sent(call.call_id, call.question))
+
+    return rebuild
+
+
 def from_feedback(
     ledger: "Ledger", method: str, *, basis: str = "", rebuild: Rebuild = question_alone,
     since: float = 0.0,
@@ -76,8 +88,8 @@ def from_feedback(
     """Make rows of what people said of answers.
 
     A turn that a person let be stored with the thumb has consent; `basis` names another ground for
-    turns that the settings store anyway. `rebuild` gives the prompt that a call was asked with, or
-    None where nobody can tell any more.
+    turns that the settings store anyway. `rebuild` gives the prompt that a call was asked with;
+    None, or an `InputError` that says why, where nobody can tell any more.
     """
     calls = list(heard(ledger, since))
     done = Gathered()
@@ -97,7 +109,11 @@ def _rows(
         if not call.question.strip() or not call.answer.strip():
             dropped["the ledger holds no text of the call"] += 1
             continue
-        prompt = rebuild(call)
+        try:
+            prompt = rebuild(call)
+        except InputError as error:
+            dropped[str(error)] += 1
+            continue
         if prompt is None:
             dropped[f"the prompt of the call ({call.prompt_id}) cannot be rebuilt"] += 1
             continue
@@ -150,6 +166,7 @@ def _made(call: Heard) -> Provenance:
         source="feedback", events=call.events, call_id=call.call_id, prompt_id=call.prompt_id,
         model=call.model, created_at=call.at, user_key=call.user_key,
         group=call.session or call.user_key or call.call_id, consent=call.consent,
+        question=call.question if call.prompt_id else "",
     )  # fmt: skip
 
 

@@ -44,7 +44,8 @@ class Provenance:
     """Where a row came from, so that it can be reviewed, held out, or erased later.
 
     `events` are ids of what it was made from, `user_key` the keyed hash of who wrote it, `group`
-    what must stay on one side of a split together. `pii` lists what a detector found.
+    what must stay on one side of a split together. `pii` lists what a detector found. `question` is
+    what the person asked, where a prompt file stands around it.
     """
 
     source: str = ""
@@ -60,6 +61,7 @@ class Provenance:
     detector: str = ""
     reviewer: str = ""
     licence: str = ""
+    question: str = ""
 
 
 NOWHERE = Provenance()
