@@ -1,12 +1,15 @@
 """The command line: each verb works, each mistake is one line with exit code 64."""
 
 import os
+import re
+import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import docx
+import httpx
 import pytest
 from makers import pdf_bytes
 from servers import openai_server
@@ -51,6 +54,27 @@ def test_ask_answers_cites_and_says_what_it_took(folder: Path) -> None:
     assert "A refusal has three parts: what happened, why, and what to do next. [1]" in done.stdout
     assert "[1] user-experience.md: A refusal has three parts" in done.stdout
     assert "tokens, $0 (declared_free)" in done.stdout
+
+
+def test_serve_gives_the_figures_of_the_report_as_metrics(folder: Path) -> None:
+    assert genai(folder, "ask", "What are the three parts of a refusal?").returncode == 0
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "genai", "serve", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        assert "serving chain at" in server.stdout.readline()
+        transport = httpx.HTTPTransport(retries=8)  # it listens a moment after it says so
+        with httpx.Client(transport=transport, timeout=60) as asker:
+            reply = asker.get(f"http://127.0.0.1:{port}/metrics")
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)
+    assert reply.status_code == 200
+    assert reply.text == genai(folder, "report", "monitor", "--prometheus").stdout
+    assert re.search(r"^genai_questions [1-9]", reply.text, re.MULTILINE)
 
 
 def test_ask_refuses_with_a_next_step(folder: Path) -> None:

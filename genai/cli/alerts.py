@@ -6,7 +6,7 @@ import time
 
 import genai
 from genai.reports.alerts import Alert, due, load_alerts, send
-from genai.wiring import prices
+from genai.wiring.parts import prices
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +26,11 @@ def run(options: argparse.Namespace) -> int:
         words = "test: this is only a test of the alerts"
         found = [Alert("test", 0.0, 0, words, time.time(), tuple(settings.sinks))]
     else:
-        found = due(settings, genai.open_ledger(), memory, prices=prices(),
+        ledger = genai.open_ledger()
+        found = due(settings, ledger, memory, prices=prices(),
                     invoices=project.state / "invoices.jsonl")  # fmt: skip
+        if not ledger.calls(limit=1):
+            print("the ledger holds no call yet: ask a question with genai ask")
     for alert in found:
         print(alert.text)
     problems = send(settings, found, memory)

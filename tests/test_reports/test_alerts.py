@@ -263,7 +263,9 @@ def test_the_shipped_rules_are_judged_and_tested_on_the_command_line(
     (tmp_path / "configs" / "alerts.yaml").write_text(source.read_text())
     monkeypatch.chdir(tmp_path)
     assert main(["alerts"]) == 0
-    assert re.search(r"14 rules judged, 0 fired", capsys.readouterr().out)
+    out = capsys.readouterr().out
+    assert re.search(r"14 rules judged, 0 fired", out)
+    assert "the ledger holds no call yet: ask a question with genai ask" in out
     assert main(["alerts", "--test"]) == 0
     assert "told 1 sinks" in capsys.readouterr().out
     assert main(["alerts", "test"]) == 0
