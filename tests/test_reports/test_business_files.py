@@ -25,6 +25,8 @@ from genai.project import Project, init
 from genai.reports.business import BusinessReport, business_report, inputs_of
 from genai.reports.business.formula import case_of
 from genai.reports.business.inputs import fixed
+from genai.reports.monitor import monitor
+from genai.reports.monitor_text import markdown
 from genai.types import Call, Context, Cost, CostStatus
 
 HOSTING = {
@@ -325,3 +327,29 @@ def test_the_stamp_says_what_the_case_rests_on(
     ledger.record(Call("n" * 28, "chain", time.time(), 0.1, "ok", "m"))
     ledger.flush()
     assert genai.business_case(draws=50, seed=3).stamp["ledger"] != stamp["ledger"]
+
+
+def test_days_and_blocks_are_those_of_the_ledgers_rows_in_every_time_zone(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = set()
+    for zone in ("UTC", "Asia/Singapore", "America/New_York"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        try:
+            shown = monitor(Ledger(project.state / "ledger.db"), days=10)
+            said.add(genai.business_case(draws=50, seed=3).json() + "".join(markdown(shown)))
+        finally:
+            monkeypatch.delenv("TZ")
+            time.tzset()
+    assert len(said) == 1
+    one = genai.business_case(draws=50, seed=3)
+    assert one.inputs["cost"].blocks == ((1.0, 20.0),) * 10
+    ledger = Ledger(project.state / "ledger.db")
+    dear = Cost(Decimal(9), CostStatus.PRICED)
+    ledger.record(Call("m" * 28, "model", time.time() // DAY * DAY, 0.1, "ok", "m", cost=dear))
+    ledger.flush()
+    two = genai.business_case(draws=50, seed=3)
+    assert sorted(two.inputs["cost"].blocks) == [*((1.0, 20.0),) * 9, (10.0, 20.0)]
+    assert two.outlook.curve != one.outlook.curve
+    assert genai.business_case(draws=50, seed=3).json() == two.json()

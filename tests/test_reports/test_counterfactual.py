@@ -2,6 +2,7 @@
 
 import random
 import time
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -279,3 +280,35 @@ def test_the_command(
     assert main([*words, "--runs", now.run, "20"]) == 64
     assert main(["report", "whatif", "--month", "soon"]) == 64
     assert main(["report", "whatif", "--month", "2020-02"]) == 4
+
+
+def test_the_command_prices_every_change_of_the_last_month(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init(tmp_path / "p")
+    monkeypatch.chdir(tmp_path / "p")
+    ledger = Ledger(genai.find_project().state / "ledger.db", content="all")
+    today = datetime.now(UTC)
+    last = today.replace(day=1) - timedelta(days=1)  # a day of the last month
+    days = (last, last.replace(day=1), today, last.replace(day=1) - timedelta(days=1))
+    booked = Cost(Decimal("0.0035"), CostStatus.PRICED)
+    for n, day in enumerate(each for each in days for _ in range(2)):
+        at = day.timestamp()
+        asked = Call(f"c{n:027x}", "chain", at, 0.1, "ok", "openai/gpt-4o",
+                     tags={"confidence": 0.9 * (n % 2)})  # fmt: skip
+        ledger.record(asked, question="What is the rule?", answer="That.")
+        ledger.record(Call(f"m{n:027x}", "model", at, 0.1, "ok", "openai/gpt-4o",
+                           Context(parent_id=asked.id), usage=USAGE, cost=booked))  # fmt: skip
+    ledger.flush()
+    one, mini, kept = Decimal("0.0035"), Decimal("0.00021"), Decimal("0.001")  # of 1,000 and 100
+    other = ["--model", "openai/gpt-4o-mini"]
+    for words, would in (
+        (other, 4 * mini),
+        (["--cached", "1"], 4 * (kept + Decimal("0.00125"))),
+        (["--cut", "1000"], 4 * kept),
+        (["--answers"], one),
+        ([*other, "--route", "confidence=0.5"], 2 * one + 2 * mini),
+    ):
+        assert main(["report", "whatif", *words]) == 4
+        out = capsys.readouterr().out
+        assert f"4 of 4 calls: booked $0.0140, would have cost ${would:.4f}" in out, words
