@@ -12,7 +12,7 @@ to `benchmarks/results/drift.md`.
 import argparse
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,30 +33,51 @@ SHIFTS: dict[str, tuple[str, dict[str, Any]]] = {
     "answers 25 % slower": ("seconds", {"slower": 1.25}),
     "a topic from 25 % to 40 %": ("topic", {"topic": 0.2}),
     "10 points more of another language": ("language", {"german": 0.2}),
-}
+    "support lower by .5 sd": ("support", {"support": 0.75}),
+    "a judge's score lower by .75 sd, one answer in five judged": (
+        "online judged", {"judged": 0.55},
+    ),
+    "thumbs from 10 % to 20 % of the answers": ("thumbs", {"thumbs": 0.2}),
+    "thumbs down from 20 % to 60 % of the thumbs": ("thumbs down", {"down": 0.6}),
+}  # fmt: skip
 
 
-def days(
-    dice: random.Random, numbers: range, *, refuse: float = 0.08, longer: float = 1.0,
-    score: float = 0.6, slower: float = 1.0, topic: float = 0.0, german: float = 0.1,
-) -> Iterator[Call]:  # fmt: skip
-    """Give the questions of some days."""
+USUAL = {
+    "refuse": 0.08, "longer": 1.0, "score": 0.6, "slower": 1.0, "topic": 0.0, "german": 0.1,
+    "support": 0.8, "judged": 0.7, "thumbs": 0.1, "down": 0.2,
+}  # fmt: skip
+
+
+def days(dice: random.Random, numbers: range, **changes: float) -> Iterator[Call]:
+    """Give the questions of some days, as usual but for the changes."""
+    now = {**USUAL, **changes}
     for day in numbers:
         mood, length, pace = (dice.lognormvariate(0, s) for s in (0.15, 0.04, 0.06))
         height = dice.gauss(0, 0.02)
         for n in range(60):
-            outcome = "refusal" if dice.random() < min(refuse * mood, 1) else "ok"
-            usage = Usage(int(dice.lognormvariate(6, 0.4) * longer * length), 50, source="provider")
-            about = "billing" if dice.random() < topic else dice.choice("abc") + "-topic"
+            outcome = "refusal" if dice.random() < min(now["refuse"] * mood, 1) else "ok"
+            tokens = int(dice.lognormvariate(6, 0.4) * now["longer"] * length)
+            seconds = dice.lognormvariate(0.5, 0.5) * now["slower"] * pace
+            about = "billing" if dice.random() < now["topic"] else dice.choice("abc") + "-topic"
             if about == "a-topic" or dice.random() < 0.02:
                 about = "billing"
             yield Call(
-                f"{day:010x}{n:018x}", "chain", (FIRST + day) * DAY + n * 60.0,
-                dice.lognormvariate(0.5, 0.5) * slower * pace, outcome, "m",
-                Context(prompt_id="p@1"), usage, tags={
-                    "retrieval_score": score + height + dice.gauss(0, 0.1), "topic": about,
-                    "language": "de" if dice.random() < german else "en"},
+                f"{day:010x}{n:018x}", "chain", (FIRST + day) * DAY + n * 60.0, seconds, outcome,
+                "m", Context(prompt_id="p@1"), Usage(tokens, 50, source="provider"), tags={
+                    "retrieval_score": now["score"] + height + dice.gauss(0, 0.1), "topic": about,
+                    "language": "de" if dice.random() < now["german"] else "en",
+                    "support": now["support"] + height + dice.gauss(0, 0.1), **_said(dice, now)},
             )  # fmt: skip
+
+
+def _said(dice: random.Random, now: Mapping[str, float]) -> dict[str, float]:
+    """Give what a person and a judge said of an answer, as other rows of the ledger hold it."""
+    said = {"thumbs": float(dice.random() < now["thumbs"])}
+    if said["thumbs"]:
+        said["thumbs down"] = float(dice.random() < now["down"])
+    if dice.random() < 0.2:
+        said["online judged"] = now["judged"] + dice.gauss(0, 0.2)
+    return said
 
 
 def moved(seed: str, changes: dict[str, Any]) -> list[str]:
