@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from genai.config import Settings, parse_yaml, validate
+from genai.config import Settings, read_yaml, validate
+from genai.config.read import shown
 from genai.errors import ConfigError
 from genai.finetune.hardware import Hardware
 from genai.finetune.sections import (
@@ -179,11 +180,7 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         ConfigError: one line with file, key and cure; names that trainers had once are told.
     """
-    name = f"{path.parent.name}/{path.name}".lstrip("/")
-    try:
-        data = parse_yaml(path.read_text(encoding="utf-8"), name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{name}: cannot be read ({error}); is it the right file?") from error
+    name, data = shown(path), read_yaml(path)
     if isinstance(data, dict):
         for key in _keys_outside(data):
             raise ConfigError(f"{name}: `{key}` is not a setting; use `{_RENAMED[key]}`")
