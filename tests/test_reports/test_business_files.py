@@ -21,6 +21,7 @@ from genai.cli import main
 from genai.errors import ConfigError
 from genai.ledger import Ledger
 from genai.loop import LoopSettings, Queue
+from genai.loop.seen import online_scores
 from genai.project import Project, init
 from genai.reports.business import BusinessReport, business_report, inputs_of
 from genai.reports.business.formula import case_of
@@ -353,3 +354,10 @@ def test_days_and_blocks_are_those_of_the_ledgers_rows_in_every_time_zone(
     assert sorted(two.inputs["cost"].blocks) == [*((1.0, 20.0),) * 9, (10.0, 20.0)]
     assert two.outlook.curve != one.outlook.curve
     assert genai.business_case(draws=50, seed=3).json() == two.json()
+
+
+def test_a_period_ends_before_its_last_moment_for_judged_answers_too(project: Project) -> None:
+    ledger = Ledger(project.state / "ledger.db")
+    first = next(call for call in ledger.calls(limit=10**9, kind="chain") if call.id.endswith("01"))
+    ends = first.started_at, first.started_at + 1e-3
+    assert [first.id in online_scores(ledger, 0.0, end) for end in ends] == [False, True]
