@@ -184,7 +184,7 @@ def test_check_names_each_planted_mistake(folder: Path, tmp_path: Path) -> None:
     for said in (
         "configs/genai.yaml: `topk` is not a setting of `chain`; did you mean `top_k`?",
         "did you mean `pii`?",
-        "configs/prices.yaml: `gpt-4o-mini`: `input` must be a quoted decimal",
+        "configs/prices.yaml: `openai/gpt-4o-mini`: `input` must be a quoted decimal",
         "`{{query}}` is not declared",
         "the id `intro-gates` stands twice, lines",
         "configs/alerts.yaml: `rules.1`: `p59_seconds` is not a figure; did you mean `p95_",
