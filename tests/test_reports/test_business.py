@@ -246,6 +246,23 @@ def test_one_call_and_another_currency_give_no_headline_or_say_so(tmp_path: Path
         inputs_of(euros, found)
 
 
+def test_calls_booked_in_another_currency_are_no_dollars_and_stop_the_headline(
+    tmp_path: Path,
+) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    rows(ledger, 40)
+    alone = measured(ledger)[0]["cost"].central
+    [newest] = ledger.calls(limit=1)
+    euros = Cost(Decimal(1000), CostStatus.PRICED, currency="EUR")
+    for n in range(20):
+        at = newest.started_at
+        ledger.record(Call(f"e{n:027x}", "model", at, 0.1, "ok", "m", cost=euros))
+    ledger.flush()
+    found, warnings = measured(ledger)
+    assert found["cost"].central == pytest.approx(alone)
+    assert warnings == ["the cost of 33% of the calls is not known for sure"]
+
+
 def test_an_input_can_be_set_and_a_wrong_one_is_named() -> None:
     report = genai.business_case({"minutes": 6}, draws=200)
     assert report.case.npv < genai.business_case(draws=200).case.npv - 400_000
