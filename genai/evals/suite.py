@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from genai.config import Settings, parse_yaml, validate
+from genai.config.read import shown as settings_name
 from genai.errors import CaseError, ConfigError
 from genai.evals import read
 from genai.evals.case import Case, dataset_hash, squeeze
@@ -143,7 +144,7 @@ def load_suite(path: Path) -> Suite:
         CaseError: broken YAML, a wrong key, a duplicate id, an unknown metric, or a gold quote
             that its document does not hold; names file, line and case.
     """
-    shown = f"{path.parent.name}/{path.name}"
+    shown = settings_name(path)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

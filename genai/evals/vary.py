@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from genai.config.read import shown
 from genai.errors import CaseError
 from genai.evals import edits, read
 from genai.evals.case import Case, Variant
@@ -144,7 +145,7 @@ def variants_path(suite: Suite) -> Path:
 def frozen(suite: Suite) -> list[Case]:
     """Give the variants that stand in the file, whether the suite lists it yet or not."""
     path = variants_path(suite)
-    return read.from_file(path, _shown(path)) if path.is_file() else []
+    return read.from_file(path, shown(path)) if path.is_file() else []
 
 
 def freeze(suite: Suite, made: Made) -> int:
@@ -172,7 +173,7 @@ def review(suite: Suite, reviewer: str, ids: Sequence[str]) -> int:
         if each not in known:
             close = difflib.get_close_matches(each, known, n=1)
             hint = f"did you mean `{close[0]}`?" if close else "make it first: genai eval vary"
-            raise CaseError(f"{_shown(variants_path(suite))}: no variant `{each}`; {hint}")
+            raise CaseError(f"{shown(variants_path(suite))}: no variant `{each}`; {hint}")
     if not reviewer.strip():
         raise CaseError("a review needs the name of who looked: --review NAME CASE...")
     _write(
@@ -205,7 +206,7 @@ def _write(path: Path, cases: Sequence[Case]) -> None:
         draft.replace(path)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        raise CaseError(f"{_shown(path)}: cannot be written ({error}); mend its rights") from error
+        raise CaseError(f"{shown(path)}: cannot be written ({error}); mend its rights") from error
 
 
 def stale(suite: Suite) -> list[str]:
@@ -223,7 +224,7 @@ def stale(suite: Suite) -> list[str]:
             continue
         what = "is no longer in the suite" if source is None else "has changed since"
         problems.append(
-            f"{_shown(suite.path)}: variant `{case.id}`: its source `{variant.of}` {what}; make it"
+            f"{shown(suite.path)}: variant `{case.id}`: its source `{variant.of}` {what}; make it"
             f" again: genai eval vary {suite.path.stem} --relation {variant.relation}"
         )
     return problems
@@ -250,7 +251,3 @@ def unreviewed(cases: Sequence[Case]) -> list[Case]:
 
 def _relation(case: Case) -> str:
     return case.variant.relation if case.variant is not None else ""
-
-
-def _shown(path: Path) -> str:
-    return f"{path.parent.name}/{path.name}"

@@ -55,7 +55,7 @@ def beside(gates: Sequence[Gate]) -> str:
     return "\n".join([*lines, *_lies(gates)])
 
 
-def fallen(gate: Gate) -> list[str]:
+def _fallen(gate: Gate) -> list[str]:
     """Name the metrics that fell, each with its figures."""
     return [
         f"{row.metric} {_number(row.before)} -> {_number(row.after)}"
@@ -70,7 +70,7 @@ def _lies(gates: Sequence[Gate]) -> list[str]:
     best = max(said, key=lambda each: each.trainer[_BEST], default=None)
     if best is None or best.passed or not any(each.passed for each in said):
         return []
-    return [f"{best.run} has the largest margin and is the worse model: {'; '.join(fallen(best))}"]
+    return [f"{best.run} has the largest margin and is the worse model: {'; '.join(_fallen(best))}"]
 
 
 def _number(value: float | None) -> str:

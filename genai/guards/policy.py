@@ -7,6 +7,7 @@ from typing import Any
 
 from genai import __version__
 from genai.config import digest, read_settings
+from genai.config.read import shown
 from genai.errors import ConfigError
 from genai.guards.audit import Audit
 from genai.guards.base import Entry, Guard, apply, combine
@@ -231,7 +232,7 @@ def load_policy(
         ConfigError: names file, place, guard and cure.
     """
     settings = read_settings(PolicySettings, path)
-    check_settings(settings, f"{path.parent.name}/{path.name}")
+    check_settings(settings, shown(path))
     return Policy(
         settings,
         lists=Lists(path.parent / "guards"),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from genai.config.read import shown
 from genai.errors import GenaiError
 from genai.evals.case import Case
 from genai.evals.suite import load_suite
@@ -51,7 +52,7 @@ def held_out(recipe: Recipe, project: Project) -> Sets:
     sets = Sets()
     suites = sorted((project.root / "evals").glob("*.yaml"))
     named = [located(project, recipe.evals.suite), located(project, recipe.evals.dev)]
-    sets.named = [_shown(path) for path in named]
+    sets.named = [shown(path) for path in named]
     for path in dict.fromkeys([*named, *suites]):
         try:
             suite = load_suite(path)
@@ -61,7 +62,7 @@ def held_out(recipe: Recipe, project: Project) -> Sets:
         if not suite.gating and path not in named:
             continue
         cases = suite.cases
-        name = _shown(path)
+        name = shown(path)
         sets.held.setdefault(name, []).extend(
             Text(f"{name} {case.id}", text) for case in cases for text in _asked(case)
         )
@@ -83,10 +84,6 @@ def held_out(recipe: Recipe, project: Project) -> Sets:
     for path in (located(project, each) for each in recipe.check.leak_files):
         _hold(sets, path, recipe.method)
     return sets
-
-
-def _shown(path: Path) -> str:
-    return f"{path.parent.name}/{path.name}"
 
 
 def _hold(sets: Sets, path: Path, method: str) -> None:
