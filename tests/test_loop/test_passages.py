@@ -10,6 +10,8 @@ from tuning import preference, recipe, write
 
 import genai
 from genai.cli import main
+from genai.evals.case import Case
+from genai.evals.leaks import find_leaks, read_texts
 from genai.finetune.data import load_tokenizer, prompt_of, read_rows, render
 from genai.models.local import encode
 from genai.types import Context
@@ -98,6 +100,9 @@ def test_a_pair_holds_the_messages_that_were_sent_and_no_row_is_added(project: P
     assert prompt_of(row) == sent("red")
     assert "A fig is a fruit of any colour." in row.prompt[-1].content
     assert (row.provenance.question, row.provenance.consent) == (asks("red"), "tick")
+    texts = read_texts(project / PAIRS)  # the question is a leak, the document around it is none
+    assert find_leaks([Case(id="red", input=asks("red"))], texts)
+    assert not any("<passage" in each.text for each in texts)
 
 
 def test_personal_data_of_a_passage_is_gone_from_the_pair(project: Path) -> None:
