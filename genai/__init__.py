@@ -22,7 +22,7 @@ _ROOMS = {
     "Decision": "genai.evals",
     "Fake": "genai.models",
     "GenaiError": "genai.errors",
-    "Index": "genai.wiring",
+    "Index": "genai.wiring.chain",
     "InputError": "genai.errors",
     "Labelling": "genai.evals.labels",
     "Ledger": "genai.ledger",
@@ -36,33 +36,33 @@ _ROOMS = {
     "Summary": "genai.ledger",
     "Usage": "genai.types",
     "Verdict": "genai.types",
-    "batch": "genai.wiring",
+    "batch": "genai.wiring.parts",
     "bind": "genai.ledger",
     "business_case": "genai.wiring.business",
     "check_data": "genai.finetune.check",
-    "diff_prompts": "genai.wiring",
-    "evaluate": "genai.wiring",
+    "diff_prompts": "genai.wiring.prompts",
+    "evaluate": "genai.wiring.trials",
     "find_project": "genai.project",
     "from_langchain": "genai.wiring.langchain",
-    "grid": "genai.wiring",
-    "judge": "genai.wiring",
-    "known_prompts": "genai.wiring",
-    "load": "genai.wiring",
-    "load_guards": "genai.wiring",
+    "grid": "genai.wiring.trials",
+    "judge": "genai.wiring.tuning",
+    "known_prompts": "genai.wiring.prompts",
+    "load": "genai.wiring.chain",
+    "load_guards": "genai.wiring.guards",
     "load_recipe": "genai.finetune",
-    "model": "genai.wiring",
+    "model": "genai.wiring.parts",
     "monitor": "genai.reports.monitor",
-    "open_ledger": "genai.wiring",
+    "open_ledger": "genai.wiring.parts",
     "open_loop": "genai.wiring.loop",
-    "promote": "genai.wiring",
-    "prompt": "genai.wiring",
+    "promote": "genai.wiring.tuning",
+    "prompt": "genai.wiring.prompts",
     "read_curves": "genai.finetune.curves",
     "runs_of": "genai.evals.baseline",
     "scope": "genai.ledger",
-    "settings": "genai.wiring",
+    "settings": "genai.wiring.parts",
     "to_langchain": "genai.wiring.langchain",
-    "train": "genai.wiring",
-    "upload": "genai.wiring",
+    "train": "genai.wiring.tuning",
+    "upload": "genai.wiring.parts",
     "write_demo": "genai.finetune.demo",
 }
 __version__ = "0.1.0"
@@ -107,26 +107,26 @@ if TYPE_CHECKING:
     from genai.types import Reply as Reply
     from genai.types import Usage as Usage
     from genai.types import Verdict as Verdict
-    from genai.wiring import Index as Index
-    from genai.wiring import batch as batch
-    from genai.wiring import diff_prompts as diff_prompts
-    from genai.wiring import evaluate as evaluate
-    from genai.wiring import grid as grid
-    from genai.wiring import judge as judge
-    from genai.wiring import known_prompts as known_prompts
-    from genai.wiring import load as load
-    from genai.wiring import load_guards as load_guards
-    from genai.wiring import model as model
-    from genai.wiring import open_ledger as open_ledger
-    from genai.wiring import promote as promote
-    from genai.wiring import prompt as prompt
-    from genai.wiring import settings as settings
-    from genai.wiring import train as train
-    from genai.wiring import upload as upload
     from genai.wiring.business import business_case as business_case
+    from genai.wiring.chain import Index as Index
+    from genai.wiring.chain import load as load
+    from genai.wiring.guards import load_guards as load_guards
     from genai.wiring.langchain import from_langchain as from_langchain
     from genai.wiring.langchain import to_langchain as to_langchain
     from genai.wiring.loop import open_loop as open_loop
+    from genai.wiring.parts import batch as batch
+    from genai.wiring.parts import model as model
+    from genai.wiring.parts import open_ledger as open_ledger
+    from genai.wiring.parts import settings as settings
+    from genai.wiring.parts import upload as upload
+    from genai.wiring.prompts import diff_prompts as diff_prompts
+    from genai.wiring.prompts import known_prompts as known_prompts
+    from genai.wiring.prompts import prompt as prompt
+    from genai.wiring.trials import evaluate as evaluate
+    from genai.wiring.trials import grid as grid
+    from genai.wiring.tuning import judge as judge
+    from genai.wiring.tuning import promote as promote
+    from genai.wiring.tuning import train as train
 
 
 def __getattr__(name: str) -> Any:

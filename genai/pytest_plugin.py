@@ -127,7 +127,7 @@ def _judged(config: pytest.Config, path: Path, suite: "Suite | Path") -> _Judged
 def _task(config: pytest.Config, name: str) -> Any:
     tasks = config.stash.setdefault(_tasks, {})
     if name not in tasks:
-        from genai.wiring import open_task
+        from genai.wiring.tasks import open_task
 
         tasks[name] = open_task(name, model_name=config.getoption("--evals-model"))
     return tasks[name]

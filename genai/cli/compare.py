@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import genai
 from genai.models.choose import Wanted, compare, record
-from genai.wiring import prices
+from genai.wiring.parts import prices
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ import genai
 from genai.errors import InputError
 from genai.ledger.export import focus, parquet
 from genai.ledger.retention import retain, vacuum
-from genai.wiring import prices
+from genai.wiring.parts import prices
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

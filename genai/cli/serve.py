@@ -9,7 +9,7 @@ from genai.reports.monitor import monitor
 from genai.reports.monitor_text import prometheus
 from genai.server import serve
 from genai.server.app import Tasks
-from genai.wiring import open_task
+from genai.wiring.tasks import open_task
 
 _KEY = "GENAI_SERVER_KEY"
 

@@ -17,7 +17,6 @@ from genai.config import (
     load_config,
     read_yaml,
 )
-from genai.guards.base import STOPS
 from genai.ledger import Budgets, Ledger, Limit, Prices
 from genai.ledger.prices import load_all
 from genai.models import Embedder, Hooks, Model, make_embedder, open_model, worst_case
@@ -25,7 +24,6 @@ from genai.models.batch import Batch
 from genai.models.files import File, upload_file
 from genai.models.replay import Mode, Replay
 from genai.project import Project
-from genai.rag.turn import Tally
 
 if TYPE_CHECKING:
     from genai.ledger.otel import Telemetry
@@ -51,6 +49,7 @@ def _ledger(project: Project, chosen: LedgerSettings) -> Ledger:
 
 def _cleaner(project: Project) -> Callable[[str], str]:
     """Give what every text goes through before it is kept: the guards of the place `log`."""
+    from genai.guards.base import STOPS
     from genai.wiring.guards import load_guards
 
     policy = load_guards(project)
@@ -124,7 +123,7 @@ def model(
         client=client,
         provider=provider,
         others=config.models,
-        hooks=_hooks(found, config, record),
+        hooks=_hooks(found, config, record, sent=record is None),
     )
 
 
@@ -164,8 +163,11 @@ def upload(path: str | Path, model: str = "", *, client: object | None = None) -
     )
 
 
-def _hooks(project: Project, config: Config, record: Any = None) -> Hooks:
-    """Give what every call of this project passes: prices, ledger, limits, replay."""
+def _hooks(project: Project, config: Config, record: Any = None, *, sent: bool = True) -> Hooks:
+    """Give what every call of this project passes: prices, ledger, limits, replay.
+
+    `sent` notes each request as it leaves; not for rows that never reach the ledger.
+    """
     ledger = open_ledger(project)
     replay = config.replay
     prices = _price(project)
@@ -174,7 +176,7 @@ def _hooks(project: Project, config: Config, record: Any = None) -> Hooks:
         worst=partial(worst_case, prices.cost, prices.entry),
         budgets=_budgets(ledger, tuple(config.budgets)) if config.budgets else None,
         record=record or ledger.record,
-        sent=ledger.sent if record is None or isinstance(record, Tally) else None,
+        sent=ledger.sent if sent else None,
         limits=project.state / "limits",
         telemetry=_telemetry(config.telemetry.content) if config.telemetry.enabled else None,
         replay=None

@@ -3,13 +3,16 @@
 import importlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genai import project as projects
 from genai.errors import InputError
 from genai.evals.task import describe
-from genai.wiring.chain import load
+from genai.project import Project
 from genai.wiring.parts import _hooks, model, settings
+
+if TYPE_CHECKING:
+    from genai.rag import Chain
 
 
 def open_task(name: str, *, model_name: str = "") -> Any:
@@ -27,8 +30,15 @@ def open_task(name: str, *, model_name: str = "") -> Any:
         return _function(name)
     if name != "chain":
         raise InputError(f"task {name!r}: use `chain`, `model` or `package.module:function`")
-    chain = load(model=model_name or None)
-    chain.index.sync(projects.find_project().root / chain.config.index.documents, wait=120)
+    return open_chain(projects.find_project(), model=model_name or None)
+
+
+def open_chain(project: Project, **given: Any) -> "Chain":
+    """Load a project's chain, its index in step with the documents."""
+    from genai.wiring.chain import load  # half of the start of a suite that needs no chain
+
+    chain = load(project, **given)
+    chain.index.sync(project.root / chain.config.index.documents, wait=120)
     return chain
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +19,6 @@ from genai.project import Project
 from genai.prompts import load_prompt, prompt_names
 from genai.prompts.labels import read_labels
 from genai.prompts.render import Segment
-from genai.rag import Chain
 from genai.tracking import Record, Store, Version
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def facts(task: Any, suite: Suite, config: Config, root: Path) -> dict[str, str]
     found = {"suite": suite.hash, "judge": suite.settings.judge or config.evals.judge}
     if isinstance(task, Model):
         found |= {"model": task.name, "model_hash": _short(task.identity)}
-    if isinstance(task, Chain):
+    chains = sys.modules.get("genai.rag.chain")  # not loaded, where the task is none
+    if chains is not None and isinstance(task, chains.Chain):
         own = task.config
         found |= {
             "model": task.model.name, "model_hash": _short(task.model.identity),

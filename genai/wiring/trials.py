@@ -18,9 +18,8 @@ from genai.models import Embedder, Model
 from genai.project import Project
 from genai.prompts import load_prompt
 from genai.wiring import tracked
-from genai.wiring.chain import load
 from genai.wiring.parts import embedder, model, open_ledger, settings
-from genai.wiring.tasks import as_task, open_task
+from genai.wiring.tasks import as_task, open_chain, open_task
 
 if TYPE_CHECKING:
     from genai.evals import Report
@@ -187,6 +186,4 @@ def _cell_task(project: Project, task: str, cell: Mapping[str, Any]) -> Any:
         return model(cell["chain__model"])
     if task != "chain":
         raise InputError(f"grid: the task {task!r} takes no {', '.join(rest)}; use `task: chain`")
-    chain = load(project, model=cell.get("chain__model"), **rest)
-    chain.index.sync(project.root / chain.config.index.documents, wait=120)
-    return chain
+    return open_chain(project, model=cell.get("chain__model"), **rest)
