@@ -8,7 +8,7 @@ import pytest
 from servers import openai_server
 
 import genai
-from genai import project, wiring
+from genai import project
 from genai.errors import ModelError, Unmeasured
 from genai.ledger import Ledger
 from genai.models import Fake, Model, open_model
@@ -304,7 +304,7 @@ def test_the_embedder_is_one_line_of_the_settings(
 
 
 def test_the_openers_share_one_ledger(place: Path) -> None:
-    assert wiring.open_ledger() is wiring.open_ledger()
+    assert genai.open_ledger() is genai.open_ledger()
     assert isinstance(genai.open_ledger(), Ledger)
     assert isinstance(genai.model("fake/echo"), Model)
     assert genai.model("fake/echo")("say it").text == "say it"
