@@ -26,6 +26,5 @@ __all__ = [
     "BudgetSettings", "ChainSettings", "ConfidenceSettings", "Config", "EvalSettings",
     "IndexSettings", "LedgerSettings", "ModelSettings", "RefusalSettings", "RefusalText",
     "ReplaySettings", "Settings", "TelemetrySettings", "TrackingSettings", "digest",
-    "load_config", "parse_yaml", "read_settings", "read_yaml",
-    "validate",
+    "load_config", "parse_yaml", "read_settings", "read_yaml", "validate",
 ]  # fmt: skip

@@ -16,10 +16,13 @@ def total_cost(costs: Sequence[Cost]) -> Cost:
     unknown = [cost for cost in paid if cost.amount is None]
     if unknown:
         return Cost(None, CostStatus.UNPRICED, unknown[0].reason)
+    currencies = sorted({cost.currency for cost in paid})
+    if len(currencies) > 1:
+        return Cost(None, CostStatus.UNPRICED, f"booked in {' and '.join(currencies)}")
     amount = sum((cost.amount for cost in paid if cost.amount is not None), Decimal(0))
     statuses = {cost.status for cost in paid}
     status = statuses.pop() if len(statuses) == 1 else CostStatus.ESTIMATED
-    return Cost(amount, status, paid[0].reason)
+    return Cost(amount, status, paid[0].reason, currencies[0])
 
 
 def in_dollars(cost: Cost) -> Decimal | None:

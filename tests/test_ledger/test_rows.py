@@ -10,7 +10,8 @@ from makers import call
 
 from genai.ledger import Ledger
 from genai.ledger.query import percentile
-from genai.types import Usage
+from genai.ledger.sums import total_cost
+from genai.types import Cost, CostStatus, Usage
 
 
 @pytest.fixture
@@ -110,3 +111,15 @@ def test_a_thumb_keeps_its_turn_only_with_the_tick(tmp_path: Path) -> None:
     assert b"q-one" not in stored
     assert b"fine words" in stored
     assert b"q-two" in stored
+
+
+def test_money_of_one_currency_keeps_it_and_of_two_is_not_added_up() -> None:
+    one, other, foreign = (
+        Cost(Decimal(amount), CostStatus.PROVIDER_REPORTED, currency=currency)
+        for amount, currency in (("1.5", "EUR"), ("2", "EUR"), ("4", "USD"))
+    )
+    both = total_cost([one, other])
+    assert (both.amount, both.currency) == (Decimal("3.5"), "EUR")
+    mixed = total_cost([one, foreign])
+    assert (mixed.amount, mixed.status) == (None, CostStatus.UNPRICED)
+    assert mixed.reason == "booked in EUR and USD"
