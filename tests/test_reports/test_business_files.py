@@ -188,6 +188,9 @@ def test_an_assumption_that_nobody_stands_for_or_that_is_old_is_named() -> None:
         assert html.escape(remark) in found.html()
         assert f"remark: {remark}" in cells
     assert found.warnings == ()
+    later = business_report(given, inputs_of(given, {}), draws=9, today=date(2027, 11, 26))
+    assert len(later.remarks) > len(found.remarks)
+    assert later.json() == found.json()  # the figures are no other on another day
     with pytest.raises(ValueError, match="did you mean `discount`"):
         settings(basis={"discont": said})
 

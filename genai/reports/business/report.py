@@ -58,7 +58,6 @@ class BusinessReport:
                 {"figure": c.figure, "value": value, "kept": kept} for c, value, kept in self.kill
             ],
             "warnings": list(self.warnings),
-            "remarks": list(self.remarks),
             "stamp": dict(self.stamp),
         }
 
