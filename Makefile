@@ -43,7 +43,9 @@ slow: $(VENV)/.test
 browser: $(VENV)/.test
 	$(call step,browser,5,$(VENV)/bin/pytest tests -m browser)
 
+# some three hours, one of them the soak; what other environments need is left out where they fail
 bench: $(VENV)/.test
+	-$(VENV)/bin/python benchmarks/peers/install.py
 	$(VENV)/bin/python benchmarks/calls.py
 	$(VENV)/bin/python benchmarks/ledger.py
 	$(VENV)/bin/python benchmarks/spans.py
@@ -53,9 +55,10 @@ bench: $(VENV)/.test
 	$(VENV)/bin/python benchmarks/monitor.py
 	$(VENV)/bin/python benchmarks/drift.py
 	$(VENV)/bin/python benchmarks/traffic.py
-	-$(VENV)/bin/python benchmarks/peers/install.py
 	$(VENV)/bin/python benchmarks/evals.py --write
 	-$(VENV)/bin/python benchmarks/finetune.py --support --write
+	-$(VENV)/bin/python benchmarks/rewriting.py --data $(DATA)
+	$(VENV)/bin/python benchmarks/soak.py --minutes $(SOAK) --write
 	$(VENV)/bin/python benchmarks/table.py
 
 $(VENV)/bin/python:

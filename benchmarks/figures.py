@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 HEAD = ("figure", "reached", "goal", "met", "beside", "ratio")
-_GOAL = re.compile(r"([<>]=) ?(\d[\d,]*\.?\d*|\.\d+)(x?)")
+_GOAL = re.compile(r"([<>]=) ?(-?\d[\d,]*\.?\d*|\.\d+)(x?)")
 _WANTED = re.compile(r"- (.+?): (\S+(?: \w+)?), wanted (.+): (?:met|MISSED)")
 _NUMBER = re.compile(r"[-+]?(?:\d[\d,]*\.?\d*|\.\d+)")
 
