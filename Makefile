@@ -3,6 +3,7 @@ PYTHON ?= python3
 DOCS ?=
 PORT ?= 8501
 DATA ?= ../shared/data
+SOAK ?= 60
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # `$(call step,name,budget in minutes,command)` runs a command and prints what it took
