@@ -4,7 +4,6 @@ httpx walks its whole pool for every request and collapses at 64 in flight; aioh
 """
 
 import asyncio
-import os
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import suppress
@@ -54,12 +53,13 @@ async def post(
         TooLarge: the reply is too large to hold.
     """
     aiohttp: Any = extras.load("aiohttp", "gateway")
-    session = await _session(aiohttp)
+    session, proxy = await _session(aiohttp)
     status, received = 0, list[bytes]()
     try:
         async with session.post(
-            url, data=body, headers=headers, timeout=_limit(connect, total), allow_redirects=False
-        ) as response:
+            url, data=body, headers=headers, proxy=proxy(url), timeout=_limit(connect, total),
+            allow_redirects=False,
+        ) as response:  # fmt: skip
             status = response.status
             await _body(response.content, received)
             return status, response.headers, b"".join(received)
@@ -76,11 +76,12 @@ async def events(
     status is not 2xx, the one item is the status, headers and body. Raises as `post`.
     """
     aiohttp: Any = extras.load("aiohttp", "gateway")
-    session = await _session(aiohttp)
+    session, proxy = await _session(aiohttp)
     try:
         async with session.post(
-            url, data=body, headers=headers, timeout=_limit(connect, total), allow_redirects=False
-        ) as response:
+            url, data=body, headers=headers, proxy=proxy(url), timeout=_limit(connect, total),
+            allow_redirects=False,
+        ) as response:  # fmt: skip
             if response.status >= 300:
                 received: list[bytes] = []
                 await _body(response.content, received)
@@ -162,17 +163,27 @@ async def _keep(aiohttp: Any) -> AsyncGenerator[Any, None]:
     """Hold a session as long as its loop: a loop that ends closes its generators, and so this."""
     connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30)
     session = aiohttp.ClientSession(
-        connector=connector,
-        # proxies from the environment; asked for only then, since it costs a thread each time
-        trust_env=any(name.lower().endswith("_proxy") for name in os.environ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=True,
+        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
     )
     try:
-        yield session
+        yield session, lru_cache(maxsize=64)(_proxy)
     finally:
         _keepers.pop(asyncio.get_running_loop(), None)
         await session.close()
+
+
+def _proxy(url: str) -> str | None:
+    """Give the proxy that the environment names for a URL.
+
+    The session's own `trust_env` would ask two threads for it at every request.
+    """
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies, proxy_bypass
+
+    split = urlsplit(url)
+    if not split.hostname or proxy_bypass(split.hostname):
+        return None
+    return getproxies().get(split.scheme)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -138,3 +138,21 @@ def test_a_cancelled_task_leaves_its_row(ledger: Ledger, by: Any) -> None:
     with faulty(faults.stall) as (url, server):
         asyncio.run(run(url))
     assert [row.outcome for row in rows(ledger)] == ["cancelled"]
+
+
+def test_a_proxy_of_the_environment_is_used_and_no_proxy_goes_around_it(
+    monkeypatch: pytest.MonkeyPatch, ledger: Ledger
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with faulty(reply()) as (proxy, through), faulty(reply()) as (near, direct):
+        monkeypatch.setenv("HTTP_PROXY", proxy.replace("//", "//me:pass@").removesuffix("/v1"))
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        assert model(near, ledger)(QUESTION).text == "Hello from the loopback."
+        assert (direct.count, through.count) == (1, 0)
+        far = model("http://far.invalid/v1", ledger)
+        assert far(QUESTION).text == "Hello from the loopback."
+        assert [*far.stream(QUESTION)][-1].text == "Hello from the loopback."
+    assert (direct.count, through.count) == (1, 2)
+    assert through.requests[0].startswith(b"POST http://far.invalid/v1/chat/completions HTTP/1.1")
+    assert b"Proxy-Authorization: Basic bWU6cGFzcw==" in through.requests[0]
