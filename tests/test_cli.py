@@ -312,3 +312,18 @@ def test_a_damaged_ledger_or_index_is_one_line_and_kept(folder: Path, tmp_path: 
         done = genai(target, *verb)
         refused(done, "is damaged")
         assert path.read_bytes().startswith(b"no database")
+
+
+def test_no_plug_in_of_pydantic_reads_what_a_command_validates(tmp_path: Path) -> None:
+    (tmp_path / "spy.py").write_text(
+        "from types import SimpleNamespace\nopen('seen', 'w').close()\n"
+        "plugin = SimpleNamespace(new_schema_validator=lambda *_, **__: (None, None, None))\n"
+    )
+    (tmp_path / "spy-1.dist-info").mkdir()
+    (tmp_path / "spy-1.dist-info" / "METADATA").write_text("Name: spy\nVersion: 1\n")
+    (tmp_path / "spy-1.dist-info" / "entry_points.txt").write_text("[pydantic]\nspy = spy:plugin\n")
+    for given, seen in ({"PYDANTIC_DISABLE_PLUGINS": "0"}, True), ({}, False):
+        done = genai(tmp_path, "check", PYTHONPATH=str(tmp_path), **given)
+        assert "Traceback" not in done.stderr
+        assert (tmp_path / "seen").exists() is seen
+        (tmp_path / "seen").unlink(missing_ok=True)
