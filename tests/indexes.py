@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from genai import project
 from genai.models import Embedder
 
 MARKDOWN = """# Budgets
@@ -31,6 +32,17 @@ def small(folder: Path) -> Path:
     (folder / "birds.txt").write_text(
         "Storks nest on chimneys.\n\nThe heron fishes at dawn.\n", encoding="utf-8"
     )
+    return folder
+
+
+def starter(folder: Path, **pages: str) -> Path:
+    """Make a project of the starter whose handbook is these pages alone."""
+    project.init(folder)
+    for page in (folder / "docs").rglob("*"):
+        if page.is_file():
+            page.unlink()
+    for name, text in pages.items():
+        (folder / "docs" / f"{name}.md").write_text(text, encoding="utf-8")
     return folder
 
 

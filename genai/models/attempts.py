@@ -18,7 +18,7 @@ from genai.models.base import Pricer, Provider, Recorder, unpriced
 from genai.models.breaker import Breaker
 from genai.models.limits import Gate
 from genai.models.meter import Attempt
-from genai.types import Context, Message
+from genai.types import Context, Message, Reply
 
 # worth another try at the same model; the rest would fail again
 _AGAIN = {"rate_limited", "server", "network", "timeout", "conflict"}
@@ -179,6 +179,18 @@ class Plan:
     def _next_target(self) -> None:
         self._left.pop(0)
         self._tries, self._first_here = 0, ""
+
+    async def whole(self, attempt: Attempt) -> Reply:
+        """Give the whole reply, of this attempt or of one after it."""
+        while True:
+            try:
+                return attempt.close("ok", await attempt.complete())
+            except asyncio.CancelledError:
+                attempt.close("cancelled")
+                raise
+            except Exception as error:
+                await self.failed(attempt, error)
+            attempt = await self.begin()
 
     async def failed(self, attempt: Attempt, error: Exception) -> None:
         """Record a failed attempt; return when another may begin, else raise the error."""

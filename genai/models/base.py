@@ -227,15 +227,8 @@ class Model:
             from genai.models.hedge import hedged
 
             return await hedged(plan)
-        while True:
-            attempt = await plan.begin()
-            try:
-                return attempt.close("ok", await attempt.complete())
-            except asyncio.CancelledError:
-                attempt.close("cancelled")
-                raise
-            except Exception as error:
-                await plan.failed(attempt, error)
+        reply: Reply = await plan.whole(await plan.begin())
+        return reply
 
     async def astream(
         self, prompt: Prompted, *, context: Context | None = None, **params: Any

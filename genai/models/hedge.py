@@ -9,7 +9,6 @@ from genai.types import Reply
 
 if TYPE_CHECKING:
     from genai.models.attempts import Plan
-    from genai.models.meter import Attempt
 
 
 async def hedged(plan: "Plan") -> Reply:
@@ -18,12 +17,12 @@ async def hedged(plan: "Plan") -> Reply:
     The loser is cancelled and keeps its row, with the cost of what it may have used. Raises what
     the last failing attempt raised.
     """
-    running = [asyncio.ensure_future(_one(plan, await plan.begin()))]
+    running = [asyncio.ensure_future(plan.whole(await plan.begin()))]
     try:
         done, _ = await asyncio.wait(running, timeout=plan.hedge_after)
         if not done:
             with suppress(GenaiError):  # no budget or no slot for a second one: the first goes on
-                running.append(asyncio.ensure_future(_one(plan, await plan.begin())))
+                running.append(asyncio.ensure_future(plan.whole(await plan.begin())))
         while running:
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -38,15 +37,3 @@ async def hedged(plan: "Plan") -> Reply:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
     raise AssertionError("unreachable: one task has ended or raised")
-
-
-async def _one(plan: "Plan", attempt: "Attempt") -> Reply:
-    while True:
-        try:
-            return attempt.close("ok", await attempt.complete())
-        except asyncio.CancelledError:
-            attempt.close("cancelled")
-            raise
-        except Exception as error:
-            await plan.failed(attempt, error)
-        attempt = await plan.begin()

@@ -1,5 +1,6 @@
 """A call is repeated only while no byte of a good reply has come, after a wait drawn at random."""
 
+import asyncio
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -114,7 +115,8 @@ def test_waits_are_drawn_from_the_whole_of_a_range_that_doubles(
         waits.append(seconds)
 
     monkeypatch.setattr("genai.models.attempts._BASE", 0.5)
-    monkeypatch.setattr("genai.models.attempts.asyncio", SimpleNamespace(sleep=sleep))
+    only = SimpleNamespace(sleep=sleep, CancelledError=asyncio.CancelledError)
+    monkeypatch.setattr("genai.models.attempts.asyncio", only)
     with faulty(reply(429)) as (url, _):
         opened = open_model(f"openai/m@{url}", settings=ModelSettings(retries=7))
         for _ in range(60):

@@ -6,9 +6,10 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from indexes import starter
 
 import genai
-from genai import cli, project
+from genai import cli
 from genai.errors import ConfigError, InputError
 from genai.rag.calibrate import (
     Seen,
@@ -182,10 +183,7 @@ def test_too_few_questions_are_refused() -> None:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    project.init(tmp_path)
-    for page in (tmp_path / "docs").rglob("*"):
-        if page.is_file():
-            page.unlink()
+    starter(tmp_path)
     rooms = ["amber", "birch", "cedar", "dune", "ember", "fjord", "grove", "heath", "inlet",
              "jetty", "knoll", "ledge"]  # fmt: skip
     for number, room in enumerate(rooms):

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from indexes import starter
 
 import genai
-from genai import project
 from genai.errors import ConfigError
 from genai.guards import Audit
 from genai.models import Fake
@@ -34,11 +34,7 @@ class Watched(Fake):
 
 @pytest.fixture
 def scripted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    project.init(tmp_path)
-    for page in (tmp_path / "docs").rglob("*"):
-        if page.is_file():
-            page.unlink()
-    (tmp_path / "docs" / "terms.md").write_text(DOCUMENT, encoding="utf-8")
+    starter(tmp_path, terms=DOCUMENT)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GENAI_CHAIN_MIN_CONFIDENCE", "0.05")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from indexes import starter
 
 import genai
-from genai import project
 from genai.errors import ConfigError, InputError
 from genai.models import Fake, open_model
 from genai.rag.aide import Aide
@@ -53,12 +53,7 @@ Make = Callable[..., genai.Chain]
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    project.init(tmp_path)
-    for page in (tmp_path / "docs").rglob("*"):
-        if page.is_file():
-            page.unlink()
-    (tmp_path / "docs" / "terms.md").write_text(DOCUMENT, encoding="utf-8")
-    (tmp_path / "docs" / "poison.md").write_text(POISONED, encoding="utf-8")
+    starter(tmp_path, terms=DOCUMENT, poison=POISONED)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GENAI_CHAIN_MIN_CONFIDENCE", "0.05")
     genai.Index().sync(tmp_path / "docs")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from indexes import starter
 from spans import ENDINGS, PIECES, source
 
 import genai
-from genai import project
 from genai.models import Fake, open_model
 from genai.rag.cite import Citer
 from genai.types import Citation, Passage
@@ -66,11 +66,7 @@ def test_the_embedder_is_not_asked_where_words_decide() -> None:
 
 @pytest.fixture
 def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> genai.Chain:
-    project.init(tmp_path)
-    for page in (tmp_path / "docs").rglob("*"):
-        if page.is_file():
-            page.unlink()
-    (tmp_path / "docs" / "terms.md").write_text(TEXT, encoding="utf-8")
+    starter(tmp_path, terms=TEXT)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GENAI_CHAIN_MIN_CONFIDENCE", "0.05")
     genai.Index().sync(tmp_path / "docs")
