@@ -109,6 +109,7 @@ class Chain:
                 feature=feature,
             )
         )
+        self._tally.begin(turn, self.model.name)
         back = self.guards.pseudonyms.restoring(turn.context.user, turn.context.tenant)
         try:
             reason = await self._prepare(turn, earlier)
@@ -197,7 +198,9 @@ class Chain:
             wanted = max(wanted, CANDIDATES)
         best: dict[str, Hit] = {}
         for query in turn.queries:
-            for hit in self.index.search(query, wanted, context=turn.context):
+            with self._tally.searching(turn, self.config.chain.index, wanted, query) as found:
+                found += self.index.search(query, wanted, context=turn.context)
+            for hit in found:
                 held = best.get(hit.passage.id)
                 if held is None or hit.score > held.score:
                     best[hit.passage.id] = hit
@@ -253,7 +256,7 @@ class Chain:
         self, turn: Turn, place: Place, verdicts: Sequence[Verdict], started_at: float
     ) -> None:
         turn.verdicts += [v for v in verdicts if v.decision is not Action.ALLOW]
-        self._tally.guarded(turn, place, verdicts, started_at)
+        self._tally.guarded(turn, place, verdicts, started_at, self.model.name)
 
     # -- the model, sentence by sentence ---------------------------------------------------------
 

@@ -2,10 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
 from genai.guards import combine
 from genai.ledger.sums import total_cost
@@ -20,6 +22,8 @@ from genai.types import (
     Cost,
     CostStatus,
     Hit,
+    Message,
+    Part,
     Passage,
     Place,
     Reply,
@@ -28,6 +32,8 @@ from genai.types import (
     new_id,
 )
 
+if TYPE_CHECKING:
+    from genai.ledger.otel import Telemetry
 _FREE = Cost(Decimal(0), CostStatus.DECLARED_FREE, "guards run in this process")
 
 
@@ -54,6 +60,7 @@ class Turn:
     citations: list[Citation] = field(default_factory=list)
     children: list[Call] = field(default_factory=list)
     reply: Reply | None = None
+    span: Any = None
     confidence: float = 0.0
     text: str = ""
     raw: str = ""
@@ -127,10 +134,14 @@ class Turn:
 
 
 class Tally:
-    """Passes every row to the ledger, and gives a turn the rows of its own calls."""
+    """Passes every row to the ledger, and gives a turn the rows of its own calls.
 
-    def __init__(self, record: Callable[..., None]) -> None:
+    With `telemetry` a turn is a span too, over its searches and its model's calls.
+    """
+
+    def __init__(self, record: Callable[..., None], telemetry: "Telemetry | None" = None) -> None:
         self._record = record
+        self._telemetry = telemetry
         self._open: dict[str, Turn] = {}
 
     def __call__(self, call: Call) -> None:
@@ -146,12 +157,35 @@ class Tally:
         self._open[turn.id] = turn
         return turn
 
+    def begin(self, turn: Turn, model: str) -> None:
+        """Open the span of a turn whose context is known."""
+        if self._telemetry is None:
+            return
+        if not turn.context.trace_id:
+            turn.context = replace(turn.context, **self._telemetry.active())
+        context = replace(turn.context, parent_id="")
+        call = Call(turn.id, "chain", turn.started_at, 0.0, "sent", model, context)
+        turn.span = self._telemetry.begin(call, {})
+
+    @contextmanager
+    def searching(self, turn: Turn, source: str, top_k: int, query: str) -> Iterator[list[Hit]]:
+        """Hold the span of one search open; what is put into the list is what it found."""
+        found: list[Hit] = []
+        if self._telemetry is None:
+            yield found
+            return
+        opened = self._telemetry.retrieval(source, top_k=top_k, query=query, parent=turn.id)
+        with opened as step:
+            yield found
+            step.result = [(hit.passage.id, hit.score) for hit in found]
+
     def guarded(
-        self, turn: Turn, place: Place, verdicts: Sequence[Verdict], started_at: float
+        self, turn: Turn, place: Place, verdicts: Sequence[Verdict], started_at: float, model: str
     ) -> None:
         """Record one run of a place's guards: who decided what, never on which text.
 
-        The row's reason is the strongest decision, '' where everything was allowed.
+        The row's reason is the strongest decision, '' where everything was allowed; its
+        `response_model` is the model that is to answer.
         """
         decision = combine(verdicts)
         self._record(
@@ -162,6 +196,7 @@ class Tally:
                 seconds=sum(verdict.seconds for verdict in verdicts),
                 outcome="ok",
                 model=f"guards/{place}",
+                response_model=model,
                 context=replace(turn.context, parent_id=turn.id),
                 cost=_FREE,
                 reason="" if decision is Action.ALLOW else decision.value,
@@ -192,4 +227,7 @@ class Tally:
             tags=turn.tags,
         )
         self._record(call, question=turn.question, answer=turn.text)
+        if self._telemetry is not None and turn.span is not None:
+            asked = Message("user", (Part(turn.asked, "untrusted", "question"),))  # as guarded
+            self._telemetry.end(turn.span, call, messages=(asked,), reply=turn.text)
         return call

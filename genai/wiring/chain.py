@@ -12,7 +12,7 @@ from genai.rag import Chain
 from genai.rag import Index as _Index
 from genai.rag.turn import Tally
 from genai.wiring.guards import Screen, load_guards
-from genai.wiring.parts import _hooks, embedder, open_ledger, settings
+from genai.wiring.parts import _hooks, embedder, open_ledger, settings, telemetry
 from genai.wiring.steps import open_steps
 
 _embed = embedder
@@ -64,7 +64,7 @@ def load(
     found = project or projects.find_project()
     name = model if isinstance(model, str) else None
     config = settings(found, chain__model=name, **overrides)
-    tally = Tally(open_ledger(found).record)
+    tally = Tally(open_ledger(found).record, telemetry(config))
     own = embedder(found, config, tally)
     opened = (
         model

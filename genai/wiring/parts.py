@@ -178,7 +178,7 @@ def _hooks(project: Project, config: Config, record: Any = None, *, sent: bool =
         record=record or ledger.record,
         sent=ledger.sent if sent else None,
         limits=project.state / "limits",
-        telemetry=_telemetry(config.telemetry.content) if config.telemetry.enabled else None,
+        telemetry=telemetry(config),
         replay=None
         if replay.mode == "off"
         else _replay(project.state.parent / replay.path, replay.mode),
@@ -192,6 +192,11 @@ def _budgets(ledger: Ledger, chosen: tuple[BudgetSettings, ...]) -> Budgets:
         for each in chosen
     ]
     return Budgets(ledger.database, limits, ledger.user_key)
+
+
+def telemetry(config: Config) -> "Telemetry | None":
+    """Give what calls and turns are told to as spans, where the settings turn it on."""
+    return _telemetry(config.telemetry.content) if config.telemetry.enabled else None
 
 
 @lru_cache(maxsize=2)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from indexes import starter
+from otel_bench import Bench
 
 import genai
 from genai.errors import ConfigError, InputError
@@ -323,3 +324,24 @@ def test_what_is_unknown_is_no_tag(scripted: Make) -> None:
 def test_every_outcome_names_the_generation_of_its_index(scripted: Make) -> None:
     chain = scripted("The notice period is 30 days [1].", "NO_ANSWER")
     assert chain(QUESTION).generation == chain(QUESTION).generation == chain.index.generation != ""
+
+
+@pytest.mark.parametrize("content", [False, True])
+def test_a_turn_is_a_span_over_its_searches_and_its_model(
+    scripted: Make, monkeypatch: pytest.MonkeyPatch, content: bool
+) -> None:
+    bench = Bench(content=content)
+    monkeypatch.setattr("genai.wiring.parts._telemetry", lambda _: bench.telemetry)
+    monkeypatch.setenv("GENAI_TELEMETRY_ENABLED", "true")
+    chain = scripted("The notice period is 30 days [1].")
+    answer = chain(QUESTION, feature="faq")
+    spans = {span.name: span for span in bench.spans}
+    turn, search = spans["invoke_workflow faq"], spans["retrieval handbook"]
+    under = {name for name, span in spans.items() if span.parent == turn.context}
+    assert {"retrieval handbook", "chat llm"} <= under
+    assert turn.parent is None
+    assert turn.attributes["genai.call.id"] == answer.call_id
+    assert turn.status.is_ok or turn.status.status_code.name == "UNSET"
+    said = f"{dict(turn.attributes)}{dict(search.attributes)}"
+    assert (QUESTION in said) is content
+    assert ("30 days" in said) is content

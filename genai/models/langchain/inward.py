@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
-from typing import Any, cast
+from typing import Any
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.messages import (
@@ -21,13 +21,14 @@ from langchain_core.messages import (
 from langchain_core.messages.ai import add_usage
 
 from genai.errors import ModelError
+from genai.ledger.usage import langchain_usage
 from genai.models import wire
 from genai.models.attempts import Hooks
 from genai.models.base import Delta, ToolPiece
 from genai.models.embed import Embedder
 from genai.models.sdk import KINDS
 from genai.project import find_project
-from genai.types import Message, Usage
+from genai.types import Message
 
 # what a client of theirs says by a status, and by the name of its error, in kinds of ModelError
 _STATUS = {
@@ -80,7 +81,7 @@ class LangChain:
                         yield Delta(delta.text, tools=delta.tools)
         except Exception as error:
             raise self._named(error) from error
-        last.usage = usage_of(used)
+        last.usage = langchain_usage(used) if used else None
         yield last
 
     async def complete(self, messages: Sequence[Message], params: Mapping[str, Any]) -> Delta:
@@ -96,7 +97,7 @@ class LangChain:
             delta, usage = self._read(found)
         except Exception as error:
             raise self._named(error) from error
-        delta.usage = usage_of(usage)
+        delta.usage = langchain_usage(usage) if usage else None
         delta.finish_reason = delta.finish_reason or "stop"
         delta.model = delta.model or self._model
         return delta
@@ -146,7 +147,7 @@ class LangChain:
         """Read a structured reply; our own check of its text follows."""
         delta, usage = self._read(found["raw"])
         value = found["parsed"]
-        delta.usage = usage_of(usage)
+        delta.usage = langchain_usage(usage) if usage else None
         if value is not None:
             delta.text = json.dumps(value, ensure_ascii=False)
         delta.tools = ()
@@ -200,24 +201,6 @@ def _tools(message: BaseMessage) -> tuple[ToolPiece, ...]:
     return tuple(
         ToolPiece(n, call["id"] or "", call["name"], json.dumps(call["args"], ensure_ascii=False))
         for n, call in enumerate(getattr(message, "tool_calls", ()))
-    )
-
-
-def usage_of(said: UsageMetadata | None) -> Usage | None:
-    """Give their count of tokens as ours; None where nobody counted."""
-    if said is None:
-        return None
-    inward = cast("dict[str, int]", said.get("input_token_details") or {})
-    outward = cast("dict[str, int]", said.get("output_token_details") or {})
-    return Usage(
-        input_tokens=said["input_tokens"],
-        output_tokens=said["output_tokens"],
-        cached_tokens=inward.get("cache_read") or 0,
-        source="provider",
-        cache_write_5m_tokens=inward.get("cache_creation") or 0,
-        audio_input_tokens=inward.get("audio") or 0,
-        reasoning_tokens=outward.get("reasoning") or 0,
-        audio_output_tokens=outward.get("audio") or 0,
     )
 
 

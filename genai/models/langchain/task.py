@@ -16,9 +16,10 @@ from langchain_core.runnables import Runnable
 from genai import bridge
 from genai.ledger import merged, scope
 from genai.ledger.sums import total_cost
+from genai.ledger.usage import langchain_usage
 from genai.models.attempts import Hooks
 from genai.models.base import count_tokens
-from genai.models.langchain.inward import kind_of, usage_of, whole
+from genai.models.langchain.inward import kind_of, whole
 from genai.types import Call, Context, Cost, CostStatus, Usage, new_id
 
 
@@ -148,8 +149,10 @@ class _Turn(BaseCallbackHandler):
             return
         message = found.message if isinstance(found, ChatGeneration) else None
         facts = {} if message is None else message.response_metadata
-        usage = usage_of(getattr(message, "usage_metadata", None))
-        if usage is None:
+        said = getattr(message, "usage_metadata", None)
+        if said:
+            usage = langchain_usage(said)
+        else:
             text = "" if found is None else found.text
             usage = Usage(count_tokens(asked.sent), count_tokens(text), source="counted")
         answered = str(facts.get("model_name") or "")

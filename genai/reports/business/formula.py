@@ -135,12 +135,6 @@ def payback(flows: Sequence[float]) -> float | None:
     return found
 
 
-def gpus(hosting: Hosting, requests: float) -> int:
-    """Give the GPUs that so many requests a month need at the peak."""
-    per_second = requests / (_HOURS * 3600) * hosting.peak_to_mean * hosting.tokens_per_request
-    return max(math.ceil(per_second / (hosting.tokens_per_second * hosting.utilisation) - 1e-9), 1)
-
-
 def crossings(hosting: Hosting, most: float) -> list[tuple[float, float]]:
     """Give every band of requests a month, up to `most`, in which own GPUs are cheaper.
 
