@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Mode = Literal["off", "record", "replay", "refresh"]
 _TABLE = "CREATE TABLE IF NOT EXISTS reply (key TEXT PRIMARY KEY, at REAL, body TEXT NOT NULL)"
 _PATIENCE = 10.0  # seconds to wait for other processes
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str)
 
 
 class Replay:
@@ -97,7 +98,7 @@ class Replay:
                 raise self._unusable(error) from error
 
     def _read(self, key: str) -> list[Delta] | None:
-        if not self.path.exists():
+        if self._db is None and not self.path.exists():
             return None
         with self._lock:
             db = self._open()
@@ -169,5 +170,4 @@ def key_of(
     from genai.models.wire import as_dict
 
     whole = [provider, name, url, [as_dict(message) for message in messages], dict(params)]
-    text = json.dumps(whole, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:40]
+    return hashlib.sha256(_CANONICAL.encode(whole).encode()).hexdigest()[:40]
