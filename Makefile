@@ -10,7 +10,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --c
 step = @start=$$(date +%s); $(3) || exit $$?; took=$$(( $$(date +%s) - start )); \
 	echo "[$(1)] $${took} s of a budget of $(2) min"
 
-.PHONY: demo test lint unit evals browser starter bench clean
+.PHONY: demo test lint unit coverage evals browser starter slow bench clean
 
 demo: $(VENV)/.demo
 ifneq ($(DOCS),)
@@ -30,6 +30,11 @@ lint: $(VENV)/.test
 
 unit: $(VENV)/.test .venv-peers/.proxy
 	$(call step,unit,14,$(VENV)/bin/pytest tests -n 2 -m "not browser and not starter and not slow")
+
+# branches of genai/ that the unit tests take; the tracer itself loads what a light import may not
+coverage: $(VENV)/.test .venv-peers/.proxy
+	$(call step,coverage,40,$(VENV)/bin/pytest tests -n 2 --cov --cov-report=term \
+		-m "not browser and not starter and not slow" --ignore tests/test_light_import.py)
 
 evals: $(VENV)/.test
 	$(call step,evals,2,$(VENV)/bin/pytest evals)
