@@ -7,6 +7,7 @@ at most 1 % off; they are kept for each dimension by itself, so that their numbe
 Money is dollars: a cost in another currency counts as not known, never as dollars.
 
 What eval runs ask stands apart, under `of_runs(kind)`, so that production figures never hold it.
+The runs of guards stand under `GUARDS`, a kind a place, by the model that was to answer.
 """
 
 import json
@@ -17,11 +18,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import log
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from genai.ledger.database import Database
 from genai.ledger.query import Money
 from genai.ledger.row import from_pico
+from genai.types import Place
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -33,13 +35,21 @@ DIMENSIONS = (
 _CHUNK = 200_000  # rows of one transaction
 EARLIEST = 18_262  # 2020-01-01, a day number; a row from before has a clock that was never set
 TIMES = ("seconds", "ttft", "itl_mean")
-_VERSION = 3  # of the tables
+_VERSION = 4  # of the tables
 _TIME_KEY = "kind, dimension, day, value, name, bucket"
 PAID = ("model", "embedding")  # the kinds of calls that cost; a chain only sums up its own
+GUARDS = tuple(f"guards/{place}" for place in get_args(Place))
 _RUNS = "run "  # before the kind of a call that an eval run made
 _KEY = ("day", "kind", *DIMENSIONS, "outcome", "reason")
-_KIND = f"CASE WHEN run = '' THEN kind ELSE '{_RUNS}' || kind END"
-_FROM = ", ".join(_KIND if name == "kind" else f'"{name}"' for name in _KEY)
+_KIND = (
+    f"CASE WHEN run = '' THEN '' ELSE '{_RUNS}' END ||"
+    " CASE WHEN kind = 'guard' THEN model ELSE kind END"
+)
+_COLUMNS = {name: f'"{name}"' for name in _KEY} | {
+    "kind": _KIND,
+    "model": "CASE WHEN kind = 'guard' THEN response_model ELSE model END",
+}
+_FROM = ", ".join(_COLUMNS.values())
 _DOLLARS = "cost IS NOT NULL AND currency = 'USD'"
 _SURE = "currency = 'USD' AND cost_status IN ('priced', 'provider_reported', 'declared_free')"
 _TOKENS = "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)"
@@ -342,7 +352,8 @@ def _insert(db: "sa.Connection", rows: str) -> None:
         f" GROUP BY {_FROM}"
     )
     for dimension in ("", *DIMENSIONS):
-        value, each = (f'"{dimension}"', f', "{dimension}"') if dimension else ("''", "")
+        value = _COLUMNS[dimension] if dimension else "''"
+        each = f", {value}" if dimension else ""
         for time in TIMES:
             bucket = f"CAST(floor(ln({time}) / ln({GROWTH})) AS INTEGER)"
             db.exec_driver_sql(

@@ -15,7 +15,16 @@ from genai import stats
 from genai.errors import InputError
 from genai.ledger import Ledger, Money
 from genai.ledger.outcomes import thumb_counts
-from genai.ledger.rollup import DIMENSIONS, PAID, Sums, day_name, misdated, of_runs, sums
+from genai.ledger.rollup import (
+    DIMENSIONS,
+    GUARDS,
+    PAID,
+    Sums,
+    day_name,
+    misdated,
+    of_runs,
+    sums,
+)
 
 _DAY = 86_400
 
@@ -118,10 +127,7 @@ def monitor(
         tuple(replace(each, name=day_name(int(each.name))) for each in reader.lines("day")),
         reader.lines("model"), {name: reader.lines(name) for name in DIMENSIONS[1:]},
         {kind: line for kind, line in parts.items() if line.calls}, whole.thumbs, new,
-        tuple(
-            _line(str(name).removeprefix("guards/"), each, each)
-            for (name,), each in sorted(reader.sums(("model",), "guard").items())
-        ),
+        tuple(line for line in map(reader.place, sorted(GUARDS)) if line.calls),
         misdated(ledger.database, now=until), runs,
     )  # fmt: skip
 
@@ -151,27 +157,32 @@ class _Reader:
         own, spent = (self.sums((), each).get((), Sums()) for each in (kind, paid))
         if kind != "chain":
             return _line(name, own, spent)
-        verdicts = self.sums((), "guard").get((), Sums()).reasons
+        verdicts = self.sums((), GUARDS).get((), Sums()).reasons
         return _line(name, own, spent, self._thumbs_by("").get("", (0, 0)), verdicts)
+
+    def place(self, kind: str) -> Line:
+        """Give one line of the texts that guards saw at a place."""
+        return self.one(kind.removeprefix("guards/"), kind, kind)
 
     def lines(self, dimension: str) -> tuple[Line, ...]:
         """Give a line a value of a dimension, or a day: each that has a question or a call.
 
-        A model's calls and times are its own, its answers those of the questions it was asked for.
+        A model's calls and times are its own, its answers and the verdicts of guards those of the
+        questions it was asked for.
         """
         by, model = (dimension,), dimension == "model"
         asked, spent = self.sums(by, "chain"), self.sums(by, PAID)
-        # a guard's row names its place where the others name their model
-        guarded = {} if model else self.sums(by, "guard")
+        guarded = self.sums(by, GUARDS)
         thumbs, nothing = self._thumbs_by(dimension), Sums()
         found = []
-        for key in sorted({*asked, *spent, *((key,) for key in thumbs)}):
+        decided = {key for key, each in guarded.items() if each.reasons}
+        for key in sorted({*asked, *spent, *decided, *((key,) for key in thumbs)}):
             own, paid = asked.get(key, nothing), spent.get(key, nothing)
             verdicts = guarded.get(key, nothing).reasons
             name = str(key[0]) or "(none)"
             line = _line(name, own, paid, thumbs.get(key[0], (0, 0)), verdicts)
             if model:
-                line = replace(_line(name, paid, paid, line.thumbs), answers=line.answers)
+                line = replace(_line(name, paid, paid, line.thumbs, verdicts), answers=line.answers)
             found.append(line)
         return tuple(found)
 

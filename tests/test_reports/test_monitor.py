@@ -44,7 +44,8 @@ def ledger(tmp_path: Path) -> Ledger:
                           **times))  # fmt: skip
         guard, decision = ("answer", "redact") if n % 5 == 0 else ("question", "")
         found.record(Call(f"g{n:027x}", "guard", at, 0.001, "ok", f"guards/{guard}", context,
-                          reason=decision or ("block" if n % 20 == 1 else "")))  # fmt: skip
+                          reason=decision or ("block" if n % 20 == 1 else ""),
+                          response_model=f"model-{n % 2}"))  # fmt: skip
     found.flush()
     return found
 
@@ -62,6 +63,9 @@ def test_the_figures_are_those_of_the_rows(ledger: Ledger) -> None:
     assert [line.calls for line in found.days] == [50, 50, 50, 50]
     assert [(each.name, each.calls, each.answers, each.per_answer) for each in found.models] == [
         ("model-0", 100, 80, Decimal(1) / 80), ("model-1", 100, 96, Decimal(1) / 96),
+    ]  # fmt: skip
+    assert [each.verdicts for each in found.models] == [
+        {"redact": 20}, {"block": 10, "redact": 20},
     ]  # fmt: skip
     assert {line.name for line in found.groups["prompt_id"]} == {"p@0", "p@1"}
     assert monitor(ledger, days=2, now=NOW).whole.calls == 100

@@ -35,7 +35,8 @@ def ask(ledger: Ledger, n: int, run: str = "") -> None:
                        Usage(20, 0, source="provider"), cents(1)))  # fmt: skip
     ledger.record(Call(f"m{run}{n}", "model", at, 1.0, "ok", f"m-{n % 2}", inside, usage, cents(2)))
     ledger.record(Call(f"g{run}{n}", "guard", at, 0.1, "ok", "guards/question", inside,
-                       reason="block" if n % 4 == 0 else ""))  # fmt: skip
+                       reason="block" if n % 4 == 0 else "",
+                       response_model=f"m-{n % 2}"))  # fmt: skip
     outcome = "error" if run else "refusal" if n % 4 == 0 else "ok"
     ledger.record(Call(f"c{run}{n}", "chain", at, 1.2, outcome, f"m-{n % 2}", own, usage, cents(3)))
 
@@ -64,7 +65,7 @@ def check(found: Monitor) -> None:
         assert sum(each.answers for each in lines) == whole.answers, name
         if name != "model":  # which has its own calls
             assert sum(each.calls for each in lines) == whole.calls, name
-            assert sum(each.verdicts.get("block", 0) for each in lines) == 10, name
+        assert sum(each.verdicts.get("block", 0) for each in lines) == 10, name
 
 
 def test_embedders_are_paid_and_everything_adds_up_to_the_whole(ledger: Ledger) -> None:
@@ -74,6 +75,9 @@ def test_embedders_are_paid_and_everything_adds_up_to_the_whole(ledger: Ledger) 
     assert found.whole.per_answer == Decimal("1.25") / 30
     assert found.whole.verdicts == {"block": 10}
     check(found)
+    assert {each.name: each.verdicts for each in found.models if each.verdicts} == {
+        "m-0": {"block": 10}
+    }
     assert len(found.days) == 4  # the day of the sync has money and no question
     costs = {each.name: each.money.total for each in found.models}
     assert costs == {"embedder": Decimal("0.45"), "m-0": Decimal("0.4"), "m-1": Decimal("0.4")}

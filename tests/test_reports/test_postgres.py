@@ -40,6 +40,8 @@ def said(ledger: Ledger) -> dict[str, Any]:
         ledger.record(Call(f"m{n:027x}", "model", at, 1.0, "ok", "m",
                            Context(parent_id=chain.id, feature=context.feature), usage, cost,
                            response_model="m-1"))  # fmt: skip
+        ledger.record(Call(f"g{n:027x}", "guard", at, 0.1, "ok", "guards/answer", context,
+                           response_model="m", reason="" if n % 3 else "redact"))  # fmt: skip
     ledger.flush()
     for n in (1, 2, 3):
         ledger.feedback(f"c{n:027x}", n == 1)
@@ -57,6 +59,7 @@ def said(ledger: Ledger) -> dict[str, Any]:
     inputs, _ = measured(ledger)
     return {
         "figures": (found.whole.calls, found.misdated, found.whole.money.total, thumbs),
+        "verdicts": [dict(each) for each in (found.models[0].verdicts, found.guards[0].reasons)],
         "alerts": [alert.text for alert in alerts],
         "tags": sorted({str(call.tags.get("fingerprint")) for call in questions}),
         "down": sum(call.tags.get("thumbs down", 0.0) for call in questions),
@@ -72,6 +75,7 @@ def test_the_reports_say_the_same(url: str, tmp_path: Path) -> None:
     here, there = said(one), said(other)
     assert here == there
     assert here["figures"] == (58, 2, Decimal("0.638"), (1, 1))
+    assert here["verdicts"] == [{"redact": 20}, {"redact": 20}]
     assert here["cheaper"][1] == 20 * Decimal("0.011")
     assert here["stamp"]["prices"] == "p0, p1"
     other.database.dispose()
