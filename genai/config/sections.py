@@ -58,6 +58,13 @@ class ChainSettings(Settings):
     )
     judge: str = Field(default="", description="a model that must confirm each sentence")
 
+    @field_validator("index")
+    @classmethod
+    def _index(cls, name: str) -> str:
+        if name in ("", ".", "..") or "/" in name or "\\" in name:
+            raise ValueError("must be a name, not a path; indexes are kept in .genai/indexes")
+        return name
+
     @field_validator("min_confidence", mode="before")
     @classmethod
     def _confidence(cls, given: object) -> object:

@@ -18,6 +18,7 @@ from genai.models.base import Delta
 from genai.models.constrain import Reader
 from genai.models.engine import Engine, Job
 from genai.models.weights import check_base, is_adapter, read_manifest, weights_digest
+from genai.project import find_project
 from genai.types import Message, Usage
 
 # what a request may set; anything else is an error, never ignored
@@ -85,10 +86,12 @@ class Local:
 def find_folder(path: str) -> Path:
     """Find the folder of a path or of a Hugging Face id, at its newest commit or `ID@COMMIT`.
 
+    A relative path is looked up in the project's folder, wherever in it the command was given.
+
     Raises:
         ModelError: there is no such folder, and no such id is at hand.
     """
-    folder = Path(path).expanduser()
+    folder = find_project().state.parent / Path(path).expanduser()
     if folder.is_dir():
         return folder.resolve()
     if path.count("/") == 1 and not path.startswith((".", "/", "~")):

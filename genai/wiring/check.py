@@ -8,6 +8,7 @@ from pathlib import Path
 
 from genai import project as projects
 from genai.config import Config
+from genai.config.read import shown
 from genai.errors import CaseError, ConfigError, GenaiError, ModelError, PromptError
 from genai.evals import load_suite
 from genai.evals.design import read_design
@@ -100,7 +101,6 @@ def _suite(path: Path) -> None:
     suite = load_suite(path)
     check_variants(suite)
     read_drafts(suite)
-    shown = f"{path.parent.name}/{path.name}"
     named: list[Check] = [
         partial(own_scorer, name, metric.scorer, path.parent.parent)
         for name, metric in suite.metrics.items()
@@ -114,7 +114,7 @@ def _suite(path: Path) -> None:
         try:
             read()
         except Exception as error:  # whatever a module of theirs raises when it is imported
-            raise CaseError(f"{shown}: {str(error) or type(error).__name__}") from error
+            raise CaseError(f"{shown(path)}: {str(error) or type(error).__name__}") from error
 
 
 def _recipe(path: Path) -> None:
@@ -122,7 +122,7 @@ def _recipe(path: Path) -> None:
     recipe = load_recipe(path)
     found, name = projects.find_project(), recipe.evals.suite
     if not (found.root / name).is_relative_to(found.state) and not (found.root / name).is_file():
-        raise ConfigError(f"configs/{path.name}: `evals.suite`: {name} does not exist; mend it")
+        raise ConfigError(f"{shown(path)}: `evals.suite`: {name} does not exist; mend it")
 
 
 def _other(path: Path) -> None:
@@ -133,7 +133,7 @@ def _other(path: Path) -> None:
     if re.search(r"^method:", path.read_text("utf-8", "replace"), re.MULTILINE):
         _recipe(path)
     elif close := difflib.get_close_matches(path.name, known, n=1, cutoff=0.8):
-        raise ConfigError(f"configs/{path.name}: nothing reads this file; did you mean {close[0]}?")
+        raise ConfigError(f"{shown(path)}: nothing reads this file; did you mean {close[0]}?")
 
 
 _READERS: dict[str, Callable[[Path], object]] = {

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tiny import tiny_adapter, tiny_model, tiny_tokenizer
 
+from genai import project
 from genai.errors import ModelError
 from genai.models import open_model
 from genai.models.constrain import Reader
@@ -198,6 +199,15 @@ def test_a_base_and_its_adapter_can_be_moved_together(base: Path, tmp_path: Path
     moved = tmp_path / "two" / "adapter"
     assert open_model(f"local/{moved}")("refund", max_tokens=8).text == said
     assert str(tmp_path) not in (moved / "adapter.json").read_text()
+
+
+def test_a_relative_folder_is_of_the_project_wherever_the_command_is_given(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.init(tmp_path)
+    tiny_adapter(tmp_path / ".genai" / "adapters" / "mine", base)
+    monkeypatch.chdir(tmp_path / "docs")
+    assert open_model("local/.genai/adapters/mine")("refund", max_tokens=4).text
 
 
 @pytest.mark.parametrize("name", ["nowhere", "owner/model"])

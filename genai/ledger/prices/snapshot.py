@@ -64,6 +64,7 @@ def digest(models: Any) -> str:
 
 def load(path: Path) -> Snapshot:
     """Read a snapshot and check its hash. Raises `ConfigError`."""
+    name = "/".join(path.parts[-3:])  # configs/prices/FILE
     try:
         data: Any = _decode(path.read_bytes())
         found = Snapshot(
@@ -71,12 +72,12 @@ def load(path: Path) -> Snapshot:
         )
     except (OSError, ValueError, KeyError, TypeError, msgspec.DecodeError) as error:
         raise ConfigError(
-            f"{path}: is not a price snapshot ({type(error).__name__}); remove it, or make one"
+            f"{name}: is not a price snapshot ({type(error).__name__}); remove it, or make one"
             " with `genai models refresh`"
         ) from error
     if digest(found.models) != found.hash:
         raise ConfigError(
-            f"{path}: was changed by hand, its hash differs; put prices of your own into"
+            f"{name}: was changed by hand, its hash differs; put prices of your own into"
             " configs/prices.yaml"
         )
     return found
