@@ -153,6 +153,18 @@ def test_off_peak_hours_start_at_once_and_end_before() -> None:
     assert [rate(24, 0, 59), rate(24, 1), rate(22, 5)] == [1, 2, 1]  # the 22nd is a Sunday
 
 
+def test_a_tier_without_a_rate_over_the_threshold_costs_what_the_threshold_does() -> None:
+    entry = {"input_cost_per_token": "1", "input_cost_per_token_above_128k_tokens": "2",
+             "input_cost_per_token_priority": "3"}  # fmt: skip
+    found = [resolve(entry, prompt=n, tier="priority") for n in (128_000, 128_001)]
+    assert [each.rates["in_text"] for each in found if each] == [3, 2]
+
+
+def test_a_plain_name_gets_the_provider_that_lists_it(listed: Prices) -> None:
+    assert listed.canonical("gpt-4o-mini") == "openai/gpt-4o-mini"
+    assert listed.canonical("a-model-of-nobody") == "a-model-of-nobody"
+
+
 def test_xai_counts_the_threshold_itself() -> None:
     entry = {"input_cost_per_token": "1", "input_cost_per_token_above_128k_tokens": "2"}
     for provider, rate in (("xai", 2), ("openai", 1)):
