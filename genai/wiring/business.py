@@ -95,8 +95,9 @@ def business_case(
     if any(each.measured for each in settings.inputs.values()):
         ledger, (since, until) = open_ledger(project), period.bounds if period else (0.0, None)
         quality = _quality(ledger, project, since, until)
-        found, warnings = business.measured(ledger, since, until, quality)
-        stamp |= business.stamp(ledger, since, until)
+        days = business.days_of(ledger, since, until)
+        found, warnings = business.measured(ledger, quality=quality, days=days)
+        stamp |= business.stamp(ledger, days)
     inputs = business.inputs_of(settings, found)
     used = {name: each for name, each in settings.inputs.items() if each.measured}
     warnings += business.few({name: inputs[name] for name in used})

@@ -20,9 +20,11 @@ from genai.project import init
 from genai.reports.business import (
     Input,
     business_report,
+    days_of,
     inputs_of,
     load_business,
     measured,
+    stamp,
 )
 from genai.reports.business.draws import outlook
 from genai.reports.business.formula import case_of, crossings, irr, payback
@@ -261,6 +263,38 @@ def test_calls_booked_in_another_currency_are_no_dollars_and_stop_the_headline(
     found, warnings = measured(ledger)
     assert found["cost"].central == pytest.approx(alone)
     assert warnings == ["the cost of 33% of the calls is not known for sure"]
+
+
+def test_money_of_days_without_a_question_is_paid_by_the_questions(tmp_path: Path) -> None:
+    """A sync on days on which nobody asks, one of them priced by nobody."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    rows(ledger, 40)
+    before, pace = days_of(ledger), measured(ledger)[0]["volume"]
+    for n, money in enumerate((Cost(Decimal(3), CostStatus.PRICED), UNKNOWN_COST)):
+        at = 1_790_000_000.0 - 86_400 * (n + 1)
+        ledger.record(Call(f"s{n:027x}", "embedding", at, 0.1, "ok", "m", cost=money))
+    ledger.flush()
+    days = days_of(ledger)
+    found, warnings = measured(ledger, days=days)
+    assert measured(ledger) == (found, warnings)
+    assert found["cost"].central == pytest.approx((40 * 0.05 + 3) / 40)
+    assert found["cost"].blocks[:2] == ((0.0, 0.0), (3.0, 0.0))
+    assert found["volume"] == pace  # the pace is that of questions
+    said = stamp(ledger, days)
+    assert (said["coverage"], said["period"]) == ("97.6% of calls", "2026-09-19 to 2026-09-30")
+    assert said["ledger"] != stamp(ledger, before)["ledger"]
+
+
+def test_days_that_hold_no_question_are_never_drawn_alone() -> None:
+    import numpy as np
+
+    from genai.reports.business.draws import _quantiles
+
+    given = Input("cost", "blocks", 0.0, blocks=((1.0, 10.0), (4.0, 0.0), (4.0, 0.0)))
+    drawn = _quantiles(np, None, given, np.zeros(20_000), np.random.default_rng(1))
+    # one, two or three days of three with questions: 12, 6 and 1 of 19 draws
+    assert sorted({round(float(each), 6) for each in drawn}) == [0.1, 0.3, 0.9]
+    assert drawn.mean() == pytest.approx((12 * 0.9 + 6 * 0.3 + 0.1) / 19, abs=0.01)
 
 
 def test_an_input_can_be_set_and_a_wrong_one_is_named() -> None:

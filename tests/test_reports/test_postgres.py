@@ -11,7 +11,7 @@ from postgres import binaries, new_database, postgres
 from genai.ledger import Ledger, Prices
 from genai.reports.alerts import AlertSettings, due
 from genai.reports.asked import asked
-from genai.reports.business import measured, stamp
+from genai.reports.business import days_of, measured, stamp
 from genai.reports.counterfactual import Change, counterfactual
 from genai.reports.monitor import monitor
 from genai.types import Call, Context, Cost, CostStatus, Usage
@@ -65,7 +65,7 @@ def said(ledger: Ledger) -> dict[str, Any]:
         "down": sum(call.tags.get("thumbs down", 0.0) for call in questions),
         "cheaper": (cheaper.booked, cheaper.other, cheaper.assumed),
         "inputs": {name: (each.central, each.source) for name, each in inputs.items()},
-        "stamp": stamp(ledger),
+        "stamp": stamp(ledger, days_of(ledger)),
     }
 
 

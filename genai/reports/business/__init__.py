@@ -6,10 +6,10 @@ from genai.reports.business.inputs import (
     inputs_of,
     load_business,
 )
-from genai.reports.business.measured import Quality, few, measured, stamp
+from genai.reports.business.measured import Quality, days_of, few, measured, stamp
 from genai.reports.business.report import BusinessReport, business_report
 
 __all__ = [
-    "BusinessReport", "BusinessSettings", "Input", "Quality", "business_report", "few",
-    "inputs_of", "load_business", "measured", "stamp",
+    "BusinessReport", "BusinessSettings", "Input", "Quality", "business_report",
+    "days_of", "few", "inputs_of", "load_business", "measured", "stamp",
 ]  # fmt: skip

@@ -129,6 +129,9 @@ def _quantiles(np: Any, special: Any, given: Input, ranks: Any, random: Any) -> 
         counts = np.array([count for _, count in given.blocks])
         size = len(given.blocks)
         weights = random.multinomial(size, np.full(size, 1 / size), len(ranks))
+        # a draw of days without a question has no cost a question, and is drawn anew
+        while counts.any() and (empty := weights @ counts == 0).any():
+            weights[empty] = random.multinomial(size, np.full(size, 1 / size), empty.sum())
         return (weights @ sums) / np.maximum(weights @ counts, 1)
     return np.full(len(ranks), given.a)
 

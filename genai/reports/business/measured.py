@@ -30,25 +30,46 @@ class Quality:
     reviewed: int = 0
 
 
+_ByDay = dict[int, Sums]
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """What the ledger holds of a period: questions and money a UTC day, and whence, in words.
+
+    `money` has the days without a question too, such as those of a sync on a Sunday.
+    """
+
+    asked: _ByDay
+    money: "Mapping[int, Money]"
+    source: str
+
+
 def measured(
-    ledger: Ledger, since: float = 0.0, until: float | None = None, quality: Quality | None = None
-) -> tuple[dict[str, Input], list[str]]:
+    ledger: Ledger, since: float = 0.0, until: float | None = None, quality: Quality | None = None,
+    *, days: Days | None = None,
+) -> tuple[dict[str, Input], list[str]]:  # fmt: skip
     """Give the inputs that the ledger can measure, and what speaks against a headline figure.
 
-    `cost` is resampled by whole days, `escalated` is the share of questions that were refused or
-    failed, `volume` the questions a month at the pace from the first day to the last. With a
-    `quality`, `success` and `undetected` are the shares of all questions answered rightly and
-    wrongly, and `review` the share that a person read. Questions of eval runs are left out, as are
-    rows that a wrong clock dated before 2020 or after today, and the source counts them. Periods
-    are whole UTC days, from the one of `since` up to the one before `until`, which is the first
-    moment after it.
+    `days` are those that `days_of` read before, in the place of a period. `cost` is all money, that
+    of days without a question too, and is resampled by whole days; `escalated` is the share of
+    questions that were refused or failed, `volume` the questions a month at the pace from the first
+    day to the last. With a `quality`, `success` and `undetected` are the shares of all questions
+    answered rightly and wrongly, and `review` the share that a person read. Questions of eval runs
+    are left out, as are rows that a wrong clock dated before 2020 or after today, and the source
+    counts them. Periods are whole UTC days, from the one of `since` up to the one before `until`,
+    which is the first moment after it.
     """
     found: dict[str, Input] = {}
     warnings: list[str] = []
-    asked, money, source = _read(ledger, since, until)
+    days = days or days_of(ledger, since, until)
+    asked, source = days.asked, days.source
     if not asked:
         return {}, ["the ledger holds no question yet"]
-    blocks = tuple((float(money[day].total), float(each.calls)) for day, each in asked.items())
+    blocks = tuple(
+        (float(money.total), float(asked.get(day, Sums()).calls))
+        for day, money in days.money.items()
+    )
     questions = sum(each.calls for each in asked.values())
     answers = sum(each.outcomes.get("ok", 0) for each in asked.values())
     found["cost"] = Input("cost", "blocks", 0.0, blocks=blocks, source=source, n=questions)
@@ -56,7 +77,7 @@ def measured(
     found["escalated"] = Input("escalated", "beta", lost, questions, source=source, n=questions)
     pace = questions / _span(asked) * 30.4
     found["volume"] = Input("volume", "fixed", pace, source=source, n=questions)
-    coverage = add(money.values()).coverage
+    coverage = add(days.money.values()).coverage
     if coverage is not None and coverage < 0.95:
         warnings.append(f"the cost of {1 - coverage:.0%} of the calls is not known for sure")
     if questions < _FEW:
@@ -88,23 +109,23 @@ def few(inputs: "Mapping[str, Input]") -> list[str]:
     ]
 
 
-def stamp(ledger: Ledger, since: float = 0.0, until: float | None = None) -> dict[str, str]:
+def stamp(ledger: Ledger, days: Days) -> dict[str, str]:
     """Say what measured inputs rest on: the days, a hash of their sums, coverage, price lists."""
-    asked, money, _ = _read(ledger, since, until)
-    if not asked:
+    if not days.asked:
         return {}
+    asked = [days.asked.get(day, Sums()) for day in days.money]
     rows = [
-        [*map(str, day), each.calls, sorted(each.outcomes.items()), str(money[day].total)]
-        for day, each in sorted(asked.items(), key=str)
+        [day, each.calls, sorted(each.outcomes.items()), str(money.total)]
+        for each, (day, money) in zip(asked, days.money.items(), strict=True)
     ]
-    whole = add(money.values())
+    whole = add(days.money.values())
     coverage = "unknown" if whole.coverage is None else f"{whole.coverage:.1%} of calls"
-    days = sorted(int(str(day)) for (day,) in asked)
+    first, last = min(days.money), max(days.money)
     return {
-        "period": f"{day_name(days[0])} to {day_name(days[-1])}",
+        "period": f"{day_name(first)} to {day_name(last)}",
         "ledger": hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16],
         "coverage": coverage,
-        "prices": ", ".join(_snapshots(ledger, days[0], days[-1])) or "none",
+        "prices": ", ".join(_snapshots(ledger, first, last)) or "none",
     }
 
 
@@ -121,29 +142,25 @@ def _snapshots(ledger: Ledger, first: int, last: int) -> list[str]:
         return sorted(db.execute(query.distinct()).scalars())
 
 
-_ByDay = dict[tuple[object, ...], Sums]
-
-
-def _read(
-    ledger: Ledger, since: float, until: float | None
-) -> tuple[_ByDay, dict[tuple[object, ...], Money], str]:
-    """Give the questions and the money of each day, and where they come from in words."""
+def days_of(ledger: Ledger, since: float = 0.0, until: float | None = None) -> Days:
+    """Read a period once, for `measured` and `stamp`. Its bounds are those of `measured`."""
     ledger.roll_up()
     now = time.time()
     first, last = max(since, EARLIEST * 86_400.0), now if until is None else min(until - 1, now)
 
     def of(kind: str | Sequence[str]) -> _ByDay:
-        return sums(ledger.database, ("day",), kind=kind, since=first, until=last)
+        found = sums(ledger.database, ("day",), kind=kind, since=first, until=last)
+        return {int(str(day)): each for (day,), each in found.items()}
 
     asked, paid, runs = of("chain"), of(PAID), of(of_runs("chain"))
-    money = {day: paid.get(day, Sums()).money for day in asked}
+    money = {day: paid.get(day, Sums()).money for day in sorted(asked.keys() | paid.keys())}
     wrong = misdated(ledger.database, now=now)
     source = f"ledger, {_span(asked)} days" if asked else ""
     tried = sum(each.calls for each in runs.values())
     source += f", {tried} questions of eval runs left out" * (tried > 0)
-    return asked, money, source + f", {wrong} questions with a wrong date left out" * (wrong > 0)
+    source += f", {wrong} questions with a wrong date left out" * (wrong > 0)
+    return Days(asked, money, source)
 
 
 def _span(asked: _ByDay) -> int:
-    days = [int(str(day)) for (day,) in asked]
-    return max(days) - min(days) + 1
+    return max(asked) - min(asked) + 1
