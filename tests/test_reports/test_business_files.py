@@ -4,6 +4,7 @@ import html
 import io
 import json
 import re
+import sys
 import time
 from datetime import date
 from decimal import Decimal
@@ -364,3 +365,31 @@ def test_a_period_ends_before_its_last_moment_for_judged_answers_too(project: Pr
     first = next(call for call in ledger.calls(limit=10**9, kind="chain") if call.id.endswith("01"))
     ends = first.started_at, first.started_at + 1e-3
     assert [first.id in online_scores(ledger, 0.0, end) for end in ends] == [False, True]
+
+
+def test_the_apps_page_shows_remarks_hosting_and_the_discounted_payback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from streamlit.testing.v1 import AppTest
+
+    init(tmp_path)
+    path = tmp_path / "configs" / "business.yaml"
+    text = path.read_text().replace("owner: finance, date: 2026-11-01", "owner: finance")
+    path.write_text(f"{text}\nhosting: {json.dumps(HOSTING)}\n")
+    monkeypatch.chdir(tmp_path)
+    apps = Path(genai.__file__).parent.parent / "apps"
+    monkeypatch.syspath_prepend(str(apps))
+    # the page becomes the main module, and a process started later would begin by running it
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    page = AppTest.from_file(str(apps / "pages" / "business.py"), default_timeout=60).run()
+    assert not page.exception
+    found = genai.business_case(draws=9)
+    warned = [each.value.replace("\\", "") for each in page.warning]
+    assert {"`wage` has no date.", "`hosting` has no source and no owner and no date."} <= {*warned}
+    assert warned == [f"{each}." for each in found.remarks]
+    written = [each.value.replace("\\", "") for each in page.markdown]
+    assert len(found.hosting()) == 3
+    assert {*found.hosting()} <= {*written}
+    assert ("Paid back after, discounted", "6.5 months") in [
+        (m.label, m.value) for m in page.metric
+    ]
