@@ -55,6 +55,26 @@ def test_no_embedding_saves_another_number_or_name_or_subject(said: str) -> None
     assert not citer(0.99).judge(said).citations
 
 
+def test_marks_cite_all_that_hold_the_sentence_and_no_mark_the_best_alone() -> None:
+    also = replace(PASSAGE, id="p2", document="law.md")
+    said = "The notice period of a rental contract is 30 days"
+
+    def cited(sentence: str) -> list[str]:
+        judge = Citer([PASSAGE, also], hashed, lambda stem: 1.0, 0.5).judge
+        return [each.document for each in judge(sentence).citations]
+
+    assert cited(f"{said} [1][2].") == ["terms.md", "law.md"]
+    assert cited(f"{said} [2].") == ["law.md"]
+    assert cited(f"{said}.") == ["terms.md"]
+
+
+def test_an_introduction_of_nothing_claims_too_much() -> None:
+    found = citer().judge("The notice period of a rental contract is 30 days [1].").citations
+    lead = "The notice period of a rental contract:"
+    assert citer().introduces(lead, found, "")
+    assert not citer().introduces(lead, (), "")
+
+
 def test_the_embedder_is_not_asked_where_words_decide() -> None:
     def never(text: str, others: Sequence[str]) -> list[float]:
         raise AssertionError("asked")
