@@ -172,6 +172,9 @@ def test_text_page_and_metrics_say_the_same(ledger: Ledger) -> None:
     for line in found.models:
         assert scraped[f'genai_model_calls{{model="{line.name}"}}'] == line.calls
         same(scraped, "model_", f'model="{line.name}"', line)
+        for decision, count in line.verdicts.items():
+            labels = f'model="{line.name}",decision="{decision}"'
+            assert scraped[f"genai_model_verdicts{{{labels}}}"] == count
     for dimension in ("prompt_id", "index_revision", "config_hash", "feature", "tenant"):
         for line in found.groups[dimension]:
             labels = f'dimension="{dimension}",value="{line.name}"'
