@@ -62,6 +62,7 @@ bench: $(VENV)/.test
 	$(VENV)/bin/python benchmarks/drift.py
 	$(VENV)/bin/python benchmarks/traffic.py
 	$(VENV)/bin/python benchmarks/evals.py --write
+	$(VENV)/bin/python benchmarks/mutants.py --write
 	-$(VENV)/bin/python benchmarks/finetune.py --support --write
 	-$(VENV)/bin/python benchmarks/rewriting.py --data $(DATA)
 	$(VENV)/bin/python benchmarks/soak.py --minutes $(SOAK) --write
