@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import rules
 from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -17,6 +18,7 @@ from langchain_core.runnables import RunnableLambda
 from pydantic import BaseModel
 from servers import Behaviour, openai_server
 
+from genai import bridge
 from genai.config import ModelSettings
 from genai.errors import ModelError
 from genai.models import Model, make_embedder, open_model
@@ -43,10 +45,29 @@ def server() -> Iterator[tuple[str, Behaviour]]:
         yield given
 
 
+OPENED: list[httpx.AsyncClient] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Close what `theirs` opened: a cache of LangChain's would keep its sockets past the tests."""
+    yield
+    while OPENED:
+        bridge.run(OPENED.pop().aclose())
+
+
 def theirs(url: str, **more: Any) -> Any:
     from langchain_openai import ChatOpenAI
 
-    return ChatOpenAI(model="gpt-x", base_url=url, api_key="k", max_retries=0, **more)
+    OPENED.append(httpx.AsyncClient())
+    return ChatOpenAI(
+        model="gpt-x",
+        base_url=url,
+        api_key="k",
+        max_retries=0,
+        http_async_client=OPENED[-1],
+        **more,
+    )
 
 
 def ours(chat: Any, rows: list[Call] | None = None, **more: Any) -> Model:
