@@ -1,46 +1,25 @@
 """The chat, in a real browser, on a real server and the real handbook."""
 
-import os
 import re
-import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import docx
+import pages
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from pages import ask, free_port, opened, running, screenshot
+from playwright.sync_api import Browser, Page, expect
 from servers import openai_server
 
 from genai import project
 from genai.ledger import Ledger
 
 ROOT = Path(__file__).parent.parent
-expect.set_options(timeout=30_000)
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
 pytestmark = pytest.mark.browser
+browser, axe, address = pages.browser, pages.axe, pages.address
 QUESTION = "What are the three parts of a refusal?"
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
-    "--disable-component-update", "--disable-sync", "--disable-quic", "--disable-dev-shm-usage",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM:
-        assert "CI" not in os.environ, "no browser: install Debian's chromium"
-        pytest.skip("no Chromium: apt install chromium")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -53,80 +32,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def running(folder: Path, **environment: str) -> Iterator[str]:
-    port = free_port()
-    command = [sys.executable, "-m", "genai", "app", "--port", str(port)]
-    log = folder / "app.log"
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, **environment}, stdout=file, stderr=file,
-            start_new_session=True,
-        )  # fmt: skip
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None, log.read_text()
-                time.sleep(0.1)
-        yield address
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    with running(folder) as found:
-        yield found
-
-
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
     yield from opened(browser, address)
-
-
-def opened(browser: Browser, address: str, heading: str = "", **options: Any) -> Iterator[Page]:
-    """Open a page, the chat or the one with this heading; no error and nothing foreign in it."""
-    context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **options})
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    foreign: list[str] = []
-    page.on("request", lambda r: foreign.append(r.url) if "127.0.0.1" not in r.url else None)
-    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
-    page.goto(address)
-    box = page.get_by_test_id("stChatInputTextArea")
-    sign = page.get_by_role("heading", name=heading, exact=True) if heading else box
-    expect(sign).to_be_visible(timeout=60_000)
-    yield page
-    assert page.get_by_test_id("stException").count() == 0
-    context.close()
-    assert not [url for url in foreign if not url.startswith(("data:", "blob:"))]
-
-
-def settled(page: Page, wait: int = 800) -> None:
-    """Wait until nothing runs; charts are drawn a little after the page."""
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
-    page.wait_for_timeout(wait)
-
-
-def ask(page: Page, question: str, *, wait: bool = True) -> None:
-    box = page.get_by_test_id("stChatInputTextArea")
-    expect(box).to_be_enabled(timeout=60_000)
-    box.fill(question)
-    box.press("Enter")
-    if wait:
-        expect(page.locator(".meter").last).to_be_visible(timeout=60_000)
-        expect(box).to_be_enabled(timeout=60_000)
 
 
 def ledger(folder: Path) -> Ledger:
@@ -135,12 +43,6 @@ def ledger(folder: Path) -> Ledger:
 
 def call_id(page: Page) -> str:
     return page.locator(".meter").last.get_attribute("data-call") or ""
-
-
-def screenshot(page: Page, name: str) -> None:
-    target = os.environ.get("GENAI_SCREENSHOTS")
-    if target:
-        page.screenshot(path=Path(target) / f"{name}.png")
 
 
 def test_an_answer_cites_and_its_source_opens_with_the_quote_marked(
@@ -329,24 +231,6 @@ def test_narrow_light_and_dark_pages_pass_axe(
         screenshot(page, f"narrow-{scheme}")
         page.set_viewport_size({"width": 1200, "height": 900})
         assert axe(page) == []
-
-
-@pytest.fixture(scope="module")
-def axe() -> Callable[[Page], list[str]]:
-    from axe_playwright_python.sync_playwright import Axe
-
-    def check(page: Page) -> list[str]:
-        options = {"runOnly": ["wcag2a", "wcag2aa"]}
-        found = Axe().run(page, options=options).response["violations"]
-        # Streamlit's own frame; ours is what stands in the main block
-        return [
-            f"{each['id']}: {node['html'][:120]}"
-            for each in found
-            if each["impact"] in ("serious", "critical")
-            for node in each["nodes"]
-        ]
-
-    return check
 
 
 SLOW = "A refusal has three parts: what happened, why, and what to do next [1]. " + (

@@ -1,18 +1,18 @@
 """The evals page and the page of a run, in a real browser."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+import pages
 import pytest
-import test_apps
+from pages import screenshot, settled, shown
 from playwright.sync_api import Browser, Page, expect
 from suites import judged, nasty, run, suite, wrong_below
 
-from genai import project
-
 pytestmark = pytest.mark.browser
-browser, axe, address = test_apps.browser, test_apps.axe, test_apps.address
+browser, axe = pages.browser, pages.axe
+folder, address = pages.folder, pages.address
 TOO_WIDE = (
     "[...document.querySelectorAll('.cells')].filter(t => t.scrollWidth > t.parentNode.clientWidth)"
     ".map(t => t.innerText)"
@@ -20,25 +20,8 @@ TOO_WIDE = (
 Axe = Callable[[Page], list[str]]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of its own without any run."""
-    target = tmp_path_factory.mktemp("evals") / "project"
-    project.init(target)
-    return target
-
-
-def opened(
-    browser: Browser, address: str, width: int = 1600, scheme: str = "light"
-) -> Iterator[Page]:
-    shape = {"width": width, "height": 1000}
-    return test_apps.opened(
-        browser, f"{address}/evals", "Evals", viewport=shape, color_scheme=scheme
-    )
-
-
 def test_without_a_run_the_page_names_the_command(browser: Browser, address: str) -> None:
-    for page in opened(browser, address):
+    for page in shown(browser, address, "evals"):
         expect(page.get_by_text("No run yet.")).to_be_visible()
         expect(page.get_by_text("genai eval handbook")).to_be_visible()
 
@@ -54,7 +37,7 @@ def test_a_run_without_a_baseline_says_how_to_accept_it(
     browser: Browser, address: str, folder: Path
 ) -> None:
     report = run(suite(folder), wrong_below(3))
-    for page in opened(browser, address):
+    for page in shown(browser, address, "evals"):
         expect(page.get_by_text("This suite has no baseline yet.")).to_be_visible()
         expect(page.get_by_text(f"genai eval accept sums --run {report.run}")).to_be_visible()
         expect(page.get_by_role("cell", name="0.95", exact=True).first).to_be_visible()
@@ -64,13 +47,13 @@ def test_the_decision_its_figures_and_both_answers_are_shown(
     browser: Browser, address: str, folder: Path
 ) -> None:
     report, decision = judged(folder, nasty)
-    for page in opened(browser, address):
+    for page in shown(browser, address, "evals"):
         expect(page.get_by_text(f"{decision} against main. exact: 20 cases worse")).to_be_visible()
         row = page.get_by_role("row", name="REGRESSION")
         each = decision.comparisons[0]
         expect(row).to_contain_text(f"{each.low:+.3g} to {each.high:+.3g}")
-        test_apps.settled(page)
-        test_apps.screenshot(page, "evals-wide")
+        settled(page)
+        screenshot(page, "evals-wide")
         page.get_by_text("s0: 1 to 0").click()
         expect(page.get_by_text("answered: <script>alert(1)</script>").first).to_be_visible()
         expect(page.get_by_text("answered: 1", exact=True).first).to_be_visible()
@@ -85,12 +68,12 @@ def test_the_decision_its_figures_and_both_answers_are_shown(
 def test_the_page_fits_narrow_screens_and_passes_axe(
     browser: Browser, address: str, regressed: Path, axe: Axe, width: int, scheme: str
 ) -> None:
-    for page in opened(browser, address, width, scheme):
+    for page in shown(browser, address, "evals", width, scheme):
         expect(page.get_by_text("Changed cases")).to_be_visible()
-        test_apps.settled(page)
+        settled(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(TOO_WIDE) == []
-        test_apps.screenshot(page, f"evals-{width}-{scheme}")
+        screenshot(page, f"evals-{width}-{scheme}")
         assert axe(page) == []
 
 

@@ -2,30 +2,23 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
+import pages
 import pytest
-import test_apps
+from pages import metric, screenshot, settled, shown
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from genai import project
 from genai.ledger import Ledger
 from genai.reports.monitor import monitor
 from genai.types import UNKNOWN_COST, Call, Context, Cost, CostStatus, Usage
 
 pytestmark = pytest.mark.browser
-browser, axe, address = test_apps.browser, test_apps.axe, test_apps.address
+browser, axe = pages.browser, pages.axe
+folder, address = pages.folder, pages.address
 Axe = Callable[[Page], list[str]]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of its own whose ledger is empty."""
-    target = tmp_path_factory.mktemp("monitor") / "project"
-    project.init(target)
-    return target
 
 
 @pytest.fixture(scope="module")
@@ -50,30 +43,15 @@ def week(folder: Path, address: str) -> Ledger:
     return ledger
 
 
-def opened(
-    browser: Browser, address: str, name: str, width: int = 1600, scheme: str = "light"
-) -> Iterator[Page]:
-    heading = {"monitor": "Monitoring", "business": "Business case"}[name]
-    return test_apps.opened(
-        browser, f"{address}/{name}", heading, viewport={"width": width, "height": 1000},
-        color_scheme=scheme, accept_downloads=True,
-    )  # fmt: skip
-
-
-def metric(page: Page, name: str) -> str:
-    found = page.get_by_test_id("stMetric").filter(has_text=name).first
-    return found.get_by_test_id("stMetricValue").inner_text()
-
-
 def test_an_empty_ledger_says_what_to_do(browser: Browser, address: str) -> None:
-    for page in opened(browser, address, "monitor"):
+    for page in shown(browser, address, "monitor"):
         expect(page.get_by_text("No questions in this period.")).to_be_visible()
 
 
 def test_the_page_shows_the_reports_figures(browser: Browser, address: str, week: Ledger) -> None:
-    for page in opened(browser, address, "monitor"):
+    for page in shown(browser, address, "monitor"):
         expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(3)
-        test_apps.settled(page, 1500)
+        settled(page, 1500)
         found = monitor(week, days=30)
         assert metric(page, "Questions") == f"{found.whole.calls:,}" == "300"
         assert metric(page, "Time, p95") == f"{found.whole.p95:.2f} s"
@@ -81,7 +59,7 @@ def test_the_page_shows_the_reports_figures(browser: Browser, address: str, week
         assert metric(page, "Cost per answer") == "unknown"
         expect(page.get_by_text("Cost of 290 of 300 calls known.")).to_be_visible()
         expect(page.get_by_text("10 unpriced").first).to_be_visible()
-        test_apps.screenshot(page, "monitor-wide")
+        screenshot(page, "monitor-wide")
         page.get_by_test_id("stVegaLiteChart").first.hover()
         with page.expect_download() as download:
             page.get_by_role("button", name="Download as PNG").first.click()
@@ -95,9 +73,9 @@ def test_the_page_shows_the_reports_figures(browser: Browser, address: str, week
 
 def test_a_plot_zooms_and_goes_back(browser: Browser, address: str, week: Ledger) -> None:
     """Scrolling over a plot narrows its days, dragging moves them, two clicks bring all back."""
-    for page in opened(browser, address, "monitor"):
+    for page in shown(browser, address, "monitor"):
         expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(3)
-        test_apps.settled(page, 1500)
+        settled(page, 1500)
         plot = page.get_by_test_id("stVegaLiteChart").first
         box = plot.bounding_box()
         assert box is not None
@@ -119,7 +97,7 @@ def ticks(plot: Locator) -> list[str]:
 def test_one_feature_and_another_period_can_be_chosen(
     browser: Browser, address: str, week: Ledger
 ) -> None:
-    for page in opened(browser, address, "monitor"):
+    for page in shown(browser, address, "monitor"):
         choose(page, "Only", "Features")
         choose(page, "Value", "chat")
         expect(page.get_by_test_id("stMetric").first).to_contain_text("200")
@@ -130,13 +108,13 @@ def test_one_feature_and_another_period_can_be_chosen(
 def choose(page: Page, label: str, option: str) -> None:
     page.get_by_role("combobox", name=label).click()
     page.get_by_role("option", name=option, exact=True).click()
-    test_apps.settled(page, 1500)
+    settled(page, 1500)
 
 
 def test_a_changed_assumption_moves_the_value(browser: Browser, address: str) -> None:
-    for page in opened(browser, address, "business"):
+    for page in shown(browser, address, "business"):
         expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(2)
-        test_apps.settled(page, 1500)
+        settled(page, 1500)
         assert metric(page, "Value, single values") == "713,930"
         assert metric(page, "Paid back after") == "6.3 months"
         for name, value in (("Cost per success", "USD 0.0553"), ("Return on investment", "115.1%"),
@@ -145,12 +123,12 @@ def test_a_changed_assumption_moves_the_value(browser: Browser, address: str) ->
             assert metric(page, name) == value
         stamp = page.get_by_text("draws 10000; seed 20260; commit none")
         stated = stamp.inner_text()
-        test_apps.screenshot(page, "business-wide")
+        screenshot(page, "business-wide")
         box = page.get_by_label("minutes", exact=True)
         box.fill("6")
         box.press("Enter")
         expect(page.get_by_text("Changed: minutes.")).to_be_visible()
-        test_apps.settled(page, 1500)
+        settled(page, 1500)
         assert float(metric(page, "Value, single values").replace(",", "")) < 300_000
         expect(stamp).not_to_have_text(stated)  # it ends the page: all above it is drawn anew
         with page.expect_download() as download:
@@ -175,14 +153,14 @@ CUT = """() => [...document.querySelectorAll("[data-testid=stMetric] *")]
 def test_narrow_light_and_dark_pages_pass_axe(
     browser: Browser, address: str, week: Ledger, name: str, scheme: str, axe: Axe
 ) -> None:
-    for page in opened(browser, address, name, 400, scheme):
-        test_apps.settled(page, 1500)
+    for page in shown(browser, address, name, 400, scheme):
+        settled(page, 1500)
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
-        test_apps.screenshot(page, f"{name}-narrow-{scheme}")
+        screenshot(page, f"{name}-narrow-{scheme}")
         page.set_viewport_size({"width": 900, "height": 1000})
-        test_apps.settled(page, 500)
+        settled(page, 500)
         assert page.evaluate(CUT) == []
         page.set_viewport_size({"width": 1600, "height": 1000})
-        test_apps.settled(page, 1500)
-        test_apps.screenshot(page, f"{name}-{scheme}")
+        settled(page, 1500)
+        screenshot(page, f"{name}-{scheme}")
         assert axe(page) == []

@@ -1,10 +1,11 @@
 """The prompts page, in a real browser: what an edit means, before it is evaluated."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+import pages
 import pytest
-import test_apps
+from pages import running, screenshot, settled, shown
 from playwright.sync_api import Browser, Page, expect
 
 from genai import project
@@ -12,7 +13,7 @@ from genai.prompts import load_prompt
 from genai.prompts.lock import Receipt, write_lock
 
 pytestmark = pytest.mark.browser
-browser, axe, address = test_apps.browser, test_apps.axe, test_apps.address
+browser, axe, address = pages.browser, pages.axe, pages.address
 Axe = Callable[[Page], list[str]]
 PROMPT = """---
 id: rag/answer
@@ -53,19 +54,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def opened(
-    browser: Browser, address: str, width: int = 1600, scheme: str = "light"
-) -> Iterator[Page]:
-    shape, path = {"width": width, "height": 1000}, f"{address}/prompts"
-    for page in test_apps.opened(
-        browser, path, "What changed", viewport=shape, color_scheme=scheme
-    ):
-        expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
-        yield page
-
-
 def test_an_edit_is_compared_with_what_its_eval_saw(browser: Browser, address: str) -> None:
-    for page in opened(browser, address):
+    for page in shown(browser, address, "prompts"):
         changes = page.locator(".changes > li")
         expect(changes).to_have_count(4)
         breaking = page.locator(".changes > li.breaking")
@@ -85,7 +75,7 @@ def test_an_edit_is_compared_with_what_its_eval_saw(browser: Browser, address: s
 
 
 def test_the_same_version_on_both_sides_has_no_difference(browser: Browser, address: str) -> None:
-    for page in opened(browser, address):
+    for page in shown(browser, address, "prompts"):
         page.get_by_label("Before").click()
         page.get_by_role("option", name="the file as it is").click()
         expect(page.get_by_text("the two are the same")).to_be_visible()
@@ -96,7 +86,7 @@ def test_the_same_version_on_both_sides_has_no_difference(browser: Browser, addr
 def test_the_page_fits_and_passes_axe(
     browser: Browser, address: str, axe: Axe, width: int, scheme: str
 ) -> None:
-    for page in opened(browser, address, width, scheme):
+    for page in shown(browser, address, "prompts", width, scheme):
         page.wait_for_timeout(500)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         wide = (
@@ -104,7 +94,7 @@ def test_the_page_fits_and_passes_axe(
             "e.parentNode.clientWidth + 1).map(e => e.innerText)"
         )
         assert page.evaluate(wide) == []
-        test_apps.screenshot(page, f"prompts-{width}-{scheme}")
+        screenshot(page, f"prompts-{width}-{scheme}")
         assert axe(page) == []
 
 
@@ -112,7 +102,7 @@ def test_a_prompt_that_cannot_be_read_says_so(browser: Browser, tmp_path: Path) 
     target = tmp_path / "project"
     project.init(target)
     (target / "prompts" / "rag" / "answer.md").write_text(PROMPT.replace("question}}", "q.x}}"))
-    with test_apps.running(target) as address:
+    with running(target) as address:
         page = browser.new_page()
         page.goto(f"{address}/prompts")
         expect(page.get_by_text("is no placeholder").first).to_be_visible(timeout=60_000)
@@ -127,13 +117,13 @@ def test_no_page_breaks_over_a_mistake_in_the_settings(browser: Browser, tmp_pat
     titles = {"": "Ask the documents", "evals": "Evals", "monitor": "Monitoring",
               "business": "Business case", "prompts": "Prompts", "labelling": "Labelling",
               "review": "Review", "training": "Training"}  # fmt: skip
-    with test_apps.running(tmp_path) as address:
+    with running(tmp_path) as address:
         page = browser.new_page(viewport={"width": 400, "height": 900})
         for name, title in titles.items():
             page.goto(f"{address}/{name}")
             heading = page.get_by_role("heading", name=title, exact=True)
             expect(heading).to_be_visible(timeout=60_000)
-            test_apps.settled(page, 100)
+            settled(page, 100)
             if name in ("", "monitor", "prompts", "review"):  # the others read no settings
                 expect(page.get_by_text("did you mean top_k?")).to_be_visible()
             assert page.get_by_test_id("stException").count() == 0

@@ -2,12 +2,13 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+import pages
 import pytest
-import test_apps
 from loops import SUITE
+from pages import ask, opened, screenshot, settled, shown
 from playwright.sync_api import Browser, Page, expect
 
 from genai import project
@@ -17,7 +18,7 @@ from genai.loop import LoopSettings, Queue
 from genai.types import Call, new_id
 
 pytestmark = pytest.mark.browser
-browser, axe, address = test_apps.browser, test_apps.axe, test_apps.address
+browser, axe, address = pages.browser, pages.axe, pages.address
 Axe = Callable[[Page], list[str]]
 NASTY = "<script>alert(1)</script> ![x](http://evil.test/p.png) [y](http://evil.test) "
 PAIRS = [
@@ -42,15 +43,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def opened(
-    browser: Browser, address: str, width: int = 1200, scheme: str = "light"
-) -> Iterator[Page]:
-    shape = {"width": width, "height": 1100}
-    return test_apps.opened(
-        browser, f"{address}/review", "Review", viewport=shape, color_scheme=scheme
-    )
-
-
 def queue(folder: Path) -> Queue:
     ledger = Ledger(folder / ".genai" / "ledger.db", content="feedback")
     return Queue(ledger, LoopSettings())
@@ -70,15 +62,15 @@ def complain(folder: Path, question: str, answer: str = "Within ten days of the 
 
 
 def test_with_nothing_to_review_the_page_says_so(browser: Browser, address: str) -> None:
-    for page in opened(browser, address):
+    for page in shown(browser, address, "review"):
         expect(page.get_by_text("Nothing to review.")).to_be_visible()
 
 
 def test_a_thumb_of_the_chat_is_edited_and_becomes_a_case(
     browser: Browser, address: str, folder: Path
 ) -> None:
-    for page in test_apps.opened(browser, address):
-        test_apps.ask(page, CHAT)
+    for page in opened(browser, address):
+        ask(page, CHAT)
         answer = page.get_by_test_id("stChatMessage").last
         thumbs = answer.get_by_test_id("stFeedback")
         thumbs.get_by_role("radio", name="Thumbs down").click(force=True)
@@ -88,7 +80,7 @@ def test_a_thumb_of_the_chat_is_edited_and_becomes_a_case(
     (item,) = refreshed(folder).items()
     assert (item.why, item.calls, item.consent) == (("thumb",), 1, "tick")
     assert item.session  # so that asking again is seen, where the ledger keeps the texts
-    for page in opened(browser, address):
+    for page in shown(browser, address, "review"):
         expect(page.get_by_text("1 question to review. Enter your name first.")).to_be_visible()
         page.get_by_label("Your name").fill("Ada")
         page.get_by_label("Your name").press("Enter")
@@ -125,9 +117,9 @@ def test_a_thumb_of_the_chat_becomes_a_training_pair(
 
 def paired(browser: Browser, address: str, folder: Path, question: str) -> str:
     """Complain in a new session, mend the answer, make it a pair; give what was said at first."""
-    for page in test_apps.opened(browser, address):
-        test_apps.ask(page, question)
-        test_apps.settled(page)
+    for page in opened(browser, address):
+        ask(page, question)
+        settled(page)
         answer = page.get_by_test_id("stChatMessage").last
         thumbs = answer.get_by_test_id("stFeedback")
         thumbs.get_by_role("radio", name="Thumbs down").click(force=True)
@@ -135,7 +127,7 @@ def paired(browser: Browser, address: str, folder: Path, question: str) -> str:
         page.get_by_role("button", name="Send feedback").click()
         expect(page.get_by_text("Thank you.")).to_be_visible()
     (item,) = refreshed(folder).items()
-    for page in opened(browser, address):
+    for page in shown(browser, address, "review"):
         page.get_by_label("Your name").fill("Ada")
         page.get_by_label("Your name").press("Enter")
         box = page.get_by_label("What should have come")
@@ -155,17 +147,17 @@ def test_a_decision_can_be_taken_back_and_a_second_reviewer_is_told(
     browser: Browser, address: str, folder: Path
 ) -> None:
     complain(folder, ASKED[0])
-    for page in opened(browser, address):
+    for page in shown(browser, address, "review"):
         page.get_by_label("Your name").fill("Bo")
         page.get_by_label("Your name").press("Enter")
         expect(page.get_by_text(ASKED[0])).to_be_visible()
-        test_apps.settled(page)
+        settled(page)
         page.get_by_role("button", name="Of no use").click()
         expect(page.get_by_text("Nothing to review.")).to_be_visible()
         page.get_by_role("button", name="Take the last decision back").click()
         expect(page.get_by_text("Nothing to review.")).to_have_count(0)
         expect(page.get_by_role("button", name="It is right")).to_be_visible()
-        test_apps.settled(page)
+        settled(page)
         (item,) = queue(folder).items()
         queue(folder).review(item.id, "reject", "Cy")
         page.get_by_role("button", name="It is right").click()
@@ -178,17 +170,17 @@ def test_what_is_right_is_accepted_and_what_should_be_refused_gets_a_label(
     complain(folder, "When does the shop open?", "It opens at nine.")
     complain(folder, "What does the rival charge?", "Ten euros.")
     refreshed(folder)
-    for page in opened(browser, address):
+    for page in shown(browser, address, "review"):
         page.get_by_label("Your name").fill("Di")
         page.get_by_label("Your name").press("Enter")
         expect(page.get_by_text("When does the shop open?")).to_be_visible()
-        test_apps.settled(page)
+        settled(page)
         page.get_by_role("button", name="It is right").click()
         expect(page.get_by_text("What does the rival charge?")).to_be_visible()
-        test_apps.settled(page)
+        settled(page)
         page.get_by_role("combobox", name="What was wrong").click()
         page.get_by_role("option", name="not in the source", exact=True).click()
-        test_apps.settled(page)
+        settled(page)
         page.get_by_role("button", name="Should be refused").click()
         expect(page.get_by_text("Nothing to review.")).to_be_visible()
     held = {item.question: item for item in queue(folder).items("accepted", "edited")}
@@ -213,7 +205,7 @@ def test_the_page_fits_shows_no_markup_and_passes_axe(
         queue(folder).refresh()
         other = next(item for item in queue(folder).items() if item.question == ASKED[1])
         queue(folder).review(other.id, "edit", "Ada", text="Yes, within ten days of the sale.")
-    for page in opened(browser, address, width, scheme):
+    for page in shown(browser, address, "review", width, scheme):
         if width == 400:
             page.get_by_test_id("stExpandSidebarButton").click()
         page.get_by_label("Your name").fill("Ada")
@@ -223,9 +215,9 @@ def test_the_page_fits_shows_no_markup_and_passes_axe(
         expect(page.get_by_text("<script>alert(1)</script>").first).to_be_visible()
         expect(page.get_by_label("What should have come")).to_be_visible()
         expect(page.get_by_role("button", name="Make it a case").last).to_be_visible()
-        test_apps.settled(page)
+        settled(page)
         assert page.locator("img[src*=evil]").count() == 0
         assert page.locator("a[href*=evil]").count() == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        test_apps.screenshot(page, f"review-{width}-{scheme}")
+        screenshot(page, f"review-{width}-{scheme}")
         assert axe(page) == []

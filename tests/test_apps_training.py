@@ -2,37 +2,21 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+import pages
 import pytest
-import test_apps
+from pages import metric, screenshot, settled, shown
 from playwright.sync_api import Browser, Page, expect
 
-from genai import project
 from genai.errors import InputError
 from genai.finetune.curves import append, read_curves
 
 pytestmark = pytest.mark.browser
-browser, axe, address = test_apps.browser, test_apps.axe, test_apps.address
+browser, axe = pages.browser, pages.axe
+folder, address = pages.folder, pages.address
 Axe = Callable[[Page], list[str]]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of its own without any run."""
-    target = tmp_path_factory.mktemp("training") / "project"
-    project.init(target)
-    return target
-
-
-def opened(
-    browser: Browser, address: str, width: int = 1600, scheme: str = "light"
-) -> Iterator[Page]:
-    return test_apps.opened(
-        browser, f"{address}/training", "Training", viewport={"width": width, "height": 1000},
-        color_scheme=scheme,
-    )  # fmt: skip
 
 
 def begin(folder: Path, name: str) -> Path:
@@ -51,13 +35,8 @@ def log(run: Path, step: int) -> None:
         append(run, {"step": step, "seconds": step / 4, "dev/exact": 0.7 - step / 400})
 
 
-def metric(page: Page, name: str) -> str:
-    found = page.get_by_test_id("stMetric").filter(has_text=name).first
-    return found.get_by_test_id("stMetricValue").inner_text()
-
-
 def test_without_a_run_the_page_names_the_command(browser: Browser, address: str) -> None:
-    for page in opened(browser, address):
+    for page in shown(browser, address, "training"):
         expect(page.get_by_text("No run yet.")).to_be_visible()
         expect(page.get_by_text("genai finetune run")).to_be_visible()
 
@@ -70,7 +49,7 @@ def test_a_run_is_followed_while_it_goes_on_until_it_ends(
         log(run, step)
     text = (run / "curves.jsonl").read_text()
     (run / "curves.jsonl").write_text(text + '{"step": 40, "lo')  # a line half written
-    for page in opened(browser, address):
+    for page in shown(browser, address, "training"):
         expect(page.get_by_text("30 of 120")).to_be_visible()
         assert metric(page, "State") == "Running"
         assert metric(page, "Time left") == "22 s"
@@ -98,11 +77,11 @@ def test_the_page_fits_and_passes_axe(
         for step in range(1, 121):
             log(run, step)
         (run / "run.lock.json").write_text("{}")
-    for page in opened(browser, address, width, scheme):
+    for page in shown(browser, address, "training", width, scheme):
         expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(4)
-        test_apps.settled(page, 1500)
+        settled(page, 1500)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        test_apps.screenshot(page, f"training-{width}-{scheme}")
+        screenshot(page, f"training-{width}-{scheme}")
         assert axe(page) == []
 
 

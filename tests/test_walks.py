@@ -14,15 +14,16 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pages
 import pytest
-import test_apps
+from pages import ask, free_port, opened
 from playwright.sync_api import Browser, expect
 from servers import openai_server
 
 import genai
 from genai import project
 
-browser = test_apps.browser
+browser = pages.browser
 ROOT = Path(__file__).parent.parent
 _BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -149,7 +150,7 @@ def test_make_demo_answers_from_the_folder_that_it_is_given(
     documents.mkdir()
     (documents / "parking.txt").write_text("Visitors park on level three of the north garage.")
     (documents / "scan.pdf").write_bytes(b"%PDF-1.4 broken")  # one bad file stops nothing
-    port = test_apps.free_port()
+    port = free_port()
     line = told.replace("path/to/your/folder", f"'{documents}'")
     installed = ["--old-file", f"{sys.prefix}/.demo", f"VENV={sys.prefix}", f"PORT={port}"]
     with (tmp_path / "log").open("w") as log:
@@ -165,10 +166,10 @@ def test_make_demo_answers_from_the_folder_that_it_is_given(
                 break
             assert process.poll() is None, (tmp_path / "log").read_text()
             time.sleep(0.1)
-        for page in test_apps.opened(browser, address):
+        for page in opened(browser, address):
             expect(page.get_by_text("It answers from 1 document,")).to_be_visible()
             expect(page.get_by_text("For example:")).to_have_count(0)  # they ask the handbook
-            test_apps.ask(page, "Where do visitors park?")
+            ask(page, "Where do visitors park?")
             answer = page.get_by_test_id("stChatMessage").last
             expect(answer).to_contain_text("Visitors park on level three of the north garage.")
             expect(answer.get_by_text("[1] parking.txt")).to_be_visible()
