@@ -40,6 +40,14 @@ def main() -> None:
     except genai.GenaiError as error:
         st.error(f"The chat cannot start. {clean(str(error))}")
         return
+    try:
+        draw_talk(chain)
+    except genai.GenaiError as error:
+        st.error(f"The chat cannot go on. {clean(str(error))}")
+
+
+def draw_talk(chain: genai.Chain) -> None:
+    """Draw what was said, and take the next question."""
     draw_disclosure(chain)
     # the input comes first, so that its stop button is there while an answer is drawn
     typed = st.chat_input("Ask a question", submit_mode="stop", key="question")

@@ -34,7 +34,7 @@ def main() -> None:
     draw_files(report)
 
 
-@st.cache_data(ttl=60, max_entries=50, show_spinner=False)
+@st.cache_data(ttl=60, max_entries=50, show_spinner="Working out the case ...")
 def case(changes: tuple[tuple[str, float], ...]) -> genai.BusinessReport:
     """Work out the case, with some inputs set to a value."""
     return genai.business_case(dict(changes))

@@ -98,7 +98,7 @@ def draw_decision(report: genai.Report) -> genai.Decision | None:
     return decision
 
 
-@st.cache_resource(max_entries=4)
+@st.cache_resource(max_entries=4, show_spinner="Comparing with the baseline ...")
 def compared(
     folder: str, at: str, name: str, changed_at: float, _report: genai.Report
 ) -> genai.Decision:

@@ -44,7 +44,7 @@ def draw_choice() -> tuple[genai.Labelling | None, str]:
     return opened(suite, metric, run, count), labeller
 
 
-@st.cache_resource(max_entries=4)
+@st.cache_resource(max_entries=4, show_spinner="Reading the run ...")
 def opened(suite: str, metric: str, run: str, count: int) -> genai.Labelling:
     """Draw the sample once; labels are read anew each time."""
     project = genai.find_project()

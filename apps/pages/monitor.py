@@ -10,6 +10,7 @@ from drawing import clean
 
 import genai
 
+ADDING = "Adding up the calls ..."
 PERIODS = {"Today": 1, "7 days": 7, "30 days": 30, "90 days": 90, "A year": 366}
 GROUPS = {
     "model": "Models", "prompt_id": "Prompts", "index_revision": "Index revisions",
@@ -24,7 +25,8 @@ def main() -> None:
     first, second, third = st.columns(3)
     days = PERIODS[first.selectbox("Period (UTC days)", list(PERIODS), index=2)]
     try:
-        whole = genai.monitor(genai.open_ledger(), days=days)
+        with st.spinner(ADDING):
+            whole = genai.monitor(genai.open_ledger(), days=days)
         found = draw_filter(whole, days, second, third)
     except genai.GenaiError as error:
         st.error(f"The ledger cannot be read. {error}")
@@ -50,7 +52,8 @@ def draw_filter(whole: genai.Monitor, days: int, one: Any, two: Any) -> genai.Mo
         return whole
     values = [line.name for line in lines(whole, names[title])]
     value = two.selectbox("Value", values)
-    return genai.monitor(genai.open_ledger(), days=days, where={names[title]: value})
+    with st.spinner(ADDING):
+        return genai.monitor(genai.open_ledger(), days=days, where={names[title]: value})
 
 
 def lines(found: genai.Monitor, name: str) -> Sequence[Any]:

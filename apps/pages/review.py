@@ -27,7 +27,8 @@ def main() -> None:
     st.title("Review")
     try:
         loop = genai.open_loop()
-        found = loop.refresh()
+        with st.spinner("Looking for answers to review ..."):
+            found = loop.refresh()
         reviewer = draw_sidebar(loop)
         if problem := st.session_state.pop("problem", ""):
             st.error(clean(problem))

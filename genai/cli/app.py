@@ -16,10 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Start Streamlit on the project's `apps/chat.py` and wait for it."""
+    """Start Streamlit on the project's `apps/frame/app.py` and wait for it."""
     extras.load("streamlit", "apps")
     project = genai.find_project()
-    script = project.root / "apps" / "chat.py"
+    script = project.root / "apps" / "frame" / "app.py"
     if not script.is_file():
         raise genai.InputError(f"{script}: is missing; copy it from the starter (`genai init`)")
     command = [

@@ -1,0 +1,95 @@
+"""Every page says in one line what is wrong and what to do next; none shows a traceback."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genai import project
+
+APPS = Path(__file__).parent.parent / "apps"
+CURVES = ".genai/finetune/runs/mine/curves.jsonl"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    project.init(tmp_path / "project")
+    shutil.rmtree(tmp_path / "project" / "docs")  # nothing to embed, which takes seconds
+    (tmp_path / "project" / "docs").mkdir()
+    (tmp_path / "project" / "docs" / "one.md").write_text("An index holds passages.")
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.syspath_prepend(str(APPS))
+    # the page becomes the main module, and a process started later would begin by running it
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    return tmp_path / "project"
+
+
+def drawn(name: str) -> Any:
+    import streamlit as st
+    from streamlit.testing.v1 import AppTest
+
+    st.cache_resource.clear()  # one process holds what the page of another project opened
+    st.cache_data.clear()
+    page = AppTest.from_file(str(APPS / name), default_timeout=60).run()
+    assert not page.exception
+    return page
+
+
+@pytest.mark.parametrize(
+    ("page", "file", "text", "said"),
+    [
+        ("chat", "configs/genai.yaml", "chain: {modle: x}", "did you mean `model`?"),
+        ("pages/monitor", "configs/genai.yaml", "chain: {modle: x}", "did you mean `model`?"),
+        ("pages/prompts", "configs/genai.yaml", "chain: {modle: x}", "did you mean `model`?"),
+        ("pages/review", "configs/genai.yaml", "chain: {modle: x}", "did you mean `model`?"),
+        ("pages/business", "configs/business.yaml", "titel: x", "did you mean `title`?"),
+        ("pages/training", CURVES, "[]", "start the run with: genai finetune run"),
+        ("pages/monitor", ".genai/ledger.db", "text" * 2000, "is damaged"),
+        ("pages/review", ".genai/ledger.db", "text" * 2000, "is damaged"),
+    ],
+)
+def test_a_broken_file_is_told_in_one_line_under_the_title(
+    place: Path, page: str, file: str, text: str, said: str
+) -> None:
+    (place / file).parent.mkdir(parents=True, exist_ok=True)
+    (place / file).write_text(text)
+    found = drawn(f"{page}.py")
+    (told,) = [each.value for each in found.error]
+    assert len(found.title) == 1
+    assert said in told
+    assert len(told.splitlines()) == 1
+
+
+def test_the_chat_says_what_is_wrong_where_no_call_can_be_written(place: Path) -> None:
+    (place / ".genai").mkdir()
+    (place / ".genai" / "ledger.db").write_text("text" * 2000)
+    found = drawn("chat.py").chat_input[0].set_value("What is an index?").run()
+    assert not found.exception
+    (told,) = [each.value for each in found.error]
+    assert "ledger.db: is damaged" in told
+    assert len(told.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("pages/evals", "No run yet. Run a suite and come back:"),
+        ("pages/labelling", "Run a suite and come back: `genai eval handbook`"),
+        ("pages/monitor", "Ask something in the chat, and come back."),
+        ("pages/training", "No run yet. Start one and come back:"),
+    ],
+)
+def test_a_project_in_which_nothing_happened_names_the_next_step(
+    place: Path, page: str, said: str
+) -> None:
+    (told,) = [each.value for each in drawn(f"{page}.py").info]
+    assert said in told
+
+
+def test_the_chat_without_documents_says_how_to_give_it_some(place: Path) -> None:
+    (place / "docs" / "one.md").unlink()
+    (told,) = [each.value for each in drawn("chat.py").error]
+    assert told.startswith("The chat cannot start. ")
+    assert told.endswith("docs: holds no document that can be read; put some there")
