@@ -151,6 +151,10 @@ def test_off_peak_hours_start_at_once_and_end_before() -> None:
 
     assert [rate(23, 9, 59), rate(23, 10), rate(23, 23, 59)] == [2, 1, 1]  # a Monday
     assert [rate(24, 0, 59), rate(24, 1), rate(22, 5)] == [1, 2, 1]  # the 22nd is a Sunday
+    entry["input_cost_per_token_above_128k_tokens"] = Decimal("3")
+    over = resolve(entry, prompt=128_001, at=datetime(2026, 11, 22, 5, tzinfo=UTC))
+    assert over is not None
+    assert over.rates["in_text"] == 3  # the threshold has no hours
 
 
 def test_a_tier_without_a_rate_over_the_threshold_costs_what_the_threshold_does() -> None:
