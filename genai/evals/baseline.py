@@ -94,17 +94,22 @@ class Plan:
         """Say it in a few lines."""
         money = "unknown" if self.dollars is None else f"${self.dollars:.4f}"
         time = "unknown" if self.minutes is None else f"{self.minutes:.1f} minutes"
-        verdict = "enough" if self.enough else f"{self.to_prove - self.cases} too few"
+        more = self.to_prove - self.cases
+        verdict = "enough" if self.enough else f"{more} fewer than needed"
         return "\n".join(
             [
-                f"{self.metric}: the suite has {self.cases} cases, {verdict} for a margin of"
+                f"{self.metric}: the suite has {_cases(self.cases)}, {verdict} for a margin of"
                 f" {self.margin:g} ({self.basis})",
-                f"  to pass when nothing changed: {self.to_prove} cases (power .80)",
-                f"  to see a drop of {self.margin:g}: {self.to_see} cases (power .80)",
-                f"  to pass with no change in any case: {self.least} cases",
-                f"  one run of {max(self.cases, self.to_prove)} cases: {money}, {time}",
+                f"  to pass four times in five when nothing changed: {_cases(self.to_prove)}",
+                f"  to see a drop of {self.margin:g} four times in five: {_cases(self.to_see)}",
+                f"  to pass at all, even with no change in any case: {_cases(self.least)}",
+                f"  one run of {_cases(max(self.cases, self.to_prove))}: {money}, {time}",
             ]
         )
+
+
+def _cases(count: int) -> str:
+    return f"{count} case{'' if count == 1 else 's'}"
 
 
 def plan(suite: Suite, margin: float, last: Sequence[Report]) -> list[Plan]:

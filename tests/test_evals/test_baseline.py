@@ -51,13 +51,18 @@ def test_accept_compare_runs_and_plan_on_the_command_line(
     assert "12 of 60 cases differed between the last two runs" in said
 
 
-def test_a_plan_says_that_a_release_cannot_pass_at_this_size(folder: Path) -> None:
+def test_a_plan_says_that_a_release_cannot_pass_at_this_size(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     loaded = load_suite(suite(folder, count=60))
     (found,) = plan(loaded, 0.02, [])
     assert not found.enough
     assert (found.to_prove, found.least) == (1546, 115)
     assert found.dollars is None  # no run yet, so nobody knows
     assert main(["eval", "plan", "sums", "--margin", "0.02"]) == 2
+    said = capsys.readouterr().out
+    assert "the suite has 60 cases, 1486 fewer than needed for a margin of 0.02" in said
+    assert "to pass at all, even with no change in any case: 115 cases" in said
 
 
 def test_a_plan_takes_money_and_time_from_the_last_run(
