@@ -142,7 +142,10 @@ def soak(url: str, folder: Path, seconds: float, rate: int) -> dict[str, Any]:
         prices.cost, ledger.record, ledger.sent, partial(worst_case, prices.cost, prices.entry),
         budgets, limits=folder / "limits",
     )  # fmt: skip
-    settings = ModelSettings(base_url=url, timeout=1.0, params={"max_tokens": 64})
+    # a whole reply has no first token to wait for: only its total ends what a stalled one holds
+    settings = ModelSettings(
+        base_url=url, timeout=1.0, total_timeout=2.0, params={"max_tokens": 64}
+    )
     model = open_model("openai/gpt-4o-mini", settings=settings, hooks=hooks)
     ended, held = asyncio.run(drive(model, seconds, rate))
     delivery, cost = ledger.flush(), ledger.summary().cost
