@@ -27,8 +27,8 @@ from genai.types import Call, Context, Cost, new_id
 if TYPE_CHECKING:
     from genai.ledger.drain import Drained
     from genai.ledger.layers import Repriced
-_PERIOD = 1.0  # seconds between two drains in the background
-_LITTLE = 2**20  # bytes that a short process leaves in its spool file
+_PERIOD = 2.0  # seconds between two drains in the background
+_LITTLE = 2**21  # bytes that a short process leaves in its spool file
 _FILES = 16  # that may wait so
 _LARGE = 8 * 2**20  # bytes of a spool file that is emptied when all of it is stored
 _KEY = "GENAI_USER_KEY"
