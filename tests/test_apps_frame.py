@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
+import pages
 import pytest
-import test_apps
+from pages import running, screenshot
 from playwright.sync_api import Browser, expect
-from test_apps import running, screenshot
 
 from genai import project
 
 pytestmark = pytest.mark.browser
-browser = test_apps.browser
+browser = pages.browser
 NAMES = {
     "Business case": "business", "Evals": "evals", "Labelling": "labelling",
     "Monitoring": "monitor", "Prompts": "prompts", "Review": "review", "Training": "training",

@@ -61,6 +61,8 @@ class ChainSettings(Settings):
     @field_validator("index")
     @classmethod
     def _index(cls, name: str) -> str:
+        if name.startswith("langchain/"):  # a retriever of theirs, by its import path
+            return name
         if name in ("", ".", "..") or "/" in name or "\\" in name:
             raise ValueError("must be a name, not a path; indexes are kept in .genai/indexes")
         return name

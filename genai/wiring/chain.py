@@ -30,7 +30,7 @@ class Index(_Index):
         config: Config | None = None,
     ) -> None:
         found = project or projects.find_project()
-        config = config or settings(found)
+        config = config or settings(found, chain__index=name or None)
         screen = Screen(found)
         super().__init__(
             found.state / "indexes" / (name or config.chain.index),
