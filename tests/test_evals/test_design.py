@@ -57,7 +57,7 @@ def test_a_design_is_written_once_and_names_cases_metric_margin_and_time(
                "--hypothesis", "a bigger model adds better"]  # fmt: skip
     assert main(command) == 0
     said = capsys.readouterr().out
-    assert "to pass when nothing changed" in said  # what the sample can and cannot show
+    assert "to pass at all, even with no change" in said  # what the sample can and cannot show
     assert "evals/designs/bigger.yaml; commit it" in said
     design = designs.read_design(project / "evals", "bigger")
     assert (design.metric, design.margin, design.cases) == ("exact", 0.05, 60)
