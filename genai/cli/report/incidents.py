@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--to", dest="last", type=date.fromisoformat, help="last day (today)")
     parser.add_argument("--reference", type=int, default=10, help="days to compare with")
-    parser.add_argument("--alarms", type=float, default=0.2,
+    parser.add_argument("--alarms", type=float, default=0.05,
                         help="false findings accepted in the period")  # fmt: skip
     parser.add_argument("--per-lost", type=float, default=0.0,
                         help="dollars an answer costs where a person has to give it")  # fmt: skip

@@ -63,7 +63,7 @@ class _Open:
 
 
 def incidents(
-    ledger: Ledger, first: int, last: int, *, reference: int = 10, alarms: float = 0.2
+    ledger: Ledger, first: int, last: int, *, reference: int = 10, alarms: float = 0.05
 ) -> list[Incident]:
     """Give what went wrong from UTC day `first` to `last` after `reference` quiet days.
 
@@ -84,7 +84,7 @@ def incidents(
     return of_facts(facts, reference, alarms=alarms)
 
 
-def of_facts(facts: Facts, reference: int, *, alarms: float = 0.2) -> list[Incident]:
+def of_facts(facts: Facts, reference: int, *, alarms: float = 0.05) -> list[Incident]:
     """Give the incidents of questions that were read already."""
     np: Any = extras.load("numpy", "evals")
     opened: list[_Open] = []

@@ -83,7 +83,7 @@ class _Daily:
         return float((counts * self.means[first : last + 1]).sum() / counts.sum())
 
 
-def stretches(facts: Facts, reference: int, *, alarms: float = 0.2) -> list[Stretch]:
+def stretches(facts: Facts, reference: int, *, alarms: float = 0.05) -> list[Stretch]:
     """Give the stretches after the first `reference` days, the surest first.
 
     `alarms` is how many false ones are expected in the whole period where nothing moved.
