@@ -5,7 +5,6 @@ import hashlib
 import hmac
 import os
 import secrets
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from genai.ledger.drain import Drained
     from genai.ledger.layers import Repriced
 _PERIOD = 2.0  # seconds between two drains in the background
-_LITTLE = 2**21  # bytes that a short process leaves in its spool file
-_FILES = 16  # that may wait so
 _LARGE = 8 * 2**20  # bytes of a spool file that is emptied when all of it is stored
 _KEY = "GENAI_USER_KEY"
 
@@ -153,8 +150,8 @@ class Ledger:
         if self._drainer is None or not self._drainer.is_alive():
             with self._lock:
                 if self._drainer is None or not self._drainer.is_alive():
-                    atexit.unregister(self._end)
-                    atexit.register(self._end)
+                    atexit.unregister(self._last)
+                    atexit.register(self._last)
                     flush_on_signals(self._stop)
                     self._drainer = threading.Thread(
                         target=self._drain_forever, name="genai-ledger", daemon=True
@@ -168,17 +165,6 @@ class Ledger:
             self._pending.clear()
             with suppress(LedgerUnusable):  # rows wait in the spool; a query will say why
                 self.drain()
-
-    def _end(self) -> None:
-        """At exit: store the rows, or leave a few to whoever reads next.
-
-        To load what writes the tables takes a short process a fifth of its time.
-        """
-        few = self._spool.size < _LITTLE and len(self._spool.files()) <= _FILES
-        kept = self._content == "none" and self.database.is_sqlite
-        trouble = self._spool.waiting or self._spool.dropped
-        if trouble or not (few and kept) or "genai.ledger.drain" in sys.modules:
-            self._last()
 
     def _last(self) -> None:
         with suppress(LedgerUnusable):

@@ -66,7 +66,7 @@ from genai.types import Call
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever this run of the tests ignores
 signal.signal(signal.SIGINT, signal.default_int_handler)
 ledger = Ledger(Path(sys.argv[1]))
-for n in range(int(sys.argv[3])):
+for n in range(500):
     ledger.record(Call(f"{n:06}", "model", 1.0, 0.1, "ok"))
 if sys.argv[2].startswith("SIG"):
     os.kill(os.getpid(), getattr(signal, sys.argv[2]))
@@ -79,24 +79,21 @@ if sys.argv[2] == "error":
 
 
 @pytest.mark.parametrize(
-    ("way", "code", "rows", "stored"),
+    ("way", "code"),
     [
-        ("end", 0, 500, False), ("end", 0, 20_000, True), ("error", 3, 500, False),
-        ("_exit", 0, 500, False), ("SIGTERM", -signal.SIGTERM, 500, True),
-        ("SIGHUP", -signal.SIGHUP, 500, True), ("SIGINT", -signal.SIGINT, 500, False),
+        ("end", 0), ("error", 3), ("_exit", 0), ("SIGTERM", -signal.SIGTERM),
+        ("SIGHUP", -signal.SIGHUP), ("SIGINT", 1),  # this one is an exception in Python
     ],
 )  # fmt: skip
-def test_however_a_process_ends_its_rows_are_there(
-    tmp_path: Path, way: str, code: int, rows: int, stored: bool
-) -> None:
+def test_however_a_process_ends_its_rows_are_there(tmp_path: Path, way: str, code: int) -> None:
     path = tmp_path / "ledger.db"
-    line = [sys.executable, "-c", ENDED, path, way, str(rows)]
+    line = [sys.executable, "-c", ENDED, path, way]
     done = subprocess.run(line, timeout=60, stderr=subprocess.DEVNULL)
     assert done.returncode == code
-    if stored:  # by the process itself; a short one leaves its few rows to whoever reads next
+    if way != "_exit":  # those were stored by the process itself, not by the next one
         with sqlite3.connect(path) as db:
-            assert db.execute("SELECT count(*) FROM call").fetchone() == (rows,)
-    assert len(Ledger(path).calls(limit=10**5)) == rows
+            assert db.execute("SELECT count(*) FROM call").fetchone() == (500,)
+    assert len(Ledger(path).calls(limit=1000)) == 500
 
 
 BUSY = """
