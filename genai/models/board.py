@@ -19,6 +19,7 @@ except ImportError:  # Windows: shared by threads only
     fcntl = None  # type: ignore[assignment]
 _MIN, _START, _MAX = 10, 20, 100
 _COOLDOWN = 15.0  # seconds after a cut in which nothing counts
+_LONGEST = 3600.0  # that a server may ask for; what is further off was written before a boot
 _FIELDS, _PROCESSES, _STALE = 8, 128, 1200.0
 _SIZE = 8 * (_FIELDS + 3 * _PROCESSES)
 
@@ -62,7 +63,7 @@ class Law:
         least = min(_MIN, self.most)
         self.limit = max(_step(int(self.limit * 0.8), up=False), least)
         self.cut_before = 1
-        self.cooldown_until = now + max(_COOLDOWN, retry_after or 0.0)
+        self.cooldown_until = now + min(max(_COOLDOWN, retry_after or 0.0), _LONGEST)
         self._restart()
 
     def disturbed(self) -> None:
@@ -101,7 +102,7 @@ class Board:
             if os.fstat(self._file).st_size != _SIZE:
                 os.ftruncate(self._file, _SIZE)
             self._cells = memoryview(mmap.mmap(self._file, _SIZE)).cast("d")
-            if self._cells[0] < 1:
+            if self._cells[0] < 1 or self._cells[5] > time.monotonic() + _LONGEST:
                 self._write(law)
             self._mine = self._register()
 
@@ -119,13 +120,14 @@ class Board:
         if self._total() > limit:  # another process was as quick; both step back
             cells[own] -= 1
             return False
-        cells[own + 1] = time.time()
+        cells[own + 1] = time.monotonic()
         return True
 
     def leave(self) -> int:
         """Count one request less; give how many were in flight with it, on this machine."""
         total = self._total()
-        self._cells[self._mine + 1] -= 1
+        own = self._mine + 1
+        self._cells[own] = max(self._cells[own] - 1, 0)
         return total
 
     def counted(self, now: float, in_flight: int) -> bool:
@@ -172,10 +174,11 @@ class Board:
 
     def _clear_dead(self) -> bool:
         """Clear the counts of processes that died or have been silent for very long."""
-        found = False
+        found, now = False, time.monotonic()
         for at in range(_FIELDS, _FIELDS + 3 * self._used(), 3):
             pid, count, entered = (self._cells[at + n] for n in range(3))
-            if count and (not _is_alive(int(pid)) or entered < time.time() - _STALE):
+            # far in the future is what was written before a boot
+            if count and (not _is_alive(int(pid)) or abs(now - entered) > _STALE):
                 self._cells[at + 1] = 0
                 found = True
         return found

@@ -123,7 +123,7 @@ class Gate:
         retried: bool,
         retry_after: float | None,
     ) -> None:
-        now = time.time()
+        now = time.monotonic()  # the same for all processes, and no clock that is set moves it
         if not kind and not retried and board.counted(now, in_flight):
             return  # the usual case: one more success of a round
         with board.law() as law:

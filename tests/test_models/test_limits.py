@@ -12,7 +12,7 @@ from faults import faulty, reply
 
 from genai.config import ModelSettings
 from genai.models import Hooks, open_model
-from genai.models.board import Law
+from genai.models.board import Board, Law
 from genai.models.limits import Gate
 from genai.types import Call
 
@@ -48,6 +48,38 @@ def test_the_law_follows_its_trace() -> None:
     law.throttled(20.0, None)
     seen.append(law.limit)
     assert seen == [20, 40, 80, 60, 65, 70, 75, 60]
+
+
+@pytest.mark.parametrize("jump", [86_400.0, -86_400.0])
+def test_a_clock_that_is_set_changes_no_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    async def run() -> None:
+        gate = Gate("a", tmp_path, fixed=2)
+        for _ in range(2):
+            await gate.acquire()
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + jump)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(gate.acquire(), 0.1)
+        for _ in range(3):  # one more than was taken
+            gate.release()
+        for _ in range(2):
+            await asyncio.wait_for(gate.acquire(), 1)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(gate.acquire(), 0.1)
+
+    asyncio.run(run())
+
+
+def test_what_was_written_before_a_boot_holds_nobody_up(tmp_path: Path) -> None:
+    ahead = time.monotonic() + 86_400
+    board = Board(tmp_path / "limit", Law(limit=10, cooldown_until=ahead))
+    assert board.enter(10)
+    board._cells[board._mine + 2] = ahead
+    found = Board(tmp_path / "limit", Law())
+    assert found.limit == Law().limit
+    assert found.enter(1)
 
 
 def test_the_law_cuts_once_an_episode_and_waits_as_long_as_it_is_told() -> None:
