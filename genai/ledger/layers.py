@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from genai.errors import InputError
 from genai.ledger import tables
 from genai.ledger.database import Database
 from genai.ledger.drain import insert_for
@@ -33,7 +34,13 @@ class Repriced:
 def reprice(
     database: Database, layer: str, cost: Callable[[Call], Cost], since: float, dry_run: bool
 ) -> Repriced:
-    """Price every model and embedding call since a time again, in the order of their ids."""
+    """Price every model and embedding call since a time again, in the order of their ids.
+
+    Raises:
+        InputError: the layer holds another opinion of a call already; nothing is written then.
+    """
+    if not dry_run:
+        _check(database, layer, cost, since)
     looked_at = calls = unknown = 0
     booked = repriced = Decimal(0)
     for rows in walk(database, since):
@@ -52,6 +59,30 @@ def reprice(
             with database.begin() as db:
                 db.execute(insert_for(db, tables.layers).on_conflict_do_nothing(), found)
     return Repriced(layer, looked_at, calls, booked, repriced, unknown)
+
+
+def _check(database: Database, layer: str, cost: Callable[[Call], Cost], since: float) -> None:
+    import sqlalchemy as sa
+
+    table = tables.layers.c
+    named = sa.select(table.call_id, table.cost, table.cost_status).where(table.layer == layer)
+    with database.begin(write=False) as db:
+        if db.execute(named.limit(1)).first() is None:
+            return
+    others = 0
+    for rows in walk(database, since):
+        of_these = named.where(table.call_id.in_([call.id for call in rows]))
+        with database.begin(write=False) as db:
+            held = {row.call_id: (row.cost, row.cost_status) for row in db.execute(of_these)}
+        for call in rows:
+            if call.id in held:
+                new = cost(call)
+                others += held[call.id] != (to_pico(new.amount), new.status.value)
+    if others:
+        raise InputError(
+            f"layer `{layer}`: holds another cost of {others} calls; a layer is never changed, so"
+            " take another name"
+        )
 
 
 def _row(call: Call, layer: str, cost: Cost) -> dict[str, object]:

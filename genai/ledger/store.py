@@ -309,6 +309,9 @@ class Ledger:
 
         `cost` gives a call's new cost; `layer` names the opinion, such as `contract-2027`. Unless
         it is a dry run, each difference is appended to the layers of its call.
+
+        Raises:
+            InputError: the layer holds another opinion of a call; nothing is written.
         """
         from genai.ledger.layers import reprice
 

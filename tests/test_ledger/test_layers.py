@@ -4,8 +4,10 @@ import sqlite3
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
 from makers import call
 
+from genai.errors import InputError
 from genai.ledger import Ledger, Prices
 from genai.types import Call, Cost, CostStatus, Usage
 
@@ -41,3 +43,18 @@ def test_free_stays_free(tmp_path: Path) -> None:
     ledger.record(call(id="a", cost=Decimal("0.5")))
     free = Cost(Decimal(0), CostStatus.DECLARED_FREE)
     assert ledger.reprice("free", lambda _: free).delta == Decimal("-0.5")
+
+
+def test_a_layer_is_never_changed(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    for name in "ab":
+        ledger.record(call(id=name, cost=Decimal("0.5")))
+    free = Cost(Decimal(0), CostStatus.DECLARED_FREE)
+    ledger.reprice("free", lambda _: free, dry_run=False)
+    ledger.record(call(id="c", cost=Decimal("0.5")))
+    dear = Cost(Decimal(2), CostStatus.PRICED)
+    with pytest.raises(InputError, match="layer `free`: holds another cost of 2 calls; .* name"):
+        ledger.reprice("free", lambda _: dear, dry_run=False)
+    with sqlite3.connect(ledger.path) as db:
+        assert db.execute("SELECT call_id, cost FROM cost_layer").fetchall() == [("a", 0), ("b", 0)]
+    assert ledger.reprice("free", lambda _: free, dry_run=False).calls == 3  # `c` joins them
