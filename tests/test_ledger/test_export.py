@@ -15,6 +15,7 @@ from genai.ledger import Ledger, Prices
 from genai.ledger.export import _MANDATORY, focus, parquet
 from genai.ledger.prices.rates import resolve
 from genai.ledger.retention import retain, vacuum
+from genai.ledger.tables import content
 from genai.types import Call, Context, Cost, CostStatus, Usage
 
 NOVEMBER = datetime(2026, 11, 5, 12, tzinfo=UTC).timestamp()
@@ -32,8 +33,8 @@ def rates(row: Call) -> Any:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    made = Ledger(tmp_path / "ledger.db")
+def ledger(tmp_path: Path, url: str) -> Ledger:
+    made = Ledger(tmp_path / "ledger.db", url=url)
     for n in range(300):
         usage = Usage(1000 + n, 10, n % 7 * 100, "provider")
         row = call(
@@ -88,8 +89,8 @@ def test_parquet_holds_every_row_with_exact_money(ledger: Ledger, tmp_path: Path
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"date=2026-11-05"}
 
 
-def test_deleted_text_is_gone_from_every_file_and_money_stays(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "ledger.db", content="all")
+def test_deleted_text_is_gone_from_every_file_and_money_stays(tmp_path: Path, url: str) -> None:
+    ledger = Ledger(tmp_path / "ledger.db", url=url, content="all")
     for n in range(200):
         ledger.record(call(id=f"{n}"), question=f"an odd question {n}", answer="a quaint answer")
     ledger.feedback("1", True, comment="a curious comment", consent=True)
@@ -98,6 +99,8 @@ def test_deleted_text_is_gone_from_every_file_and_money_stays(tmp_path: Path) ->
     assert retain(ledger, content_days=-1) == 201
     vacuum(ledger)
     assert ledger.summary() == before
+    with ledger.database.begin(write=False) as db:
+        assert db.execute(content.select()).all() == []
     for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
         stored = path.read_bytes()
         assert b"odd question" not in stored
@@ -105,8 +108,8 @@ def test_deleted_text_is_gone_from_every_file_and_money_stays(tmp_path: Path) ->
         assert b"curious comment" not in stored
 
 
-def test_old_calls_go_only_after_their_years(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "ledger.db")
+def test_old_calls_go_only_after_their_years(tmp_path: Path, url: str) -> None:
+    ledger = Ledger(tmp_path / "ledger.db", url=url)
     ledger.record(call(id="old", started_at=time.time() - 8 * 365 * 86_400))
     ledger.record(call(id="new", started_at=time.time()))
     assert retain(ledger) == 1
