@@ -125,7 +125,7 @@ def measure(rows: int, rounds: int) -> dict[str, Any]:
         server = ""
         if binaries():
             (folder / "postgres").mkdir()
-            server = stack.enter_context(postgres(folder / "postgres"))
+            server = stack.enter_context(postgres(folder / "postgres", fsync="on"))
         sqlite, remote, seconds, megabytes, window = [], [], [], [], []
         for _ in range(rounds):
             sqlite.append(_apart(""))

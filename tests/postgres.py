@@ -32,10 +32,11 @@ def with_pgvector() -> Path | None:
 
 
 @contextmanager
-def postgres(folder: Path, programs: Path | None = None) -> Iterator[str]:
+def postgres(folder: Path, programs: Path | None = None, *, fsync: str = "off") -> Iterator[str]:
     """Start a server in `folder` on a free loopback port; give its URL; end it by its own id.
 
-    `programs` are another server's, such as one with pgvector. The URL ends with `/`: add the name
+    `programs` are another server's, such as one with pgvector. With `fsync="on"` it waits for the
+    disk, as it does where it is installed. The URL ends with `/`: add the name
     of a database made by `new_database`.
     """
     found = programs or binaries()
@@ -54,7 +55,7 @@ def postgres(folder: Path, programs: Path | None = None) -> Iterator[str]:
     data = folder / "data"
     line = [*as_user, found / "initdb", "-D", data, "-U", "genai", "-A", "trust", "-E", "UTF8"]
     subprocess.run(line, check=True, capture_output=True, cwd=folder)
-    options = f"-c fsync=off -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+    options = f"-c fsync={fsync} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
     log = (folder / "log").open("w")
     process = subprocess.Popen(
         [*as_user, found / "postgres", "-D", data, "-p", str(port), *options.split()],

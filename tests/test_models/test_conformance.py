@@ -8,6 +8,7 @@ import struct
 from typing import Any
 
 import faults
+import httpx
 import openai
 import pytest
 from faults import Fault, faulty, reply
@@ -322,6 +323,43 @@ def test_the_same_fault_is_the_same_class_of_error(fault: Fault, streamed: bool)
     names = [cls.__name__ for cls in type(theirs.value).__mro__]
     expected = next((KINDS[name] for name in names if name in KINDS), "bad_request")
     assert ours.value.kind == expected  # 418 is a bare APIStatusError there, a bad request here
+
+
+ERROR = b"data: " + json.dumps(faults.ERROR).encode() + b"\n\n"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [faults.stream(after=2, raw=ERROR), faults.stream(after=2, raw=b"data: {oops\n\n"),
+     faults.stream(after=2, then="reset"), faults.stream(after=2, then="stall")],
+    ids=["error event", "malformed", "reset", "stall"],
+)  # fmt: skip
+def test_a_fault_in_the_stream_is_the_same_class_of_error(fault: Fault) -> None:
+    timeout = 0.5
+    with faulty(fault) as (url, _):
+        with pytest.raises((openai.APIError, httpx.TransportError, ValueError)) as theirs:
+            ask_sdk(url, True, timeout)
+        given = ModelSettings(timeout=timeout, total_timeout=5.0, retries=0)
+        with pytest.raises(ModelError) as ours:
+            list(open_model(f"openai/m@{url}", settings=given).stream("hi"))
+    names = [cls.__name__ for cls in type(theirs.value).__mro__]
+    known = {**KINDS, "TimeoutException": "timeout", "TransportError": "network",
+             "ValueError": "bad_reply", "APIError": "server"}  # fmt: skip
+    assert ours.value.kind == next(known[name] for name in names if name in known)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
+def test_an_embedding_fails_in_the_same_class_of_error(status: int) -> None:
+    with faulty(reply(status)) as (url, _):
+        with (
+            openai.OpenAI(base_url=url, api_key="k", max_retries=0) as client,
+            pytest.raises(openai.APIError) as theirs,
+        ):
+            client.embeddings.create(model="e", input=["a"])
+        with pytest.raises(ModelError) as ours:
+            asyncio.run(OpenAI("e", base_url=url).embed(["a"], {}))
+    names = [cls.__name__ for cls in type(theirs.value).__mro__]
+    assert ours.value.kind == next(KINDS[name] for name in names if name in KINDS)
 
 
 def test_a_stream_is_read_at_any_cut() -> None:
