@@ -6,18 +6,19 @@ A case that raises is a failure of that case; one of which nobody knows what it 
 
 import asyncio
 import bisect
+import itertools
 import sys
 import time
-from collections.abc import Awaitable, Callable, Container, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from genai import bridge, extras
-from genai.errors import BudgetExceeded, ModelError, Unmeasured
+from genai.errors import BudgetExceeded, InputError, ModelError, Unmeasured
 from genai.evals import report as reports
 from genai.evals.case import Case
 from genai.evals.gate import Stage
@@ -45,6 +46,9 @@ class Options:
     `rescore` names the run ("" for the newest) whose answers are scored again instead of asking.
     `name` lets the processes of one session share a run. `record` takes one ledger row a trial.
     `scatter(folder, case ids)` has other processes do the cases first, into the same log.
+
+    Raises:
+        InputError: a count below 1, or no amount of money.
     """
 
     limit: int | None = None
@@ -59,6 +63,19 @@ class Options:
     name: str = ""
     record: Callable[[Call], None] | None = None
     scatter: Callable[[Path, Sequence[str]], None] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no run can be made with."""
+        for name in ("limit", "repeats", "concurrency"):
+            count = getattr(self, name)
+            if count is not None and count < 1:
+                raise InputError(f"`{name}` is {count}; give 1 or more")
+        try:
+            sound = self.spend is None or Decimal(self.spend) >= 0
+        except InvalidOperation:  # no number, or none that can be compared
+            sound = False
+        if not sound:
+            raise InputError(f"`spend` is {self.spend}; give dollars from 0 up")
 
 
 def evaluate(
@@ -99,6 +116,20 @@ def evaluate(
         log.close()
 
 
+class _Job(NamedTuple):
+    """One unit to do: without a trial it is to be asked.
+
+    `held` are the scores it has by metric, `row` says that the ledger has no row of it yet.
+    """
+
+    n: int
+    case: Case
+    unit: str
+    trial: Trial | None = None
+    held: Mapping[str, Any] = {}
+    row: bool = True
+
+
 class Run:
     """One run under way: its units, its columns, its log."""
 
@@ -119,39 +150,42 @@ class Run:
         spend = options.spend if options.spend is not None else suite.settings.spend
         self.purse = Purse(None if spend is None else Decimal(spend))
         self._keep = self.results.size <= MANY
+        self._held: dict[str, dict[str, Any]] = {}  # scores of units that lack others
 
     async def all(self) -> None:
         """Ask and score every unit that the log does not hold."""
         start = time.perf_counter()
         units = {f"{case.hash}.{repeat}": (n, case) for n, case, repeat in self.results.units()}
-        done = await self._read_log(units)
-        self.resumed = len(done)
-        pending = ((n, case, unit) for unit, (n, case) in units.items() if n not in done)
+        done = self._read_log(units)
+        fresh = (_Job(n, case, unit) for unit, (n, case) in units.items() if n not in done)
+        pending = itertools.chain(self._answered(units, done), fresh)  # in this order
         with ThreadPoolExecutor(self._width, "genai-eval") as pool, ExitStack() as around:
             around.enter_context(scope(run=self.log.head.run, feature="eval"))
             bar = around.enter_context(_Bar(self.results.size, len(done), self.options.progress))
             asker = Asker(self._task, pool)
             workers = min(self._width, self.results.size - len(done))
-            async with asyncio.TaskGroup() as group:
-                for _ in range(workers):
-                    group.create_task(self._work(pending, asker, bar))
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(workers):
+                        group.create_task(self._work(pending, asker, bar))
+            except ExceptionGroup as several:  # a full disk, say: each worker met the same
+                raise several.exceptions[0] from several
         self.seconds = time.perf_counter() - start
 
-    async def _work(
-        self, pending: Iterator[tuple[int, Case, str]], asker: Asker, bar: "_Bar"
-    ) -> None:
+    async def _work(self, pending: Iterator[_Job], asker: Asker, bar: "_Bar") -> None:
         with capped(self.purse.cap.part()) as calls:  # those of one case after another
-            for n, case, unit in pending:
-                if not await self._admitted(unit):
-                    self._missed(n, self.stopped, "the run stopped before this case")
-                    continue
+            for n, case, unit, trial, held, row in pending:
                 repeat, before = int(unit.rpartition(".")[2]), calls.spent
                 with repeated(repeat):
-                    trial = await asker.ask(case, unit, repeat, self.suite.settings.seconds)
-                    self.purse.settle(trial, calls.spent - before)
-                    self.log.trial(trial)
-                    await self._judge(n, trial, calls)
-                if self.options.record is not None:
+                    if trial is None:
+                        if not await self._admitted(unit):
+                            self._missed(n, self.stopped, "the run stopped before this case")
+                            continue
+                        trial = await asker.ask(case, unit, repeat, self.suite.settings.seconds)
+                        self.purse.settle(trial, calls.spent - before)
+                        self.log.trial(trial)
+                    await self._judge(n, trial, calls, held)
+                if self.options.record is not None and row:
                     self.options.record(self._row(n, trial))
                 bar.step(self.results.cost + self.results.judging)
 
@@ -164,10 +198,10 @@ class Run:
             self.stopped = "budget_stop"
         return not self.stopped
 
-    async def _judge(self, n: int, trial: Trial, calls: Cap) -> None:
+    async def _judge(self, n: int, trial: Trial, calls: Cap, held: Mapping[str, Any]) -> None:
         """Score a trial; only what could be measured is kept, so that the rest is tried again.
 
-        `calls` counts what the scorers' calls cost.
+        `calls` counts what the scorers' calls cost; the scores that are `held` cost nothing more.
         """
         self.results.seen(trial)
         if self._keep:
@@ -177,8 +211,11 @@ class Run:
                 self.stopped = "budget_stop"
             self._missed(n, trial.reason, trial.note)
             return
-        values, before = {}, calls.spent
+        values, before = dict(held), calls.spent
         for column in self.results.columns.values():
+            if column.metric.id in held:
+                of_log(column, n, held[column.metric.id])
+                continue
             kept = await self._score(column, n, trial)
             if n not in column.codes:
                 values[column.metric.id] = kept
@@ -222,36 +259,48 @@ class Run:
     def _case(self, n: int) -> Case:
         return self.results.cases[bisect.bisect_right(self.results.first, n) - 1]
 
-    async def _read_log(self, units: dict[str, tuple[int, Case]]) -> set[int]:
+    def _read_log(self, units: Mapping[str, tuple[int, Case]]) -> set[int]:
         """Take over what an earlier start or a worker has measured; the first word counts.
 
-        A metric that the log does not know is scored now, from the answer that is there.
+        What was answered and lacks a score is left to `_answered`.
         """
-        waiting: dict[str, Trial] = {}
-        early: dict[str, dict[str, Any]] = {}
         done: set[int] = set()
+        lacking: set[int] = set()
         if self.purse.cap.limit is not None:
             self._book(units)
-        with capped(self.purse.cap.part()) as calls:
-            for line in self.log.read():
-                if line.unit not in units:
-                    continue
-                if isinstance(line, Trial):
-                    if line.state != "unmeasured":
-                        waiting[line.unit] = line
-                    continue
-                self.results.judging += line.paid
-                trial, (n, case) = waiting.pop(line.unit, None), units[line.unit]
-                if n in done:
-                    continue
-                if trial is None:  # scored again by another process
-                    early.setdefault(line.unit, {}).update(line.values)
-                    continue
+        for unit, trial, scores in self.log.answers(units):
+            n, case = units[unit]
+            if scores is not None:
+                self.results.judging += scores.paid
+            if n in done:
+                continue
+            values = {**(scores.values if scores else {}), **self._held.get(unit, {})}
+            if trial is not None and self._is_whole(values):
+                done.add(n)
+                lacking.discard(n)
+                self._held.pop(unit, None)
+                self._take(n, case, trial, values)
+                continue
+            self._held[unit] = values
+            if trial is not None:
+                lacking.add(n)
+        self.resumed = len(done) + len(lacking)
+        return done
+
+    def _answered(self, units: Mapping[str, tuple[int, Case]], done: set[int]) -> Iterator[_Job]:
+        """Give the answers of the log that lack a score, each once, with the scores they have.
+
+        The log is read again, so that no more answers are in memory than are being scored.
+        """
+        for unit, trial, scores in self.log.answers(self._held) if self._held else ():
+            n, case = units[unit]
+            if trial is not None and n not in done:
                 done.add(n)
                 trial.case = case
-                values = {**early.pop(line.unit, {}), **line.values}
-                await self._take(n, trial, values, calls)
-        return done
+                yield _Job(n, case, unit, trial, self._held.pop(unit), scores is None)
+
+    def _is_whole(self, values: Mapping[str, Any]) -> bool:
+        return all(column.metric.id in values for column in self.results.columns.values())
 
     def _book(self, units: Container[str]) -> None:
         """Book what has been paid before anything is; an answer asked for twice was paid twice."""
@@ -261,10 +310,8 @@ class Run:
             if line.unit in units:
                 self.purse.cap.spent += line.paid if isinstance(line, Scores) else line.cost or 0
 
-    async def _take(self, n: int, trial: Trial, values: dict[str, Any], calls: Cap) -> None:
-        if any(column.metric.id not in values for column in self.results.columns.values()):
-            await self._judge(n, trial, calls)
-            return
+    def _take(self, n: int, case: Case, trial: Trial, values: Mapping[str, Any]) -> None:
+        trial.case = case
         self.results.seen(trial)
         if self._keep:
             self.said[n] = trial.words()

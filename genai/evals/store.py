@@ -9,7 +9,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -113,6 +113,23 @@ class RunLog:
         """Give every whole line of the run; a trial comes before its scores."""
         for path in sorted(self.folder.glob("log-*.jsonl")):
             yield from read_log(path)
+
+    def answers(self, units: Container[str]) -> Iterator[tuple[str, Trial | None, Scores | None]]:
+        """Give the answers of some units with the scores beside them.
+
+        An answer has none where a stop came between, and scores are alone where a later start gave
+        them; an answer that was not measured is none.
+        """
+        waiting: dict[str, Trial] = {}
+        for line in self.read():
+            if line.unit not in units:
+                continue
+            if isinstance(line, Scores):
+                yield line.unit, waiting.pop(line.unit, None), line
+            elif line.state != "unmeasured":
+                waiting[line.unit] = line
+        for unit, trial in waiting.items():
+            yield unit, trial, None
 
     def finish(self, *, complete: bool) -> None:
         """Say that the run has its report; a complete one has nothing left to go on with."""

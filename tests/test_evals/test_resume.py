@@ -161,6 +161,117 @@ def test_a_complete_run_is_scored_again_and_nobody_is_asked(
     assert main(["eval", "sums", "--rescore"]) == 64  # another task has not answered yet
 
 
+JUDGING = """
+import asyncio
+from pathlib import Path
+from genai.evals import CannotMeasure
+from genai.ledger.context import occurrence
+
+here = Path(__file__).parent
+now = most = 0
+
+
+def note(name, text="x"):
+    with (here / name).open("a") as file:
+        file.write(text)
+
+
+async def slow(trial):
+    note("slow")
+    await asyncio.sleep(0 if (here / "killed").exists() else 60)
+    return True
+
+
+async def moody(trial):
+    note("moody")
+    if not (here / "up").exists():
+        raise CannotMeasure("rate_limited")
+    return True
+
+
+async def crowd(trial):
+    global now, most
+    now, most = now + 1, max(most, now + 1)
+    await asyncio.sleep(0.02)
+    now -= 1
+    note("crowd", f"{most} {trial.repeat} {occurrence('asked', True)}\\n")
+    return True
+"""
+
+
+def judging(folder: Path, count: int, *metrics: str) -> Path:
+    head = "suite: sums\nmetrics:\n  exact: {show: true}\n"
+    head += "".join(f"  {each}: {{scorer: 'evals/j.py:{each}', min: 0.5}}\n" for each in metrics)
+    path = sums(folder, count, head)
+    (path.parent / "j.py").write_text(JUDGING)
+    return path
+
+
+def test_a_kill_while_answers_are_judged_loses_no_answer(tmp_path: Path) -> None:
+    path = judging(tmp_path, 20, "slow")
+    program = textwrap.dedent(f"""
+        from pathlib import Path
+        from genai.evals import Options, Tools, evaluate
+        asked = Path({str(tmp_path / "asked")!r})
+        async def task(question):
+            with asked.open("a") as file: file.write(question + "\\n")
+            return str(int(question.partition(" + ")[0]) + 1)
+        runs, options = Path({str(tmp_path / "runs")!r}), Options(concurrency=8)
+        report = evaluate(Path({str(path)!r}), task, runs, Tools(), options)
+        print(report.resumed, report.metric("slow").n, report.metric("exact").value)
+    """)
+    (tmp_path / "program.py").write_text(program)
+    line = [sys.executable, str(tmp_path / "program.py")]
+    with subprocess.Popen(line) as process:
+        deadline = time.time() + 60
+        while not (path.parent / "slow").exists() or (path.parent / "slow").stat().st_size < 8:
+            assert time.time() < deadline
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    (path.parent / "killed").touch()
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["8", "20", "1.0"]
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert len(asked) == len(set(asked)) == 20
+    assert (path.parent / "slow").stat().st_size == 8 + 20
+
+
+def test_a_judgement_that_was_made_is_not_paid_for_again(tmp_path: Path) -> None:
+    path = judging(tmp_path, 10, "slow", "moody")
+    (path.parent / "killed").touch()
+    asked: list[str] = []
+
+    def task(question: str) -> str:
+        asked.append(question)
+        return add(question)
+
+    rows: list[Any] = []
+    first = run(path, task, record=rows.append)
+    assert (first.metric("slow").n, first.metric("moody").unmeasured) == (10, 10)
+    assert first.exit_code == 4
+    second = run(path, task)
+    assert second.exit_code == 4
+    (path.parent / "up").touch()
+    third = run(path, task, record=rows.append)
+    assert (third.run, third.resumed, third.exit_code) == (first.run, 10, 0)
+    assert [third.metric(name).n for name in ("exact", "slow", "moody")] == [10, 10, 10]
+    assert (path.parent / "slow").stat().st_size == 10
+    assert (path.parent / "moody").stat().st_size == 30
+    assert len(asked) == len(rows) == 10  # a row a trial, however often it is scored
+
+
+def test_answers_are_scored_again_at_once_and_each_repeat_as_itself(tmp_path: Path) -> None:
+    run(judging(tmp_path, 12), add, repeats=2)
+    path = judging(tmp_path, 12, "crowd")
+    again = run(path, add, repeats=2, rescore="", concurrency=5)
+    assert (again.metric("crowd").n, again.resumed) == (12, 24)
+    said = [line.split() for line in (path.parent / "crowd").read_text().splitlines()]
+    assert max(int(most) for most, _, _ in said) == 5
+    assert all(repeat == which for _, repeat, which in said)  # replayed as what it is
+    assert sorted(repeat for _, repeat, _ in said) == ["0"] * 12 + ["1"] * 12
+
+
 def test_two_runs_at_once_keep_apart(tmp_path: Path) -> None:
     path = sums(tmp_path, 10)
     started = threading.Barrier(2, timeout=20)
@@ -220,8 +331,7 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_done(
         return real(line)
 
     monkeypatch.setattr(store, "_encode", full)
-    with pytest.raises(BaseExceptionGroup) as caught:
+    with pytest.raises(CaseError, match="free space and run again"):
         run(path, add)
-    assert "free space and run again" in str(caught.value.exceptions[0])
     monkeypatch.setattr(store, "_encode", real)
     assert run(path, add).resumed >= 10

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from sums import HEAD, add, run, sums
 
-from genai.errors import CaseError, ModelError, Unmeasured
-from genai.evals import Report, Tools, Trial, evaluate, load_suite, read_report
+from genai.errors import CaseError, InputError, ModelError, Unmeasured
+from genai.evals import Options, Report, Tools, Trial, evaluate, load_suite, read_report
 from genai.types import Call, Reply, Usage
 from genai.types import Cost as Money
 from genai.types import CostStatus as Status
@@ -282,6 +282,19 @@ def test_a_scorer_that_is_not_there_is_named(tmp_path: Path) -> None:
         own(tmp_path, "x: {scorer: 'evals/mine.py:gone', min: 1}")
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [("def score(:\n", "SyntaxError"), ("raise RuntimeError('no')", "RuntimeError: no"),
+     ("score = 5\n", "TypeError")],
+)  # fmt: skip
+def test_a_scorer_whose_file_is_broken_is_one_line(tmp_path: Path, body: str, said: str) -> None:
+    (tmp_path / "evals" / "broken.py").write_text(body)
+    with pytest.raises(CaseError, match=r"metric `x`: scorer .* cannot be loaded") as caught:
+        own(tmp_path, "x: {scorer: 'evals/broken.py:score', min: 1}")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_changed_function_is_a_changed_metric(tmp_path: Path) -> None:
     line = "length: {scorer: 'evals/mine.py:length', gate: true}"
     before = own(tmp_path, line).scorecard
@@ -339,6 +352,16 @@ def test_latency_is_judged_by_order_statistics(tmp_path: Path) -> None:
     slow = run(sums(tmp_path, 80, head.replace("max: 5", "max: 0.0")), add)
     assert slow.metric("latency_p95").state == "fail"
     assert slow.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("limit", 0), ("limit", -5), ("repeats", 0), ("concurrency", -1), ("spend", Decimal("NaN")),
+     ("spend", Decimal(-1)), ("spend", "lots")],
+)  # fmt: skip
+def test_a_number_that_no_run_can_be_made_with_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=f"`{name}` is {value}; give"):
+        Options(**{name: value})
 
 
 def test_nan_never_reaches_a_file() -> None:

@@ -73,13 +73,12 @@ def own_scorer(name: str, path: str, root: Path) -> Scorer:
             spec.loader.exec_module(module)
         else:
             module = importlib.import_module(module_name)
-        function = getattr(module, attribute)
-    except (ImportError, AttributeError, OSError, ValueError) as error:
+        return function_scorer(name, getattr(module, attribute))
+    except Exception as error:  # whatever a module of theirs raises when it is imported
         raise CaseError(
-            f"metric `{name}`: scorer {path!r} cannot be loaded ({error}); give"
-            " `evals/file.py:function` or `package.module:function`"
+            f"metric `{name}`: scorer {path!r} cannot be loaded ({type(error).__name__}: {error});"
+            " give `evals/file.py:function` or `package.module:function`"
         ) from error
-    return function_scorer(name, function)
 
 
 def function_scorer(name: str, function: Callable[..., Any]) -> Scorer:
