@@ -12,12 +12,14 @@ from enum import StrEnum
 from typing import Literal
 
 from genai import stats
+from genai.errors import CaseError
 from genai.evals.pairs import Pairs, changed_metric, incomparable, pair, uncovered
 from genai.evals.scorecard import Cell, MetricHead, Scorecard
 
 Stage = Literal["pull_request", "release"]
 MARGINS: dict[Stage, float] = {"pull_request": 0.05, "release": 0.02}
 _Q = 0.10  # Holm-adjusted p of a regression at the most
+_PAIRED = ("pass", "score")
 _CLUSTERS, _CHANGED = 10, 6  # below these no regression can be said
 
 
@@ -119,7 +121,12 @@ def decide(
     """Compare two runs of one suite; say one word.
 
     Which metrics gate, and their own margins, are the candidate's.
+
+    Raises:
+        CaseError: the margin is not above 0.
     """
+    if margin is not None and not 0 < margin < math.inf:
+        raise CaseError(f"the margin is {margin:g}; give how large a drop may be, above 0")
     problem = incomparable(baseline, candidate)
     suite = candidate.head.suite
     if problem:
@@ -127,6 +134,8 @@ def decide(
     margin = margin or MARGINS[stage]
     each_metric = (_compare(baseline, candidate, head, margin) for head in candidate.head.metrics)
     found = _families([each for each in each_metric if each is not None])
+    gone = {each.metric: each for each in _gone(baseline, candidate, margin)}
+    found = [*(each for each in found if each.metric not in gone), *gone.values()]
     words = [each.word for each in found if each.gate]
     if not words:
         lapsed = (head.distrust for head in candidate.head.metrics if head.gate or head.hard)
@@ -140,10 +149,24 @@ def decide(
     return Decision(suite, name, stage, word, tuple(found), reason)
 
 
+def _gone(baseline: Scorecard, candidate: Scorecard, margin: float) -> list[Comparison]:
+    """Name the metrics that decided before and decide no more: what is left is not the whole."""
+    now = {head.name for head in candidate.head.metrics if head.gate or head.hard}
+    return [
+        Comparison(
+            head.name, Word.CANNOT_COMPARE, True, head.margin or margin * head.width,
+            note=f"{head.name} decides in the baseline and no more in the run; gate on it again,"
+            " or accept a new baseline: genai eval accept",
+        )
+        for head in baseline.head.metrics
+        if (head.gate or head.hard) and head.name not in now and head.kind in _PAIRED
+    ]  # fmt: skip
+
+
 def _compare(
     baseline: Scorecard, candidate: Scorecard, head: MetricHead, margin: float
 ) -> Comparison | None:
-    if head.kind in ("label", "percentile"):
+    if head.kind not in _PAIRED:
         return None  # nothing to pair: labels have no order, a percentile has no case
     gate = (head.gate or head.hard) and not head.distrust
     margin = head.margin or margin * head.width
@@ -161,7 +184,10 @@ def _compare(
             head.name, Word.CANNOT_COMPARE, gate, margin, coverage=coverage, n=len(pairs.cells),
             note=problem,
         )  # fmt: skip
-    return _judge(head, pairs, gate, margin, coverage)
+    found = _judge(head, pairs, gate, margin, coverage)
+    if problem and found.word is not Word.REGRESSION:  # what was not measured may have failed
+        return replace(found, word=Word.CANNOT_COMPARE, note=problem)
+    return found
 
 
 def _judge(

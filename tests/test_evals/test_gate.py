@@ -1,5 +1,6 @@
 """The gate says what the facts say, at the error rates they state."""
 
+import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -156,6 +157,24 @@ def test_a_zero_tolerance_suite_forgives_nothing_and_can_pass() -> None:
     assert "1 case passed before, not now" in decide(before, worse).reason
 
 
+@pytest.mark.parametrize("missing", [3, 40])
+def test_zero_tolerance_is_not_green_where_too_little_is_measured(missing: int) -> None:
+    before = card([1] * 100, hard=True)
+    values: list[object] = ["!judge_parse"] * missing + [1] * (100 - missing)
+    dim = card(values, hard=True)
+    for decision in (decide(before, dim), decide(dim, before)):
+        assert (str(decision), decision.exit_code) == ("CANNOT_COMPARE", 4)
+        assert "cases are unmeasured in the baseline" in decision.reason
+    values[-1] = 0  # a failure is one, whatever the others would have been
+    assert str(decide(before, card(values, hard=True))) == "REGRESSION"
+
+
+@pytest.mark.parametrize("margin", [0.0, -0.05, math.nan, math.inf])
+def test_a_margin_that_allows_nothing_or_everything_is_refused(margin: float) -> None:
+    with pytest.raises(CaseError, match="give how large a drop may be, above 0"):
+        decide(*paired(0, 0, 50), margin=margin)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -167,6 +186,7 @@ def test_a_zero_tolerance_suite_forgives_nothing_and_can_pass() -> None:
         ({"prompt": "p1"}, {"prompt": "p2", "id": "m2"}, "its judge prompt was p1 and is p2"),
         ({}, {"name": "f1"}, "f1 is new"),
         ({"gate": False}, {"gate": False}, "no metric of the suite gates"),
+        ({}, {"gate": False}, "exact decides in the baseline and no more in the run"),
     ],
 )
 def test_what_cannot_be_compared_says_which_field_differs(
@@ -175,6 +195,24 @@ def test_what_cannot_be_compared_says_which_field_differs(
     decision = decide(card([1] * 60, **old), card([1] * 60, **new))
     assert (str(decision), decision.exit_code) == ("CANNOT_COMPARE", 4)
     assert said in decision.reason
+
+
+@pytest.mark.parametrize("change", [{"gate": False}, {"name": "exact_normalised"}])
+@pytest.mark.parametrize("kind", ["gate", "hard"])
+def test_a_metric_that_decides_no_more_is_not_passed_over(
+    kind: str, change: dict[str, object]
+) -> None:
+    def two(**other: object) -> Scorecard:
+        named = {"name": "exact", "id": "m1", "gate": False, kind: True, **other}
+        heads = [MetricHead("f1", "m2", gate=True), MetricHead(**named)]  # type: ignore[arg-type]
+        rows = [Row(f"c{n:05}", [1, 1]) for n in range(60)]
+        head = Head(suite="s", dataset="d", task="t", variant="v", cases=60, metrics=heads)
+        return Scorecard(head, rows)
+
+    assert str(decide(two(), two())) == "PASS"
+    decision = decide(two(), two(**{kind: False, **change}))
+    assert (str(decision), decision.exit_code) == ("CANNOT_COMPARE", 4)
+    assert decision.reason.startswith("exact decides in the baseline and no more in the run; gate")
 
 
 def test_a_judge_that_is_not_trusted_is_shown_and_does_not_gate() -> None:

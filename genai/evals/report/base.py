@@ -194,7 +194,7 @@ class Report:
         if path.suffix != ".jsonl":
             path = baseline_path(self.evals, self.suite, name)
         stage = stage or self.stage
-        margin = margin or self.margins.get(stage)
+        margin = self.margins.get(stage) if margin is None else margin
         return decide(read_scorecard(path), self.scorecard, stage=stage, margin=margin, name=name)
 
     def judged(self, baseline: str | None = None) -> Decision | None:
