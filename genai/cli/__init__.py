@@ -5,8 +5,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from genai.errors import GenaiError
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 VERBS = {
     "init": "copy the starter project into a folder",
@@ -151,6 +155,19 @@ def _action(given: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(given[2:])
 
 
+def dollars(text: str) -> "Decimal":
+    """Read an amount of money, for an option's `type`. Raises `ValueError`."""
+    from decimal import Decimal, InvalidOperation
+
+    try:
+        found = Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError(text) from error
+    if not found.is_finite() or found < 0:
+        raise ValueError(text)
+    return found
+
+
 def _run(options: argparse.Namespace) -> int:
     try:
         code: int = options.handle(options)
@@ -162,4 +179,10 @@ def _run(options: argparse.Namespace) -> int:
         return 130
     except BrokenPipeError:
         return 0
+    except Exception:  # 1 would read as a regression
+        import traceback
+
+        traceback.print_exc()
+        print("genai: a fault of genai itself; please report it with these lines", file=sys.stderr)
+        return GenaiError.code
     return code

@@ -2,9 +2,9 @@
 
 import argparse
 from datetime import UTC, date, datetime
-from decimal import Decimal
 
 import genai
+from genai.cli import dollars
 from genai.models.choose import Wanted, compare, record
 from genai.wiring.parts import prices
 
@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--can", action="append", default=[],
                         help="image, audio, pdf, tools, schema or reasoning")  # fmt: skip
     parser.add_argument("--min-context", type=int, help="tokens")
-    parser.add_argument("--max-input", type=Decimal, help="dollars a million tokens")
-    parser.add_argument("--max-output", type=Decimal, help="dollars a million tokens")
+    parser.add_argument("--max-input", type=dollars, help="dollars a million tokens")
+    parser.add_argument("--max-output", type=dollars, help="dollars a million tokens")
     parser.add_argument("--until", type=date.fromisoformat, help="must not end before this day")
     parser.add_argument("--max-p95", type=float, help="seconds, as measured here")
     parser.add_argument("--metric", default="", help="a metric of your suites, to order by")

@@ -189,7 +189,7 @@ def run_grid(
             left = None if spend is None else spend - spent
             report = evaluate(plan.suite, task, spend=left, **rest)
             _note(folder, label, report)
-        spent += report.cost
+        spent += report.cost + report.judging
         found.append((label, settings, report))
     if not found:
         raise BudgetExceeded(

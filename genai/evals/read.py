@@ -9,7 +9,7 @@ import difflib
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,20 @@ def unique(found: Iterable[tuple[int, Case]], shown: str) -> list[Case]:
         seen[case.id] = line
         cases.append(case)
     return cases
+
+
+def joined(parts: Sequence[tuple[str, list[Case]]]) -> list[Case]:
+    """Give the cases of several files, each with its name; one id in two is an error."""
+    seen: dict[str, str] = {}
+    for name, cases in parts if len(parts) > 1 else ():
+        for case in cases:
+            if case.id in seen:
+                raise CaseError(
+                    f"{name}: the id `{case.id}` stands twice, here and in {seen[case.id]};"
+                    " rename one"
+                )
+            seen[case.id] = name
+    return [case for _, cases in parts for case in cases]
 
 
 def _typed_lines(path: Path, shown: str) -> Iterator[tuple[int, Case]]:

@@ -158,13 +158,11 @@ def load_suite(path: Path) -> Suite:
         raise CaseError(str(error)) from error
     cases = read.inline(settings.cases, text, shown) if settings.cases else []
     lines = dict(zip((case.id for case in cases), read.lines_of(text), strict=False))
+    parts = [(shown, cases)] if cases else []
     for file in settings.files:
-        found = read.from_file(
-            path.parent / file.path, f"{path.parent.name}/{file.path}", file.format
-        )
-        cases += found
-    if settings.files and len({case.id for case in cases}) < len(cases):
-        read.unique(((0, case) for case in cases), shown)
+        name = f"{path.parent.name}/{file.path}"
+        parts.append((name, read.from_file(path.parent / file.path, name, file.format)))
+    cases = read.joined(parts)
     if not cases:
         raise CaseError(f"{shown}: has no case; give `cases` or `files`")
     settings = settings.model_copy(update={"cases": []})

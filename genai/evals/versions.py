@@ -99,11 +99,12 @@ def _cases(path: Path, shown: str, root: Path, revision: str) -> list[Case]:
         settings = validate(SuiteSettings, parse_yaml(text, shown), shown)
     except ConfigError as error:
         raise CaseError(str(error)) from error
-    cases = read.inline(settings.cases, text, shown) if settings.cases else []
+    parts = [(shown, read.inline(settings.cases, text, shown))] if settings.cases else []
     for file in settings.files:
         beside = f"{revision}:{file.path}" if revision else file.path
-        cases += _file(path.parent / file.path, file.format, beside, root, revision)
-    return read.unique(((0, case) for case in cases), shown)
+        found = _file(path.parent / file.path, file.format, beside, root, revision)
+        parts.append((beside, found))
+    return read.joined(parts)
 
 
 def _file(path: Path, form: str, shown: str, root: Path, revision: str) -> list[Case]:

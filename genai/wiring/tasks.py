@@ -49,11 +49,13 @@ def _function(name: str) -> Any:
         sys.path.insert(0, str(root))
     try:
         module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
-        return as_task(getattr(module, attribute), name, getattr(module, "__file__", None) or "")
-    except (ImportError, AttributeError) as error:
+        found = getattr(module, attribute)
+    except Exception as error:  # whatever a module of theirs raises when it is imported
+        said = f"{type(error).__name__}: {error}"
         raise InputError(
-            f"task {name!r}: cannot be imported ({error}); give `package.module:function`"
+            f"task {name!r}: cannot be imported ({said}); give `package.module:function`"
         ) from error
+    return as_task(found, name, getattr(module, "__file__", None) or "")
 
 
 def as_task(task: Any, name: str = "", file: str = "") -> Any:

@@ -181,8 +181,22 @@ def test_a_broken_csv_names_line_and_column(folder: Path, content: str, said: st
 def test_one_id_in_two_files_is_an_error(folder: Path) -> None:
     for name in ("a", "b"):
         (folder / f"{name}.jsonl").write_text('{"id": "x", "input": "y"}\n')
-    with pytest.raises(CaseError, match="the id `x` stands twice"):
+    said = r"evals/b\.jsonl: the id `x` stands twice, here and in evals/a\.jsonl; rename one"
+    with pytest.raises(CaseError, match=said):
         suite(folder, HEAD + "files: [a.jsonl, b.jsonl]\n")
+    said = r"evals/a\.jsonl: the id `x` stands twice, here and in evals/mix\.yaml"
+    with pytest.raises(CaseError, match=said):
+        suite(folder, HEAD + "files: a.jsonl\ncases: [{id: x, input: y}]\n")
+
+
+def test_a_broken_table_of_columns_names_file_and_row(folder: Path) -> None:
+    (folder / "a.parquet").write_bytes(b"PAR1 and nothing more")
+    with pytest.raises(CaseError, match=r"evals/a\.parquet: cannot be read as Parquet"):
+        suite(folder, HEAD + "files: a.parquet\n")
+    rows = pyarrow.table({"id": ["a", "b"], "inptu": ["x", "y"]})
+    parquet.write_table(rows, folder / "a.parquet")
+    with pytest.raises(CaseError, match=r"evals/a\.parquet: line 1: case `a`: `inptu` is not a"):
+        suite(folder, HEAD + "files: a.parquet\n")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import re
 import xml.etree.ElementTree as Xml
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
@@ -140,6 +141,17 @@ def test_the_spend_is_for_all_cells(suite: Suite, lab: Lab) -> None:
     assert lab.asked == {"dear": 60, "cheap": 60, "close": 60}
     with pytest.raises(BudgetExceeded, match="leave nothing for the first cell"):
         lab.grid(suite, "dear", "cheap", spend=Decimal(0))
+
+
+def test_the_spend_of_all_cells_is_for_their_judges_too(suite: Suite, lab: Lab) -> None:
+    whole = lab.evaluate
+
+    def judged(suite: Suite, task: Any, **options: Any) -> Report:
+        return replace(whole(suite, task, **options), judging=Decimal("0.1"))
+
+    lab.evaluate = judged  # type: ignore[method-assign]
+    found = lab.grid(suite, "dear", "cheap", spend=Decimal("2.5"))
+    assert found.not_run == ("cheap",)  # 2.4 for the answers of the first, and .1 for judging them
 
 
 def test_a_cell_that_could_not_be_measured_is_not_compared(suite: Suite, lab: Lab) -> None:

@@ -1,11 +1,10 @@
 """`genai eval [SUITE]`: run a suite, print its table, and judge it against its baseline."""
 
 import argparse
-from decimal import Decimal
 from pathlib import Path
 
 import genai
-from genai.cli import ACTIONS
+from genai.cli import ACTIONS, dollars
 from genai.evals.design import designs_for, kept, kept_text
 from genai.evals.report.text import decision_text
 from genai.project import default_suite
@@ -21,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tag", help="the cases with this tag only")
     parser.add_argument("--repeats", type=int, help="ask each case so many times")
     parser.add_argument("--concurrency", type=int, help="cases in flight")
-    parser.add_argument("--spend", type=Decimal, help="dollars this run may cost at the most")
+    parser.add_argument("--spend", type=dollars, help="dollars this run may cost at the most")
     parser.add_argument("--stage", choices=("pull_request", "release"))
     parser.add_argument("--baseline", help="the baseline to compare with (default: the suite's)")
     parser.add_argument("--fresh", action="store_true", help="do not go on with an earlier run")

@@ -1,9 +1,9 @@
 """`genai eval grid SUITE --model A --model B --set chain__top_k=3,6`: compare combinations."""
 
 import argparse
-from decimal import Decimal
 
 import genai
+from genai.cli import dollars
 from genai.errors import CaseError
 from genai.project import default_suite
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tag", help="the cases with this tag only")
     parser.add_argument("--repeats", type=int, help="ask each case so many times")
     parser.add_argument("--concurrency", type=int, help="cases in flight")
-    parser.add_argument("--spend", type=Decimal, help="dollars all cells may cost at the most")
+    parser.add_argument("--spend", type=dollars, help="dollars all cells may cost at the most")
     parser.add_argument("--fresh", action="store_true", help="do not go on with an earlier grid")
 
 
