@@ -168,7 +168,7 @@ def shelf(tmp_path: Path) -> Index:
         text = front.format(year=year, kinds=kinds, final=final, since=since)
         (folder / name).write_text(f"{text}# Top\n\n## Lamps\n\nA lamp.\n\n## 100%_\n\nA lamp too.")
     (folder / "d.txt").write_text("A lamp without metadata.")
-    (folder / "d.txt.meta.yaml").write_text("year: 2022\nowner: Ann\n")
+    (folder / "d.txt.meta.yaml").write_text("year: 2022\nowner: [Ann, 7]\n")
     index = made(tmp_path / "i", folder)
     index.folder = folder  # type: ignore[attr-defined]
     return index
@@ -219,6 +219,8 @@ def test_headings_and_pages_filter_too(shelf: Index, tmp_path: Path) -> None:
         (Where(metadata={"year": "2024"}), "`year` holds number, not text"),
         (Where(metadata={"final": 1}), "`final` holds truth, not number"),
         (Where(metadata={"year": []}), "`year` is given no value"),
+        (Where(metadata={"owner": ["Ann", 7]}), "`owner` is given number and text; give one type"),
+        (Where(metadata={"owner": Between(1, "b")}), "`owner` is given number and text"),
         (Where(metadata={"year": Between()}), "Between of `year` has no end"),
         (Where(metadata={"year": None}), "compared with None"),  # type: ignore[dict-item]
         (Where(pages=(3, 1)), "pages must be"),

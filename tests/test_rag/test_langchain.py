@@ -121,6 +121,27 @@ def test_a_tenants_store_never_finds_anothers(make: Callable[..., IndexStore]) -
         make("../one", tenants=True)
 
 
+def test_a_store_over_a_synced_folder_keeps_to_its_tenant_too(tmp_path: Path) -> None:
+    for tenant in ("ann", "bob"):
+        (tmp_path / "documents" / tenant).mkdir(parents=True)
+        (tmp_path / "documents" / tenant / "a.md").write_text(f"The secret of {tenant}.")
+    index = Index(tmp_path / "i", make_embedder("static"), IndexSettings(tenants=True))
+    index.sync(tmp_path / "documents")
+    ids = [each.id for each in index.passages()]
+    found = IndexStore(index, tenant="ann").get_by_ids(ids)
+    assert [each.page_content for each in found] == ["The secret of ann."]
+    with genai.scope(tenant="bob"):
+        found = IndexStore(index).get_by_ids(ids)
+    assert [each.page_content for each in found] == ["The secret of bob."]
+    with pytest.raises(InputError, match="has tenants, so a search must name one"):
+        IndexStore(index).get_by_ids(ids)
+    for write in ("delete", "add_texts"):  # without a tenant it would be all of them
+        with pytest.raises(InputError, match="a store that writes speaks for one"):
+            getattr(IndexStore(index, tmp_path / "documents"), write)(["The secret of nobody."])
+    assert len(index.passages()) == 2
+    index.close()
+
+
 def test_all_can_be_deleted_and_added_again(make: Callable[..., IndexStore]) -> None:
     store = make()
     store.add_texts(["one", "two"], ids=["1", "2"])

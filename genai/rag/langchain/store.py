@@ -127,6 +127,11 @@ class IndexStore(VectorStore):
                 f"index {self.index.name}: this store is read-only, since the index holds exactly"
                 " a folder's documents; give IndexStore that folder, or sync the folder"
             )
+        if self.index.settings.tenants and not self._tenant:
+            raise InputError(
+                f"index {self.index.name}: has tenants, so a store that writes speaks for one; give"
+                " IndexStore `tenant=`"
+            )
         return self._root
 
     def _sync(self) -> SyncReport:
@@ -141,10 +146,14 @@ class IndexStore(VectorStore):
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """Give the Documents of these ids; unknown ones are left out."""
         if self._root is not None:
-            found = [self._document(self._name(key)) for key in ids]
-            return [each for each in found if each is not None]
-        passages = {each.id: each for each in self.index.passages()} if ids else {}
-        return [as_document(Hit(passages[key], 0.0)) for key in ids if key in passages]
+            kept = [self._document(self._name(key)) for key in ids]
+            return [each for each in kept if each is not None]
+        if not ids or not self.index.revision:
+            return []
+        whose = self.index._owner(self.index._answering(), self._tenant, None)
+        mine = f"{whose}/" if whose else ""
+        found = {p.id: p for p in self.index.passages() if p.document.startswith(mine)}
+        return [as_document(Hit(found[key], 0.0)) for key in ids if key in found]
 
     def _document(self, path: str) -> Document | None:
         """Give a Document as it was added."""

@@ -116,7 +116,7 @@ def _metadata(
                 end is not None]  # fmt: skip
         if not ends:
             raise InputError(f"filter: Between of `{key}` has no end; give low, high or both")
-        typed = [_typed(key, end, kinds[key]) for end, _ in ends]
+        typed = _all_typed(key, [end for end, _ in ends], kinds[key])
         test = " AND ".join(f"m.{name} {mark} ?" for (name, _), (_, mark) in
                             zip(typed, ends, strict=True))  # fmt: skip
     else:
@@ -124,7 +124,7 @@ def _metadata(
         each: Sequence[Any] = list(wanted) if several else [wanted]  # type: ignore[arg-type]  # by the line above
         if not each:
             raise InputError(f"filter: `{key}` is given no value; leave it out or give one")
-        typed = [_typed(key, value, kinds[key]) for value in each]
+        typed = _all_typed(key, each, kinds[key])
         test = f"m.{typed[0][0]} IN ({','.join('?' * len(typed))})"
     kind = _kind(kinds[key], wanted)
     sql = f"d.path IN (SELECT document FROM metadata m WHERE m.key = ? AND m.kind = ? AND {test})"
@@ -138,6 +138,14 @@ def _kind(kinds: Set[str], wanted: Any) -> str:
     elif isinstance(wanted, (list, tuple, set, frozenset)):
         wanted = next(iter(wanted))
     return column(wanted)[0]
+
+
+def _all_typed(key: str, values: Sequence[Any], kinds: Set[str]) -> list[tuple[str, Any]]:
+    """Give the stored forms of values that are all of one type, as only that one is looked for."""
+    typed = [_typed(key, value, kinds) for value in values]
+    if len(given := {column(value)[0] for value in values}) > 1:
+        raise InputError(f"filter: `{key}` is given {' and '.join(sorted(given))}; give one type")
+    return typed
 
 
 def _typed(key: str, value: Any, kinds: Set[str]) -> tuple[str, Any]:
