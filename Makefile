@@ -29,7 +29,7 @@ lint: $(VENV)/.test
 		&& $(VENV)/bin/mypy && $(VENV)/bin/lint-imports)
 
 unit: $(VENV)/.test .venv-peers/.proxy
-	$(call step,unit,14,$(VENV)/bin/pytest tests -n 2 -m "not browser and not starter and not slow")
+	$(call step,unit,14,$(VENV)/bin/pytest tests -n 2 -rs -m "not browser and not starter and not slow")
 
 # branches of genai/ that the unit tests take; the tracer itself loads what a light import may not
 coverage: $(VENV)/.test .venv-peers/.proxy

@@ -170,7 +170,10 @@ class LedgerSettings(Settings):
 
 
 class ReplaySettings(Settings):
-    """Recorded replies instead of calls: see `genai.models.replay`."""
+    """Recorded replies instead of calls: see `genai.models.replay`.
+
+    Where the variable `CI` is set, `record` is `replay`: a build never asks for what it lacks.
+    """
 
     mode: Literal["off", "record", "replay", "refresh"] = "off"
     path: str = ".genai/replay.db"

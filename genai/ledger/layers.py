@@ -1,7 +1,7 @@
 """Later opinions of what booked calls cost: appended in layers, never written over the booking."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -16,7 +16,10 @@ from genai.types import Call, Cost
 
 @dataclass(frozen=True, slots=True)
 class Repriced:
-    """The difference a layer makes: `calls` differ, of `looked_at`; totals of the known costs."""
+    """The difference a layer makes: `calls` differ, of `looked_at`; totals of the known costs.
+
+    `by_model` is what the layer adds to each model's booked dollars, where it adds or takes any.
+    """
 
     layer: str
     looked_at: int
@@ -24,6 +27,7 @@ class Repriced:
     booked: Decimal
     repriced: Decimal
     unknown: int
+    by_model: Mapping[str, Decimal]
 
     @property
     def delta(self) -> Decimal:
@@ -43,14 +47,17 @@ def reprice(
         _check(database, layer, cost, since)
     looked_at = calls = unknown = 0
     booked = repriced = Decimal(0)
+    more: dict[str, Decimal] = {}
     for rows in walk(database, since):
         found = []
         for call in rows:
             new = cost(call)
             unknown += new.amount is None
             if new.amount is not None:
+                before = call.cost.amount or Decimal(0)
                 repriced += new.amount
-                booked += call.cost.amount or Decimal(0)
+                booked += before
+                more[call.model] = more.get(call.model, Decimal(0)) + new.amount - before
             if (new.amount, new.status) != (call.cost.amount, call.cost.status):
                 calls += 1
                 found.append(_row(call, layer, new))
@@ -58,7 +65,8 @@ def reprice(
         if found and not dry_run:
             with database.begin() as db:
                 db.execute(insert_for(db, tables.layers).on_conflict_do_nothing(), found)
-    return Repriced(layer, looked_at, calls, booked, repriced, unknown)
+    changed = {model: delta for model, delta in sorted(more.items()) if delta}
+    return Repriced(layer, looked_at, calls, booked, repriced, unknown, changed)
 
 
 def _check(database: Database, layer: str, cost: Callable[[Call], Cost], since: float) -> None:

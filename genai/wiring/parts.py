@@ -209,8 +209,14 @@ def _telemetry(content: bool) -> "Telemetry":
     return Telemetry(content=content)
 
 
-@lru_cache(maxsize=8)
 def _replay(path: Path, mode: Mode) -> Replay:
+    """Open the store of replies. In CI a recording only gives what it has; `refresh` asks."""
+    building = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    return _opened(path, "replay" if mode == "record" and building else mode)
+
+
+@lru_cache(maxsize=8)
+def _opened(path: Path, mode: Mode) -> Replay:
     return Replay(path, mode)
 
 

@@ -22,6 +22,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "evals").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-loopback")
+    monkeypatch.delenv("CI", raising=False)
     suite(tmp_path, "says", 12)
     return tmp_path
 
@@ -99,6 +100,22 @@ def test_a_miss_is_unmeasured_and_asks_nobody(
     metric = report.metric("contains")
     assert (metric.value, report.exit_code) == (None, 4)
     assert "run once with GENAI_REPLAY_MODE=record" in metric.reason
+
+
+@pytest.mark.parametrize(("mode", "asked"), [("record", 12), ("refresh", 13)])
+def test_in_ci_a_recording_gives_what_it_has_and_only_a_refresh_asks(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, mode: str, asked: int
+) -> None:
+    monkeypatch.setenv("GENAI_REPLAY_MODE", "record")
+    with openai_server(answer=counting()) as (url, server):
+        run(url)
+        monkeypatch.setenv("CI", "true")
+        assert run(url).exit_code == 0
+        suite(folder, "one", 1, "!")
+        monkeypatch.setenv("GENAI_REPLAY_MODE", mode)
+        report = run(url, "one")
+        assert len(server.requests) == asked
+    assert report.exit_code == (4 if mode == "record" else 0)
 
 
 def test_a_terminal_shows_rate_cost_and_time_left(folder: Path) -> None:

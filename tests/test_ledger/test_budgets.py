@@ -99,6 +99,21 @@ def test_a_lease_that_runs_out_is_booked(database: Database) -> None:
         assert db.execute(reservations.select()).all() == []
 
 
+def test_a_clock_that_is_set_books_no_call_twice_and_none_for_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budgets = Budgets(database, [Limit("total", Decimal(1))])
+    for name, shown in (("a", 1_800_000_000), ("b", 1_800_003_600), ("c", 1_799_990_000)):
+        monkeypatch.setattr("genai.ledger.budgets.time.time", lambda shown=shown: float(shown))
+        budgets.reserve(name, ANN, "m", dollars("0.3"))
+    (row,) = budgets.status()
+    assert (row.spent, row.reserved) == (Decimal("0.3"), Decimal("0.6"))  # `a` looked like lost
+    for name in "abc":
+        budgets.settle(name, Decimal("0.1"))
+    (row,) = budgets.status()
+    assert (row.spent, row.reserved, row.overshoot) == (Decimal("0.3"), 0, 0)
+
+
 def test_a_call_dearer_than_its_reservation_is_booked_whole_and_shown(database: Database) -> None:
     budgets = Budgets(database, [Limit("total", Decimal(1))])
     for name in "ab":

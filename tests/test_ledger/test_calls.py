@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,14 @@ from genai.types import Call, Context
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+def ledger(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     target = tmp_path / "project"
     project.init(target)
     monkeypatch.chdir(target)
-    return Ledger(target / ".genai" / "ledger.db")
+    monkeypatch.setenv("GENAI_LEDGER_URL", url)
+    found = Ledger(target / ".genai" / "ledger.db", url=url)
+    yield found
+    found.database.dispose()
 
 
 def rows(word: str, **given: object) -> Call:

@@ -1,13 +1,11 @@
 """Delivery: nothing acknowledged is lost, through kills, forks, full disks and damage."""
 
-import multiprocessing
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -139,25 +137,6 @@ def test_a_spool_that_is_emptied_loses_and_doubles_nothing(
     assert (delivery.issued, delivery.stored, delivery.pending) == (4000, 4000, 0)
     assert len(ledger.calls(limit=10_000)) == 4000
     assert sum(path.stat().st_size for path in (tmp_path / "spool").iterdir()) < 1000
-
-
-def record_many(path: Path, count: int) -> None:
-    ledger = Ledger(path)
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: ledger.record(call()), range(count)))
-    ledger.flush()
-
-
-def test_two_processes_and_16_threads_share_one_ledger(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=record_many, args=(path, 500)) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-    assert [worker.exitcode for worker in workers] == [0, 0]
-    assert len(Ledger(path).calls(limit=10_000)) == 1000
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")

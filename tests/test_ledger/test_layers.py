@@ -26,15 +26,19 @@ def test_a_layer_is_appended_and_the_booking_stays(tmp_path: Path, url: str) -> 
     for n in range(7000):
         ledger.record(call(id=f"{n:05}", model="m", usage=usage, cost=Decimal("0.002")))
     ledger.record(call(id="z", model="unknown", usage=usage, cost=None))
+    ledger.record(call(id="y", model="n", usage=usage, cost=Decimal("0.001")))  # as before
     before = ledger.summary().cost
-    new = Prices.read({"models": {"m": {"input": "0.000001", "output": "0.000001"}}}, "contract")
+    rates = {"m": {"input": "0.000001", "output": "0.000001"},
+             "n": {"input": "0.000001", "output": "0"}}  # fmt: skip
+    new = Prices.read({"models": rates}, "contract")
 
     def cost(row: Call) -> Cost:
         return new.cost(row.model, row.usage)
 
     tried = ledger.reprice("contract", cost)
-    assert (tried.looked_at, tried.calls, tried.unknown) == (7001, 7000, 1)
-    assert (tried.booked, tried.repriced, tried.delta) == (14, Decimal("10.5"), Decimal("-3.5"))
+    assert (tried.looked_at, tried.calls, tried.unknown) == (7002, 7000, 1)
+    assert (tried.booked, tried.repriced) == (Decimal("14.001"), Decimal("10.501"))
+    assert tried.by_model == {"m": tried.delta} == {"m": Decimal("-3.5")}
     assert stored(ledger) == []
     assert ledger.reprice("contract", cost, dry_run=False) == tried
     ledger.reprice("contract", cost, dry_run=False)  # the same layer twice is once

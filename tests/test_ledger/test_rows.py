@@ -1,5 +1,6 @@
 """Rows and totals: what went in comes out, nothing unknown is 0, no content unless asked."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from genai.types import Cost, CostStatus, Usage
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "ledger.db")
+def ledger(tmp_path: Path, url: str) -> Iterator[Ledger]:
+    found = Ledger(tmp_path / "ledger.db", url=url)
+    yield found
+    found.database.dispose()
 
 
 def test_a_row_comes_back_as_it_went_in(ledger: Ledger) -> None:
