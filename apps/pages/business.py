@@ -147,7 +147,7 @@ def draw_kill(report: genai.BusinessReport) -> None:
     for criterion, value, kept in report.kill:
         shown = "unknown" if value is None else f"{value:.3g}"
         word = "kept" if kept else "broken"
-        st.markdown(clean(f"{criterion.figure}: {shown}, {word}"))
+        st.markdown(clean(f"{criterion.words}: {shown}, {word}"))
 
 
 def draw_register(report: genai.BusinessReport) -> None:

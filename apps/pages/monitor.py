@@ -69,6 +69,11 @@ def seconds(value: float | None) -> str:
     return f"{value:.2f} s" if value >= 0.1 else f"{value * 1000:.1f} ms"
 
 
+def both(middle: float | None, high: float | None) -> str:
+    """Give two percentiles of a time."""
+    return "unknown" if middle is None else f"{seconds(middle)} / {seconds(high)}"
+
+
 def percent(share: tuple[float, float, float] | float | None) -> str:
     """Give a share; of one with an interval, the share."""
     if share is None:
@@ -86,12 +91,12 @@ def draw_figures(found: genai.Monitor) -> None:
          ("Refused", percent(line.refused)), ("Failed", percent(line.failed))),
         (("Time, p50", seconds(line.p50)), ("Time, p95", seconds(line.p95)),
          ("Time, p99", seconds(line.p99)),
-         ("First text, p50", seconds(line.ttft))),
+         ("First text, p50 / p95", both(line.ttft, line.ttft_p95))),
         (("Cost", f"${line.money.total:.4f}"), ("Cost per answer", per),
          ("Tokens", f"{line.tokens:,}"), ("Read from a cache", percent(line.cached))),
         (("Thumbs up / down", f"{up} / {down}"), ("Retries", f"{line.retries:,}"),
          ("Answered from our cache", f"{line.replayed:,}"),
-         ("Between tokens, p50", seconds(line.inter_token))),
+         ("Between tokens, p50 / p95", both(line.inter_token, line.inter_token_p95))),
     )  # fmt: skip
     for row in rows:
         with st.container(horizontal=True, gap="medium"):  # no figure is cut on a narrow screen
@@ -166,7 +171,8 @@ def draw_groups(found: genai.Monitor) -> None:
                 GROUPS[name]: line.name, "calls": line.calls, "answers": line.answers,
                 "refused": percent(line.refused), "failed": percent(line.failed),
                 "p50": seconds(line.p50), "p95": seconds(line.p95), "p99": seconds(line.p99),
-                "first text": seconds(line.ttft), "between tokens": seconds(line.inter_token),
+                "first text, p50 / p95": both(line.ttft, line.ttft_p95),
+                "between tokens, p50 / p95": both(line.inter_token, line.inter_token_p95),
                 "tokens": line.tokens, "from a cache": percent(line.cached),
                 "cost": str(line.money),
                 "per answer": "unknown" if line.per_answer is None else f"${line.per_answer:.4f}",

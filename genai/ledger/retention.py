@@ -31,6 +31,8 @@ def retain(ledger: "Ledger", *, content_days: float = 30, call_days: float = 255
             db.execute(calls.delete().where(calls.c.started_at < booked)),
         ]
         changed = sum(result.rowcount for result in done)
+    if done[-1].rowcount:
+        ledger.roll_up()  # before the numbers of the rows that are gone are given to new ones
     _outside(ledger, "PRAGMA wal_checkpoint(TRUNCATE)")
     return changed
 

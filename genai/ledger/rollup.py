@@ -251,6 +251,7 @@ def _new_rows(db: "sa.Connection") -> int:
     if newest < last:  # rows were taken away: begin again
         for table in ("rollup", "rollup_time"):
             db.exec_driver_sql(f"DELETE FROM {table}")
+        db.exec_driver_sql("DELETE FROM rollup_state WHERE key = 'rowid'")
         last = 0
     if newest == last:
         return 0

@@ -33,10 +33,11 @@ _DAY = 86_400
 class Line:
     """The figures of one group of questions or calls; shares with their 95 % interval.
 
-    Times are seconds. `per_answer` is all money of the group divided by its answers; None where
-    some of the money is unknown. `cached` is the share of the input that the provider read from
-    its cache, `replayed` the number of calls that our own cache answered. `thumbs` are up and down;
-    `verdicts` count what guards decided other than to allow.
+    Times are seconds; `ttft` and `inter_token` are the 50th percentiles. `per_answer` is all money
+    of the group divided by its answers; None where some of the money is unknown. `cached` is the
+    share of the input that the provider read from its cache, `replayed` the number of calls that
+    our own cache answered. `thumbs` are up and down; `verdicts` count what guards decided other
+    than to allow.
     """
 
     name: str
@@ -49,7 +50,9 @@ class Line:
     p95: float | None
     p99: float | None
     ttft: float | None
+    ttft_p95: float | None
     inter_token: float | None
+    inter_token_p95: float | None
     tokens: int
     cached: float | None
     replayed: int
@@ -211,7 +214,8 @@ def _line(
     return Line(
         name, own.calls, answers, _share(own, "refusal"), _share(own, "error"), paid.money,
         own.percentile(0.5), own.percentile(0.95), own.percentile(0.99),
-        paid.percentile(0.5, "ttft"), paid.percentile(0.5, "itl_mean"), tokens,
+        paid.percentile(0.5, "ttft"), paid.percentile(0.95, "ttft"),
+        paid.percentile(0.5, "itl_mean"), paid.percentile(0.95, "itl_mean"), tokens,
         paid.cached / paid.input_tokens if paid.input_tokens else None, paid.replayed,
         paid.retries, dict(sorted(own.reasons.items(), key=lambda each: -each[1])), thumbs,
         dict(sorted((verdicts or {}).items())),

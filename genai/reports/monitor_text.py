@@ -11,7 +11,7 @@ _Sample = tuple[dict[str, str], float | Decimal]
 _DAY = 86_400
 HEADS = (
     "", "questions", "answers", "refused", "failed", "cost", "per answer", "tokens", "cached",
-    "replayed", "p50", "p95", "p99", "first token", "between tokens",
+    "replayed", "p50", "p95", "p99", "first token, p50 / p95", "between tokens, p50 / p95",
     "thumbs up / down", "guards",
 )  # fmt: skip
 
@@ -28,7 +28,9 @@ def row(line: Line) -> tuple[str, ...]:
         line.name, f"{line.calls:,}", f"{line.answers:,}", _percent(line.refused),
         _percent(line.failed), str(line.money), per, f"{line.tokens:,}",
         "-" if line.cached is None else f"{line.cached:.1%}", f"{line.replayed:,}",
-        *map(_time, (line.p50, line.p95, line.p99, line.ttft, line.inter_token)),
+        *map(_time, (line.p50, line.p95, line.p99)),
+        f"{_time(line.ttft)} / {_time(line.ttft_p95)}",
+        f"{_time(line.inter_token)} / {_time(line.inter_token_p95)}",
         " / ".join(f"{count:,}" for count in line.thumbs),
         ", ".join(f"{count:,} {name}" for name, count in line.verdicts.items()) or "-",
     )  # fmt: skip
@@ -150,15 +152,17 @@ def _figures(
         ("cached_share", line.cached), ("replayed", line.replayed), ("retries", line.retries),
     ):  # fmt: skip
         yield prefix + name, labels, value
-    for share, value in (("0.5", line.p50), ("0.95", line.p95), ("0.99", line.p99)):
-        yield prefix + timed, {**labels, "quantile": share}, value
+    for name, share, value in (
+        (timed, "0.5", line.p50), (timed, "0.95", line.p95), (timed, "0.99", line.p99),
+        ("first_text_seconds", "0.5", line.ttft), ("first_text_seconds", "0.95", line.ttft_p95),
+        ("between_tokens_seconds", "0.5", line.inter_token),
+        ("between_tokens_seconds", "0.95", line.inter_token_p95),
+    ):  # fmt: skip
+        yield prefix + name, {**labels, "quantile": share}, value
     for name, count in zip(("up", "down"), line.thumbs, strict=True):
         yield prefix + "feedback", {**labels, "thumb": name}, count
     for decision, count in line.verdicts.items():
         yield prefix + "verdicts", {**labels, "decision": decision}, count
-    middle = {**labels, "quantile": "0.5"}
-    yield prefix + "first_text_seconds", middle, line.ttft
-    yield prefix + "between_tokens_seconds", middle, line.inter_token
 
 
 def _labels(labels: Mapping[str, str]) -> str:

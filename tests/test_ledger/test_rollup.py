@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from postgres import new_database, postgres
 
 from genai.ledger import Ledger
+from genai.ledger.retention import retain
 from genai.ledger.rollup import GROWTH, percentile, roll_up, sums
 from genai.types import UNKNOWN_COST, Call, Context, Cost, CostStatus, Usage
 
@@ -82,6 +84,22 @@ def test_sums_begin_again_when_rows_were_taken_away(tmp_path: Path) -> None:
         db.exec_driver_sql('DELETE FROM "call" WHERE rowid > 4')
     roll_up(ledger.database)
     assert sums(ledger.database, kind="model")[()].calls == 4
+
+
+def test_calls_that_retention_deleted_are_in_no_sum_and_new_ones_are(tmp_path: Path) -> None:
+    """SQLite numbers the new rows as it did the deleted ones."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    for n in range(10):
+        ledger.record(call(n, random.Random(n), "a"))
+    ledger.flush()
+    assert ledger.roll_up() == 10
+    assert retain(ledger, call_days=-10_000) == 10
+    for n in range(15):
+        ledger.record(replace(call(n, random.Random(n), "b"), model="new"))
+    ledger.flush()
+    ledger.roll_up()
+    by_model = sums(ledger.database, ["model"], kind="model")
+    assert {name: each.calls for name, each in by_model.items()} == {("new",): 15}
 
 
 def test_an_empty_ledger_has_no_figures(tmp_path: Path) -> None:

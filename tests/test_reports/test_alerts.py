@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from genai.cli import main
-from genai.errors import ConfigError
+from genai.errors import ConfigError, InputError
 from genai.ledger import Ledger, Prices, tables
 from genai.ledger.prices.snapshot import Snapshot
 from genai.reports.alerts import AlertSettings, due, load_alerts, send
@@ -95,6 +95,35 @@ def test_what_is_usual_at_this_hour_is_no_alarm(ledger: Ledger, tmp_path: Path) 
     (text,) = fired(given, ledger, tmp_path / "m")
     assert "the middle of 4 weeks" in text
     assert fired(given, Ledger(tmp_path / "new" / "ledger.db"), tmp_path / "n") == []
+
+
+def test_traffic_that_stops_is_seen(ledger: Ledger, tmp_path: Path) -> None:
+    """No call at all is below every line; who has not begun yet has no usual week."""
+    given = settings(
+        {"name": "silent", "figure": "questions", "hours": 2, "below": 10},
+        {"name": "unusual", "figure": "questions", "hours": 2, "unusual": 4},
+    )
+    ask(ledger, 100, at=NOW - WEEK - 60)
+    assert len(fired(given, ledger, tmp_path / "young")) == 1  # one week is no usual one
+    for back in (2, 3, 4):
+        ask(ledger, 100 + back, at=NOW - back * WEEK - 60)
+    assert fired(given, ledger, tmp_path / "m") == [
+        "silent: questions is 0, below 10 (n 0)",
+        "unusual: questions is 0, 20.0 deviations from 102.5, the middle of 4 weeks (n 0)",
+    ]
+
+
+def test_weeks_of_few_calls_are_no_measure(ledger: Ledger, tmp_path: Path) -> None:
+    given = settings({"name": "odd", "figure": "refusal_share", "hours": 2, "unusual": 4})
+    for back in (1, 2, 3, 4):
+        ask(ledger, 2, at=NOW - back * WEEK - 60)
+    ask(ledger, 50)
+    ask(ledger, 10, at=NOW - 90, outcome="refusal")
+    assert fired(given, ledger, tmp_path / "m") == []
+    for back in (1, 2):
+        ask(ledger, 40, at=NOW - back * WEEK - 90)
+    (text,) = fired(given, ledger, tmp_path / "m")
+    assert "the middle of 2 weeks" in text
 
 
 def test_a_budget_is_judged_by_its_pace_and_step_by_step(ledger: Ledger, tmp_path: Path) -> None:
@@ -193,7 +222,8 @@ def test_the_state_of_prices_budgets_rows_and_bills_is_watched(
     assert NOW // 86_400 == today.toordinal() - date(1970, 1, 1).toordinal()
     assert found() == []  # an empty ledger rests on nothing
     model_calls(ledger, 2, snapshot=old.hash[:16])
-    lines = [{"provider": "openai", "first": month, "last": month, "error": error}
+    lines = [{"provider": "openai", "first": month, "last": month, "error": error, "low": None,
+              "high": None}
              for month, error in (("2026-08", 0.2), ("2026-09", -0.012))]  # fmt: skip
     bills.write_text("".join(json.dumps(each) + "\n" for each in lines))
     held = {"budget_id": "total", "call_id": "c", "amount": 1, "created_at": NOW - 2 * HOUR,
@@ -210,6 +240,10 @@ def test_the_state_of_prices_budgets_rows_and_bills_is_watched(
         "open: stale_reservations is 1, above 0 (n 0)",
         "rows: lost_rows is 1, above 0 (n 0)",
     ]
+    for damaged in ("{", "[1]", '{"provider": "openai"}'):
+        bills.write_text(damaged)
+        with pytest.raises(InputError, match=r"/invoices\.jsonl: is damaged \(.*; move it away"):
+            found()
 
 
 def test_another_currency_is_no_dollar_and_an_empty_ledger_no_alarm(

@@ -70,6 +70,13 @@ def test_the_distribution_is_that_of_the_closed_form() -> None:
     )
     assert found.positive == pytest.approx(0.99, abs=0.002)
     assert found.cvar5 == pytest.approx(63_300, rel=0.08)
+    usual = outlook(settings(), inputs(**DRAWN))
+    assert usual.draws == 10_000
+    assert usual.mean == pytest.approx(705_382, abs=11_000)
+    assert (usual.p10, usual.p50, usual.p90) == pytest.approx(
+        (260_300, 671_300, 1_197_300), rel=0.03
+    )
+    assert usual.cvar5 == pytest.approx(63_300, rel=0.08)
 
 
 def test_a_dear_build_says_what_to_measure_first() -> None:
@@ -110,11 +117,31 @@ def test_users_are_resampled_as_they_stand() -> None:
     assert sum(every) / len(every) == pytest.approx(0.393723, abs=1e-6)
     import numpy as np
 
+    assert np.quantile(every, [0.025, 0.975]) == pytest.approx([0.294737, 0.535], abs=1e-6)
+
     from genai.reports.business.draws import _quantiles
 
     drawn = _quantiles(np, None, given, np.zeros(100_000), np.random.default_rng(1))
     assert drawn.mean() == pytest.approx(0.393723, abs=0.001)
     assert drawn.std() == pytest.approx(0.064707, abs=0.001)
+    assert np.quantile(drawn, [0.025, 0.975]) == pytest.approx([0.294737, 0.535], rel=0.01)
+
+
+def test_ranges_and_shares_are_drawn_from_their_own_distributions() -> None:
+    import numpy as np
+    from scipy import special
+
+    from genai.reports.business.draws import _quantiles
+
+    ranks = (np.arange(100_000) + 0.5) / 100_000
+    for given, mean, var, quantiles in (
+        (Input("minutes", "pert", 8, 12, 20), 12.6667, 4.8889, (9.8363, 12.5098, 15.7335)),
+        (Input("success", "beta", 190, 250), 0.757937, None, (0.722968, 0.758620, 0.792022)),
+    ):
+        drawn = _quantiles(np, special, given, ranks, None)
+        assert drawn.mean() == pytest.approx(mean, rel=1e-5)
+        assert var is None or drawn.var() == pytest.approx(var, rel=1e-4)
+        assert np.quantile(drawn, [0.1, 0.5, 0.9]) == pytest.approx(quantiles, rel=1e-5)
 
 
 def test_the_same_seed_gives_the_same_text_and_another_does_not() -> None:
@@ -128,8 +155,9 @@ def test_correlated_inputs_widen_the_range_and_contradictions_are_named() -> Non
     alone = outlook(settings(), inputs(**DRAWN), draws=20_000)
     together = settings(correlations={"minutes realisation": 0.8})
     assert outlook(together, inputs(**DRAWN), draws=20_000).sd > 1.1 * alone.sd
-    with pytest.raises(ConfigError, match="must be two inputs"):
-        outlook(settings(correlations={"minutes": 0.5}), inputs(**DRAWN), draws=10)
+    for pair in ("minutes", "minutes minutes"):
+        with pytest.raises(ConfigError, match="must be two inputs"):
+            outlook(settings(correlations={pair: 0.5}), inputs(**DRAWN), draws=10)
     contrary = {"minutes realisation": 1, "minutes volume": 1, "realisation volume": -1}
     with pytest.raises(ConfigError, match="contradict each other"):
         outlook(settings(correlations=contrary), inputs(**DRAWN), draws=10)
@@ -148,6 +176,11 @@ def test_correlated_inputs_widen_the_range_and_contradictions_are_named() -> Non
         ({"inputs": stated(minutes={"value": 12})}, "needs `source` and `owner`"),
         ({"inputs": stated(escalated=said_by(value=22))},
          "`inputs.escalated` is a share: 22.0 is not in 0..1"),
+        ({"inputs": stated(minutes=said_by(value=-12))},
+         "`inputs.minutes` is handling time of a person for one case: -12.0 is below 0"),
+        ({"inputs": stated(loss=said_by(low=-5, mode=20, high=30))}, "-5.0 is below 0"),
+        ({"correlations": {"minutes wage": 1.5}}, "`correlations.minutes wage`"),
+        ({"kill": [{"figure": "npv"}]}, "`npv` needs `min` or `max`: which line must it keep?"),
         ({"ramp": [2]}, "`ramp` holds shares"),
         ({"discont": 0.1}, "did you mean `discount`?"),
         ({"inputs": stated(minutes=said_by(value=math.nan))}, "`inputs.minutes.value`"),
@@ -304,6 +337,8 @@ def test_an_input_can_be_set_and_a_wrong_one_is_named() -> None:
         genai.business_case({"minute": 6})
     with pytest.raises(ConfigError, match="`escalated` is a share: 22 is not"):
         genai.business_case({"escalated": 22})
+    with pytest.raises(ConfigError, match="-1 is below 0"):
+        genai.business_case({"wage": -1})
 
 
 def test_odd_flows_have_no_rate_and_no_payback() -> None:
@@ -325,12 +360,14 @@ def test_the_shipped_assumptions_work_on_the_command_line(
     assert main(["report", "business", "--draws", "2000", "--folder", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "chance of a gain 99%" in said
-    assert "kill criterion payback: 6.3, kept" in said
-    strict = found.model_copy(
-        update={"kill": [found.kill[0].model_copy(update={"min": 0.9999, "figure": "positive"})]}
-    )
+    assert "kill criterion payback at most 12: 6.3, kept" in said
+    line = {"min": 0.9999, "by": date(2027, 3, 31)}
+    strict = found.model_copy(update={"kill": [found.kill[0].model_copy(update=line)]})
     report = business_report(strict, inputs_of(strict, {}), draws=2000)
     assert report.kill[0][2] is False
+    assert "kill criterion positive at least 0.9999 by 2027-03-31: 0.992, BROKEN" in report.text()
+    assert "<td>positive at least 0.9999 by 2027-03-31</td>" in report.html()
+    assert json.loads(report.json())["kill"][0]["by"] == "2027-03-31"
 
 
 def test_a_price_that_falls_is_worth_something() -> None:

@@ -56,6 +56,8 @@ FIGURES = {
     "discounted, paid back after months": "payback_discounted",
     "benefit per case": "benefit_per_case", "break-even, cases a month": "break_even_volume",
     "cost per success": "cost_per_success",
+    "cost per case, errors and review included": "cash_cost_per_case",
+    "cost per case, with human fallback": "cost_with_fallback",
 }  # fmt: skip
 
 
@@ -140,6 +142,8 @@ def test_the_cash_flow_table_is_that_of_the_case(report: BusinessReport) -> None
 def test_every_face_shows_what_it_returns_and_when(report: BusinessReport, tmp_path: Path) -> None:
     figures = dict(report.key_figures())
     assert figures["cost per success"] == "USD 0.0553"
+    assert figures["cost per case, errors and review included"] == "USD 0.6170"
+    assert figures["cost per case, with human fallback"] == "USD 1.7700"
     assert figures["return on investment"] == "115.1%"
     assert figures["internal rate of return, monthly"] == "17.25%"
     assert figures["paid back after"] == "6.3 months"

@@ -1,6 +1,7 @@
 """Drift is found when planted, named with what changed, and rarely seen where nothing moved."""
 
 import random
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -95,7 +96,9 @@ def test_a_finding_says_what_it_costs() -> None:
     assert f"${by_name['input_tokens'].dollars:.2f} by it" in by_name["input_tokens"].text()
     assert abs(by_name["language"].dollars or 0) < 0.02 * true
     unpriced = [replace(call, cost=UNKNOWN_COST) for call in now]
-    assert all(each.dollars is None for each in compare(before, unpriced))
+    euros = [replace(call, cost=replace(call.cost, currency="EUR")) for call in now]
+    for other in (unpriced, euros):
+        assert all(each.dollars is None for each in compare(before, other))
 
 
 def whole_rows(ledger: Ledger) -> None:
@@ -218,6 +221,11 @@ def test_an_empty_ledger_says_what_is_missing(
     err = capsys.readouterr().err
     assert "0 questions; 200 are needed to say that something moved, take a longer period" in err
     assert err.count("\n") == 1
+    ledger = Ledger(tmp_path / ".genai" / "ledger.db")
+    ledger.record(Call("c" * 28, "chain", time.time() - 3 * DAY, 0.1, "ok", "m"))
+    ledger.flush()
+    assert main(["report", "drift", "--days", "1"]) == 4
+    assert ": 1 questions; 200 are needed" in capsys.readouterr().err
 
 
 def test_one_day_cannot_be_exchanged() -> None:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,12 @@ def test_unknown_money_is_said_to_be_unknown(tmp_path: Path) -> None:
     assert each.dollars is None
     assert each.money(7.0) is None
     assert "cost unknown" in text([each])
+    ledger = Ledger(tmp_path / "euros" / "ledger.db")
+    for call in month(bad_from=13):
+        ledger.record(replace(call, cost=replace(call.cost, currency="EUR")))
+    ledger.flush()
+    (other,) = incidents(ledger, FIRST, FIRST + 19)
+    assert (other.cause, other.dollars) == (each.cause, None)
 
 
 def test_too_short_a_reference_says_so(tmp_path: Path) -> None:

@@ -58,7 +58,9 @@ def test_the_figures_are_those_of_the_rows(ledger: Ledger) -> None:
     assert found.whole.money.total == Decimal(2)
     assert found.whole.per_answer == Decimal(2) / 176
     assert (found.whole.tokens, found.whole.cached, found.whole.replayed) == (210_000, 0.4, 10)
+    assert (found.whole.ttft, found.whole.ttft_p95) == pytest.approx((0.1, 1.1), rel=0.01)
     assert found.whole.inter_token == pytest.approx(0.02, rel=0.01)
+    assert found.whole.inter_token_p95 == pytest.approx(0.04, rel=0.01)
     assert found.whole.reasons == {"no_evidence": 20}
     assert [line.calls for line in found.days] == [50, 50, 50, 50]
     assert [(each.name, each.calls, each.answers, each.per_answer) for each in found.models] == [
@@ -148,6 +150,7 @@ def same(scraped: dict[str, float], prefix: str, labels: str, line: Line) -> Non
     comma = f"{labels}," if labels else ""
     for name, share, value in (
         ("first_text", "0.5", line.ttft), ("between_tokens", "0.5", line.inter_token),
+        ("first_text", "0.95", line.ttft_p95), ("between_tokens", "0.95", line.inter_token_p95),
         ("call" if prefix == "model_" else "question", "0.99", line.p99),
     ):  # fmt: skip
         key = f'genai_{prefix}{name}_seconds{{{comma}quantile="{share}"}}'
@@ -160,7 +163,8 @@ def test_text_page_and_metrics_say_the_same(ledger: Ledger) -> None:
     assert "200 questions, 0 thumbs up, 0 down" in text
     assert "| all | 200 | 176 | 10.0% (6.6% to 14.9%) | 2.0% (0.8% to 5.0%) | $2 | $0.01" in text
     assert " | 210,000 | 40.0% | 10 | " in text
-    assert f" | {found.whole.inter_token:.3g} s | 0 / 0 | 10 block, 40 redact |\n" in text
+    middle, high = found.whole.inter_token, found.whole.inter_token_p95
+    assert f" | {middle:.3g} s / {high:.3g} s | 0 / 0 | 10 block, 40 redact |\n" in text
     assert f"| {' | '.join(HEADS)} |" in text
     for head in HEADS[1:]:
         assert f'<th scope="col">{head}</th>' in html
@@ -187,6 +191,8 @@ def test_text_page_and_metrics_say_the_same(ledger: Ledger) -> None:
     assert "<b>mail</b>" not in html
     assert "&lt;b&gt;mail&lt;/b&gt;" in html
     assert "<script" not in html
+    assert not re.search(r"src=|href=|url\(|@import|https?:", html)  # nothing is fetched
+    assert "default-src 'none'" in html
     assert html.count("<svg") == 4
 
 

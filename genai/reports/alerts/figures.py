@@ -26,13 +26,15 @@ class Figure:
     """A figure of the calls of one kind in a window; None where they cannot say.
 
     `bad` tells which calls a share counts, so that an error budget can be made of it. `now` is
-    given where the figure is about the state of things at a time, for which few calls are enough.
+    given where the figure is about the state of things at a time, for which few calls are enough;
+    `count` says that it is their number, so that none at all is a figure too.
     """
 
     kind: Literal["chain", "model"] = "chain"
     of: Callable[[Sequence[Call]], float | None] | None = None
     bad: Callable[[Call], bool] | None = None
     now: Callable[[State, Sequence[Call], float], float | None] | None = None
+    count: bool = False
 
     def value(self, calls: Sequence[Call], state: State, now: float) -> float | None:
         """Give the figure of a window's calls, at a time."""
@@ -116,7 +118,7 @@ def _today(now: float) -> date:
 
 
 FIGURES: Mapping[str, Figure] = {
-    "questions": Figure(of=lambda calls: float(len(calls))),
+    "questions": Figure(of=lambda calls: float(len(calls)), count=True),
     "error_share": Figure(bad=lambda call: call.outcome == "error"),
     "refusal_share": Figure(bad=lambda call: call.outcome == "refusal"),
     "unpriced_share": Figure(bad=_unknown),

@@ -82,7 +82,8 @@ def _judge(rule: Rule, look: _Look) -> list[Alert]:
     if rule.budget is not None:
         return _budget(rule, rule.budget, look)
     value, calls = look.value(rule, look.now)
-    needed = 0 if FIGURES[rule.figure].now is not None else rule.least
+    figure = FIGURES[rule.figure]
+    needed = 0 if figure.now is not None or figure.count else rule.least
     if value is None or len(calls) < needed:
         return []
     if rule.slo is not None:
@@ -111,13 +112,21 @@ def _burn(rule: Rule, slo: float, calls: Sequence[Call], now: float) -> list[Ale
 
 
 def _unusual(rule: Rule, limit: float, value: float, n: int, look: _Look) -> list[Alert]:
-    """Compare with the same hours of the weeks before; their spread is the median deviation."""
-    week = 7 * 24 * _HOUR
-    weeks = (look.value(rule, look.now - back * week)[0] for back in range(1, rule.weeks + 1))
-    before = [then for then in weeks if then is not None]
+    """Compare with the same hours of the weeks before; their spread is the median deviation.
+
+    Weeks before the first call say nothing, and others need as many calls as the rule.
+    """
+    count, week = FIGURES[rule.figure].count, 7 * 24 * _HOUR
+    weeks = [look.value(rule, look.now - back * week) for back in range(1, rule.weeks + 1)]
+    while weeks and not weeks[-1][1]:
+        weeks.pop()
+    enough = [then for then, calls in weeks if count or len(calls) >= rule.least]
+    before = [then for then in enough if then is not None]
     if len(before) < 2:
         return []
     middle = statistics.median(before)
+    if count and max(value, middle) < rule.least:
+        return []
     spread = statistics.median(abs(each - middle) for each in before) * 1.4826
     away = abs(value - middle) / max(spread, abs(middle) * 0.05, 1e-9)
     if away < limit:

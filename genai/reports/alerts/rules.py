@@ -24,7 +24,7 @@ class Rule(Settings):
     name: str = Field(min_length=1)
     figure: str
     hours: float = Field(default=1.0, gt=0, le=24 * 31)
-    least: int = Field(default=30, ge=1, description="questions below which the rule is silent")
+    least: int = Field(default=30, ge=1, description="calls below which the rule is silent")
     above: float | None = None
     below: float | None = None
     slo: float | None = Field(default=None, gt=0, lt=1)

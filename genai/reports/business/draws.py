@@ -100,7 +100,7 @@ def _factor(np: Any, names: Sequence[str], pairs: Mapping[str, float]) -> Any:
     matrix = np.eye(len(names))
     for pair, value in pairs.items():
         one, _, other = pair.partition(" ")
-        if one not in names or other not in names:
+        if one not in names or other not in names or one == other:
             raise ConfigError(
                 f"configs/business.yaml: `correlations`: {pair!r} must be two inputs, 'volume cost'"
             )

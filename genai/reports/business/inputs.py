@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date as Day
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -98,6 +98,19 @@ class Criterion(Settings):
     max: float | None = None
     by: Day | None = None
 
+    @model_validator(mode="after")
+    def _bounded(self) -> "Criterion":
+        if self.min is None and self.max is None:
+            raise ValueError(f"`{self.figure}` needs `min` or `max`: which line must it keep?")
+        return self
+
+    @property
+    def words(self) -> str:
+        """Give it in words, such as `payback at most 12 by 2027-03-31`."""
+        least = "" if self.min is None else f" at least {self.min:g}"
+        most = "" if self.max is None else f" at most {self.max:g}"
+        return f"{self.figure}{least}{most}{f' by {self.by}' if self.by else ''}"
+
 
 class BusinessSettings(Settings):
     """The whole of `configs/business.yaml`."""
@@ -112,7 +125,9 @@ class BusinessSettings(Settings):
     volume_growth: float = Field(default=0.0, gt=-1, description="a year")
     price_decline: float = Field(default=0.0, ge=0, lt=1, description="of `cost`, a year")
     inputs: dict[str, Assumption]
-    correlations: dict[str, float] = Field(default_factory=dict, description="'a b': rank share")
+    correlations: dict[str, Annotated[float, Field(ge=-1, le=1)]] = Field(
+        default_factory=dict, description="'a b': rank correlation"
+    )
     hosting: Hosting | None = None
     basis: dict[str, Basis] = Field(
         default_factory=dict, description=f"who stands for {', '.join(OTHERS)}"
@@ -133,14 +148,22 @@ class BusinessSettings(Settings):
         missing = [name for name in NAMES if name not in self.inputs and name not in _OPTIONAL]
         if missing:
             raise ValueError(f"`inputs.{missing[0]}` is missing ({NAMES[missing[0]][1]})")
-        for name in _SHARES & self.inputs.keys():
-            each = self.inputs[name]
+        for name, each in self.inputs.items():
             for value in (each.value, each.low, each.high):
-                if value is not None and not 0 <= value <= 1:
-                    raise ValueError(f"`inputs.{name}` is a share: {value} is not in 0..1")
+                if value is not None and (wrong := _impossible(name, value)):
+                    raise ValueError(f"`inputs.{name}` {wrong}")
         if not all(0 <= share <= 1 for share in self.ramp):
             raise ValueError("`ramp` holds shares of full use, 0 to 1")
         return self
+
+
+def _impossible(name: str, value: float) -> str:
+    """Say why an input cannot have a value; nothing where it can."""
+    if name in _SHARES and not 0 <= value <= 1:
+        return f"is a share: {value} is not in 0..1"
+    if name != "revenue" and value < 0:  # revenue may be lost
+        return f"is {NAMES[name][1]}: {value} is below 0"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,13 +255,13 @@ def fixed(inputs: Mapping[str, Input], **values: float) -> dict[str, Input]:
     """Give the inputs with some of them set to a value.
 
     Raises:
-        ConfigError: no such input, or a share outside 0 to 1.
+        ConfigError: no such input, or one that cannot have the value.
     """
     for name, value in values.items():
         if name not in inputs:
             raise ConfigError(f"`{name}` is not an input of the business case")
-        if name in _SHARES and not 0 <= value <= 1:
-            raise ConfigError(f"`{name}` is a share: {value} is not in 0..1")
+        if wrong := _impossible(name, value):
+            raise ConfigError(f"`{name}` {wrong}")
     return {
         name: replace(each, kind="fixed", a=values[name]) if name in values else each
         for name, each in inputs.items()

@@ -40,7 +40,7 @@ def page(report: "BusinessReport") -> str:
         head = head[3:]
     warn = "".join(f'<p class="warn">No headline figure: {_e(w)}.</p>' for w in report.warnings)
     kill = _table(("criterion", "now", ""), [
-        (c.figure, "unknown" if v is None else f"{v:.4g}", "kept" if ok else "BROKEN")
+        (c.words, "unknown" if v is None else f"{v:.4g}", "kept" if ok else "BROKEN")
         for c, v, ok in report.kill])  # fmt: skip
     register = _table(HEADS, [list(row.values()) for row in report.register()])
     remarks = "".join(f'<p class="warn">{_e(each)}.</p>' for each in report.remarks)

@@ -55,7 +55,8 @@ class BusinessReport:
             "outlook": asdict(self.outlook),
             "self_hosting_cheaper": [list(band) for band in self.bands],
             "kill": [
-                {"figure": c.figure, "value": value, "kept": kept} for c, value, kept in self.kill
+                {**c.model_dump(mode="json"), "value": value, "kept": kept}
+                for c, value, kept in self.kill
             ],
             "warnings": list(self.warnings),
             "stamp": dict(self.stamp),
@@ -109,8 +110,11 @@ class BusinessReport:
         """Give the figures of the single values, each with its name, as every face shows them."""
         case, unit = self.case, self.settings.currency
         success, rate, volume = case.cost_per_success, case.irr, case.break_even_volume
+        cash, fallback = case.cash_cost_per_case, case.cost_with_fallback
         return [
             ("cost per success", "none" if success is None else f"{unit} {success:,.4f}"),
+            ("cost per case, errors and review included", f"{unit} {cash:,.4f}"),
+            ("cost per case, with human fallback", f"{unit} {fallback:,.4f}"),
             ("return on investment", f"{case.roi:.1%}"),
             ("internal rate of return, monthly", "none" if rate is None else f"{rate:.2%}"),
             ("paid back after", _months(case.payback)),
@@ -143,7 +147,7 @@ class BusinessReport:
         for criterion, value, kept in self.kill:
             shown = "unknown" if value is None else f"{value:.3g}"
             lines.append(
-                f"  kill criterion {criterion.figure}: {shown}, {'kept' if kept else 'BROKEN'}"
+                f"  kill criterion {criterion.words}: {shown}, {'kept' if kept else 'BROKEN'}"
             )
         lines += [f"  remark: {each}" for each in self.remarks]
         lines.append("; ".join(f"{name} {value}" for name, value in self.stamp.items()))

@@ -130,6 +130,10 @@ def _result(sheet: Any, at: Mapping[str, str], last: int, case: Case) -> None:
          case.break_even_volume),
         ("cost per success", f"=IF({at['success']}>0,{at['cost']}/{at['success']},\"none\")",
          case.cost_per_success),
+        ("cost per case, errors and review included", f"={cash}", case.cash_cost_per_case),
+        ("cost per case, with human fallback",
+         f"={at['cost']}+(1-{at['success']})*{at['minutes']}/60*{at['wage']}",
+         case.cost_with_fallback),
     ):  # fmt: skip
         sheet.append([name, formula, "none" if value is None else value])
     sheet.column_dimensions["A"].width = 30

@@ -7,13 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from genai.errors import InputError
 from genai.reports.invoices.compare import Reconciliation
+
+_NEEDED = {"provider", "first", "last", "error", "low", "high"}
 
 
 def track(path: Path, found: Reconciliation, at: float | None = None) -> list[str]:
     """Keep how far off the ledger was, and give the history, a line a period, oldest first.
 
     A period that is reconciled again takes the place of its earlier figure.
+
+    Raises:
+        InputError: the history is damaged.
     """
     held = {(one["provider"], one["first"], one["last"]): one for one in _kept(path)}
     key = (found.provider, found.first.isoformat(), found.last.isoformat())
@@ -33,7 +39,7 @@ def track(path: Path, found: Reconciliation, at: float | None = None) -> list[st
 def newest_error(path: Path) -> float | None:
     """Give the greatest share, either way, by which a provider's newest period was off.
 
-    None where nothing was reconciled yet, or no share is known.
+    None where nothing was reconciled yet, or no share is known. Raises `InputError`.
     """
     newest = {one["provider"]: one["error"] for one in _kept(path)}  # the newest comes last
     known = [abs(each) for each in newest.values() if isinstance(each, float)]
@@ -43,7 +49,16 @@ def newest_error(path: Path) -> float | None:
 def _kept(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    try:
+        found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        if not all(_NEEDED <= one.keys() for one in found):
+            raise ValueError("a period without its figures")
+        return found
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{path.parent.name}/{path.name}: is damaged ({error}); move it away and"
+            " reconcile the bills again"
+        ) from error
 
 
 def _past(each: Mapping[str, object]) -> str:
