@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from genai.errors import LedgerUnusable
 from genai.ledger import tables
@@ -146,9 +146,8 @@ def _claim(db: sa.Connection, file: str) -> Any:
 
 def insert_for(db: sa.Connection, table: sa.Table) -> Any:
     """Give the dialect's INSERT, which knows `on_conflict_do_nothing`."""
-    if db.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
+    dialect = f"sqlalchemy.dialects.{db.dialect.name}"  # the other one is not loaded
+    return import_module(dialect).insert(table)
 
 
 def _store(db: sa.Connection, lines: bytes) -> tuple[int, list[bytes]]:
@@ -232,6 +231,8 @@ def _sqlite_insert(table: sa.Table, names: tuple[str, ...], rows: int) -> str:
 @lru_cache(maxsize=8)
 def _postgres_insert(table: sa.Table) -> str:
     """Build INSERT ... SELECT over JSON, which the server reads in its own process."""
+    from sqlalchemy.dialects import postgresql
+
     dialect: Any = postgresql.dialect
     names = ", ".join(f'"{column.name}"' for column in table.c)
     kinds = {column.name: str(column.type.compile(dialect())) for column in table.c}

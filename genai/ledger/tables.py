@@ -7,14 +7,26 @@ from dataclasses import fields
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 
 from genai.types import BUCKETS, Call, Context
 
 VERSION = 3
 metadata = sa.MetaData()
 _PICO = sa.BigInteger().with_variant(sa.Numeric(38, 0), "postgresql")
-_JSON = sa.JSON().with_variant(JSONB(), "postgresql")
+
+
+class _Json(sa.types.TypeDecorator[Any]):
+    """JSON, and JSONB on PostgreSQL: its dialect, a fifth of SQLAlchemy, is loaded there alone."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
+        if dialect.name != "postgresql":
+            return dialect.type_descriptor(sa.JSON())
+        from sqlalchemy.dialects.postgresql import JSONB
+
+        return dialect.type_descriptor(JSONB())
 
 
 def _text(name: str, default: str = "") -> sa.Column[str]:
@@ -53,7 +65,7 @@ calls = sa.Table(
     *(sa.Column(name, sa.BigInteger) for name in ("input_tokens", "output_tokens", *BUCKETS)),
     _text("usage_source", "none"),
     _text("usage_flag"),
-    sa.Column("fees", _JSON, nullable=False, server_default="{}"),
+    sa.Column("fees", _Json, nullable=False, server_default="{}"),
     sa.Column("cost", _PICO),
     sa.Column("list_cost", _PICO),
     sa.Column("fee_cost", _PICO),
@@ -62,7 +74,7 @@ calls = sa.Table(
     _text("currency", "USD"),
     _text("price_snapshot"),
     _text("price_key"),
-    sa.Column("tags", _JSON, nullable=False, server_default="{}"),
+    sa.Column("tags", _Json, nullable=False, server_default="{}"),
     sa.Index("call_started_at", "started_at"),
     sa.Index("call_parent_id", "parent_id"),
     # the order of the summary: its sums and exact percentiles read this index alone
