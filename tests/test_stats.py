@@ -2,6 +2,9 @@
 
 import math
 import random
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import accumulate, combinations
 
 import pytest
 from hypothesis import given
@@ -39,18 +42,50 @@ def test_wilson(k: int, n: int, low: float, high: float, lower90: float, lower95
     assert stats.wilson_lower(k, n, 0.95) == near(lower95)
 
 
-def test_impossible_counts_are_refused() -> None:
-    with pytest.raises(ValueError, match="cannot be"):
-        stats.wilson(3, 2)
-    with pytest.raises(ValueError, match="cannot be"):
-        stats.bonett_price(3, 2, 4)
-    with pytest.raises(ValueError, match="no differences"):
-        stats.clustered([])
+def test_a_bound_of_a_share_is_a_share() -> None:
+    for n in range(1, 300):
+        assert 0 <= stats.wilson(0, n)[0] <= stats.wilson(n, n)[1] <= 1
+
+
+ONE, TWO = [1.0], [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda: stats.wilson(3, 2), "cannot be"),
+        (lambda: stats.wilson(-1, 2), "cannot be"),
+        (lambda: stats.bonett_price(3, 2, 4), "cannot be"),
+        (lambda: stats.bonett_price(-1, 1, 4), "cannot be"),
+        (lambda: stats.bonett_price(0, 0, 0), "cannot be"),
+        (lambda: stats.clustered([]), "no differences"),
+        (lambda: stats.cases_for_drop(0.1), "cannot be planned"),
+        (lambda: stats.cases_for_drop(0.5, discordant=0.25), "cannot be planned"),
+        (lambda: stats.cases_for_drop(0, sd=0.2), "cannot be planned"),
+        (lambda: stats.newcombe(0, 0, 1, 1), "at least 1 of each"),
+        (lambda: stats.newcombe(1, 1, 0, 0), "at least 1 of each"),
+        (lambda: stats.clustered_difference([], ONE, [], ["a"]), "at least 1 of each"),
+        (lambda: stats.clustered_difference(ONE, [], ["a"], []), "at least 1 of each"),
+        (lambda: stats.clustered_difference(TWO, ONE, ["a"], ["b"]), "zip"),
+        (lambda: stats.clustered_difference(ONE, TWO, ["a"], ["b"]), "zip"),
+        (lambda: stats.corrected(ONE, ONE, TWO), "at least 2"),
+        (lambda: stats.corrected(TWO, TWO, ONE), "at least 2"),
+        (lambda: stats.corrected(TWO, [*TWO, 3.0], TWO), "2 labels, 3 judged"),
+        (lambda: stats.agreement([True], [True, False]), "zip"),
+        (lambda: stats.log_ratio(ONE, TWO), "zip"),
+        (lambda: stats.psi(ONE, TWO), "zip"),
+        (lambda: stats.jensen_shannon(ONE, TWO), "zip"),
+    ],
+)
+def test_what_cannot_be_is_refused(ask: Callable[[], object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        ask()
 
 
 def test_no_failure_in_n_still_leaves_an_upper_bound() -> None:
     found = [stats.rule_of_three(n) for n in (20, 50, 100, 300)]
     assert found == pytest.approx([0.139108, 0.058155, 0.029513, 0.009936], abs=1e-6)
+    assert stats.rule_of_three(0) == 1
 
 
 @pytest.mark.parametrize(
@@ -72,7 +107,9 @@ def test_paired_shares(
 ) -> None:
     found = stats.bonett_price(losses, gains, n)
     assert (found.mean, found.se, found.low, found.high) == near(mean, se, low, high)
+    assert (found.n, found.confidence) == (n, 0.95)
     assert stats.mcnemar(losses, gains) == near(p)
+    assert stats.bonett_price(1, 0, 1).n == 1  # the fewest there can be
 
 
 def test_cluster_robust_bounds_and_sign_flips() -> None:
@@ -88,7 +125,10 @@ def test_cluster_robust_bounds_and_sign_flips() -> None:
 def test_equal_differences_are_not_certainty() -> None:
     found = stats.clustered([0.0] * 60)
     assert (found.low, found.high) == near(-0.05, 0.05)
-    assert stats.clustered([0.5]).low == near(-0.5)
+    alone, two = stats.clustered([0.5]), stats.clustered([0.5, 0.5])
+    assert (alone.se, alone.low, alone.high) == near(0, -0.5, 1.5)
+    assert (two.low, two.high) == near(-1, 2)
+    assert stats.clustered([0.1, 0.3]).high == near(0.2 + 6.313752 * 0.1)  # t.95(1)
     assert stats.sign_flip([0.0] * 60) == 1
 
 
@@ -98,7 +138,21 @@ def test_drawn_flips_agree_with_the_normal_form_and_ignore_row_order() -> None:
     drawn = stats.sign_flip(values)
     assert stats.sign_flip([*values, 1e-9, -1e-9]) == near(drawn, abs=0.01)  # the normal form
     dice.shuffle(values)
-    assert stats.sign_flip(values) == drawn
+    assert stats.sign_flip(values) == drawn == stats.sign_flip(values, draws=10_000, seed=20_260)
+
+
+def test_the_sign_flip_test_is_exact_then_drawn_then_normal() -> None:
+    dice = random.Random(3)
+    values = [dice.gauss(-0.05, 0.3) for _ in range(2001)]
+    found = [stats.sign_flip(values[:n], draws=1) for n in (14, 15, 2000, 2001)]
+    assert [p in (0.5, 1) for p in found] == [False, True, True, False]  # of one draw
+
+
+def test_drawn_flips_count_ties_and_are_never_certain() -> None:
+    # 12 or more of 16 fall below, by the binomial
+    assert stats.sign_flip([-1.0] * 12 + [1.0] * 4) == near(2517 / 2**16, abs=0.006)
+    assert stats.sign_flip([-1.0] * 60) == 1 / 10_001
+    assert stats.sign_flip([1.0] * 60, draws=750) == 1
 
 
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=12))
@@ -118,6 +172,7 @@ def test_families() -> None:
     five = [0.01, 0.02, 0.03, 0.04, 0.05]
     assert stats.holm(five) == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
     assert stats.benjamini_hochberg(five) == pytest.approx([0.05] * 5)
+    assert stats.holm([0.6, 0.7]) == [1, 1]
     assert stats.holm([]) == stats.benjamini_hochberg([]) == []
 
 
@@ -148,8 +203,6 @@ def test_cases_needed_for_scores() -> None:
     ]
     assert found == [[155, 69, 25, 7], [619, 275, 99, 25], [1392, 619, 223, 56]]
     assert stats.detectable(0.2, 100) == near(0.049729)
-    with pytest.raises(ValueError, match="cannot be planned"):
-        stats.cases_for_drop(0.1, discordant=0.005)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +216,8 @@ def test_ranks_around_the_95th_percentile(n: int, ranks: tuple[int, int]) -> Non
 def test_under_59_calls_nothing_bounds_the_95th_percentile() -> None:
     assert stats.percentile_ranks(58)[1] == 59  # no such rank
     assert stats.percentile_ranks(59)[1] == 59
+    assert stats.percentile_ranks(10, 0.5) == (2, 9)  # of the median, as in printed tables
+    assert stats.percentile_ranks(2, 0.5) == (1, 3)
 
 
 def test_the_ratio_of_costs() -> None:
@@ -171,6 +226,7 @@ def test_the_ratio_of_costs() -> None:
     found = stats.log_ratio(before, after)
     assert (math.log(found.mean), found.se) == near(0.138592, 0.042412)
     assert (found.mean, found.low, found.high) == near(1.148655, 1.054566, 1.251139)
+    assert (found.n, found.confidence) == (6, 0.95)
 
 
 def test_repeats() -> None:
@@ -196,6 +252,11 @@ def test_a_judge_that_agrees_by_kappa_may_gate() -> None:
     assert found.hit == near(0.935484, 0.845525, 0.974627)
     assert found.slip == near(0.236842, 0.129937, 0.392068)
     assert found.may_gate
+    edge = replace(found, n=50, low=0.4)
+    assert [edge.may_gate, replace(edge, n=49).may_gate, replace(edge, low=0.39).may_gate] == [
+        True, False, False,
+    ]  # fmt: skip
+    assert found == stats.agreement(*labels(58, 4, 9, 29), draws=2000, seed=20_260)
 
 
 def test_high_agreement_with_low_kappa_may_not() -> None:
@@ -214,6 +275,7 @@ def test_weighted_kappa() -> None:
     table = [[10, 2, 0], [3, 12, 3], [0, 2, 8]]
     found = [stats.kappa(table), stats.kappa(table, "linear"), stats.kappa(table, "quadratic")]
     assert found == pytest.approx([0.617591, 0.694190, 0.781659], abs=1e-6)
+    assert stats.kappa([[0, 0], [0, 0]]) is stats.kappa([[5]], "linear") is None
 
 
 def test_a_judges_score_is_corrected_by_labels() -> None:
@@ -221,8 +283,11 @@ def test_a_judges_score_is_corrected_by_labels() -> None:
     found = stats.corrected(person, judge, [1.0] * 280 + [0.0] * 120)
     assert (found.mean, found.se) == near(0.638752, 0.037142)
     assert (found.low, found.high) == near(0.565956, 0.711549)
-    with pytest.raises(ValueError, match="at least 2"):
-        stats.corrected([1.0], [1.0], [1.0, 0.0])
+    assert (found.n, found.confidence) == (500, 0.975)
+    # a judge that says less than people do counts once at the most, one that contradicts not at all
+    assert stats.corrected([0, 8, 0, 8], [0, 1, 0, 1], [1, 1]).mean == near(4 - 0.5 + 1)
+    assert stats.corrected([0, 1], [1, 0], [1, 1]).mean == near(0.5)
+    assert stats.corrected([0, 1], [1, 1], [1, 1]).mean == near(0.5)
 
 
 def test_clustered_bounds_keep_their_error_where_naive_ones_do_not() -> None:
@@ -235,3 +300,86 @@ def test_clustered_bounds_keep_their_error_where_naive_ones_do_not() -> None:
         naive += stats.clustered(values).high < 0
     assert robust / runs < 0.075
     assert naive / runs > 0.12
+
+
+def test_two_groups_that_are_not_paired() -> None:
+    found = stats.newcombe(48, 80, 56, 70)
+    assert (found.se, found.n, found.confidence) == near(
+        math.sqrt(0.24 / 80 + 0.16 / 70), 150, 0.95
+    )
+    assert stats.score_test(56, 70, 48, 80) == near(0.004023)  # z = -2.650172
+    assert stats.score_test(5, 5, 7, 7) == stats.split_p(0, 0) == 1
+    pair = stats.clustered_difference([1.0, 0.0], [0.0, 0.5], "ab", "cd")[0]
+    assert (pair.n, pair.high - pair.mean) == near(4, 6.313752 * pair.se)  # t.95(1)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "half", "p"),
+    [
+        (["x", "y", "z"], ["u", "v"], 3 / 3 + 3 / 2, 0.1),  # 1 of the 10 ways to shuffle them
+        (["x"], ["y"], 1.0, 0.5),
+        (["x", "x"], ["x"], 1.0, 0.5),
+    ],
+)
+def test_groups_in_which_nothing_varies_are_not_certainty(
+    a: list[str], b: list[str], half: float, p: float
+) -> None:
+    found, less = stats.clustered_difference([1.0] * len(a), [0.0] * len(b), a, b)
+    assert (found.mean, found.se) == near(-1, 0)
+    assert (found.high - found.mean, found.mean - found.low, less) == near(half, half, p)
+    for other in (1.0, 2.0):  # not below
+        assert stats.clustered_difference([1.0] * len(a), [other] * len(b), a, b)[1] == 1
+
+
+def exchanged(before: list[list[int]], now: list[list[int]], ordered: bool) -> float:
+    """The p of `day_permutation`, by all ways to exchange days."""
+    days = [*before, *now]
+
+    def shares(rows: list[list[int]]) -> list[float]:
+        counts = [sum(column) for column in zip(*rows, strict=True)]
+        found = [each / sum(counts) for each in counts]
+        return list(accumulate(found))[:-1] if ordered else found
+
+    weights = [1 / (share * (1 - share) if ordered else share) for share in shares(days)]
+
+    def apart(chosen: tuple[int, ...]) -> float:
+        sides = [
+            [day for n, day in enumerate(days) if (n in chosen) is side] for side in (True, False)
+        ]
+        one, other = map(shares, sides)
+        return sum(w * (a - b) ** 2 for w, a, b in zip(weights, one, other, strict=True))
+
+    seen = apart(tuple(range(len(before))))
+    ways = [apart(each) for each in combinations(range(len(days)), len(before))]
+    return sum(each >= seen - 1e-12 for each in ways) / len(ways)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_exchanged_days_agree_with_all_ways_to_exchange_them(ordered: bool) -> None:
+    dice = random.Random(2)
+    for move in (0, 2, 4):
+        before = [[dice.randint(40, 60), dice.randint(0, 6), dice.randint(5, 20)] for _ in range(5)]
+        now = [
+            [dice.randint(40, 60), dice.randint(0, 6) + move, dice.randint(5, 20)] for _ in range(4)
+        ]
+        found = stats.day_permutation(before, now, ordered=ordered, draws=20_000)
+        assert found == near(exchanged(before, now, ordered), abs=0.015)
+
+
+def test_few_days_say_little_and_many_are_never_certain() -> None:
+    far = [[90.0, 10.0]] * 14, [[10.0, 90.0]] * 14
+    assert stats.day_permutation(*far) == stats.day_permutation(*far, ordered=True) == 1 / 1000
+    assert stats.day_permutation(far[0][:2], far[1][:2]) == near(1 / 3, abs=0.05)
+    assert (
+        stats.day_permutation(far[0][:1], far[1]) == stats.day_permutation(far[0], far[1][:1]) == 1
+    )
+    assert stats.day_permutation([[0, 0]] * 3, [[0, 0]] * 3) == 1
+    plain = [[5.0, 1, 4], [4, 3, 3], [6, 1, 3], [5, 2, 3]], [[3.0, 3, 4], [4, 2, 4], [3, 3, 3]]
+    given = stats.day_permutation(*plain, ordered=False, draws=999, seed=20_260)
+    assert stats.day_permutation(*plain) == given != stats.day_permutation(*plain, ordered=True)
+
+
+def test_bins_hold_as_many_values_each() -> None:
+    assert stats.edges(range(100)) == [10, 20, 30, 40, 50, 60, 70, 80, 90]
+    assert stats.edges(range(10)) == [n + 0.5 for n in range(9)]
+    assert stats.histogram([1, 1, 2, 9], [2.0, 5.0]) == [2, 1, 1]

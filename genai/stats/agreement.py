@@ -27,7 +27,7 @@ def kappa(table: Sequence[Sequence[float]], weights: Weights = "") -> float | No
     def apart(i: int, j: int) -> float:
         if not weights:
             return float(i != j)
-        return (abs(i - j) / (size - 1)) ** (1 if weights == "linear" else 2)
+        return float(abs(i - j) ** (1 if weights == "linear" else 2))
 
     pairs = [(i, j) for i in range(size) for j in range(size)]
     expected = math.fsum(apart(i, j) * rows[i] * columns[j] for i, j in pairs) / total
@@ -99,12 +99,12 @@ def corrected(
     if n < 2 or len(judged) != n or more < 2:
         raise ValueError(f"{n} labels, {len(judged)} judged, {more} others: at least 2 of each")
     spread = _variance([*judged, *others])
-    factor = 0.0
+    factor, pairs = 0.0, list(zip(labels, judged, strict=True))
     if spread:
-        mean_y, mean_f = math.fsum(labels) / n, math.fsum(judged) / n
-        products = ((y - mean_y) * (f - mean_f) for y, f in zip(labels, judged, strict=True))
+        mean = math.fsum(judged) / n
+        products = (y * (f - mean) for y, f in pairs)
         factor = min(max(math.fsum(products) / (n - 1) / ((1 + n / more) * spread), 0.0), 1.0)
-    rest = [y - factor * f for y, f in zip(labels, judged, strict=True)]
+    rest = [y - factor * f for y, f in pairs]
     mean = factor * math.fsum(others) / more + math.fsum(rest) / n
     se = math.sqrt(factor * factor * _variance(others) / more + _variance(rest) / n)
     return Interval(mean, se, mean - _Z975 * se, mean + _Z975 * se, n + more, 0.975)

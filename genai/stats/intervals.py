@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from statistics import NormalDist
 
 from genai import extras
@@ -110,14 +111,11 @@ def percentile_ranks(n: int, share: float = 0.95, confidence: float = 0.90) -> t
 
     The upper rank is n + 1 where no value bounds it, as for the 95th percentile under n = 59.
     """
-    tail, total, low, high = (1 - confidence) / 2, 0.0, 0, n + 1
-    for rank in range(n + 1):  # rank values lie under the percentile with this chance
+
+    def chance(rank: int) -> float:
+        """That so many values lie under the percentile."""
         log = math.lgamma(n + 1) - math.lgamma(rank + 1) - math.lgamma(n - rank + 1)
-        chance = math.exp(log + rank * math.log(share) + (n - rank) * math.log1p(-share))
-        if total + chance > tail and not low:
-            low = rank
-        total += chance
-        if total >= 1 - tail:
-            high = rank + 1
-            break
-    return max(low, 1), high
+        return math.exp(log + rank * math.log(share) + (n - rank) * math.log1p(-share))
+
+    tail, sums = (1 - confidence) / 2, list(accumulate(map(chance, range(n + 1))))
+    return max(sum(each <= tail for each in sums), 1), sum(each < 1 - tail for each in sums) + 1

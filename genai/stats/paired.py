@@ -44,11 +44,8 @@ def sign_flip(
     if not totals:
         return 1.0
     if len(totals) <= _EXACT:
-        flips = product((1, -1), repeat=len(totals))
-        low = sum(
-            math.fsum(s * t for s, t in zip(signs, totals, strict=True)) <= seen + 1e-12
-            for signs in flips
-        )
+        flips = product(*((each, -each) for each in totals))
+        low = sum(math.fsum(each) <= seen + 1e-12 for each in flips)
         return float(low / 2 ** len(totals))
     if len(totals) > _NORMAL:
         return NormalDist().cdf(seen / math.sqrt(math.fsum(each * each for each in totals)))

@@ -23,7 +23,7 @@ def cases_for_drop(
     spread = sd * sd if sd else discordant - drop * drop
     if drop <= 0 or spread <= 0:
         raise ValueError(f"a drop of {drop:g} at this spread cannot be planned for")
-    return math.ceil(z * z * spread / (drop * drop) - 1e-9)
+    return math.ceil(z * z * spread / (drop * drop))
 
 
 def cases_to_prove(
@@ -31,7 +31,7 @@ def cases_to_prove(
 ) -> int:
     """Give the pairs needed to show that an unchanged task is not worse than by `margin`."""
     z = _Z(1 - alpha) + _Z(power)
-    return math.ceil(z * z * discordant / (margin * margin) - 1e-9)
+    return math.ceil(z * z * discordant / (margin * margin))
 
 
 def detectable(sd: float, n: int, *, alpha: float = 0.05, power: float = 0.8) -> float:

@@ -29,11 +29,12 @@ def jensen_shannon(reference: Sequence[float], current: Sequence[float]) -> floa
 
     Lin, Divergence measures based on the Shannon entropy, IEEE Trans Inf Theory 37 (1991).
     """
-    one, other = _shares(reference), _shares(current)
-    middle = [(a + b) / 2 for a, b in zip(one, other, strict=True)]
-    total = 0.0
-    for side in (one, other):
-        total += math.fsum(p * math.log2(p / m) for p, m in zip(side, middle, strict=True) if p)
+    total = math.fsum(
+        share * math.log2(2 * share / (a + b))
+        for a, b in zip(_shares(reference), _shares(current), strict=True)
+        for share in (a, b)
+        if share
+    )
     return math.sqrt(max(total / 2, 0.0))
 
 
@@ -52,8 +53,7 @@ def edges(values: Sequence[float], bins: int = 10) -> list[float]:
     ordered, distinct = sorted(values), sorted(set(values))
     if len(distinct) <= bins:
         return [(a + b) / 2 for a, b in zip(distinct, distinct[1:], strict=False)]
-    found = [ordered[min(len(ordered) * n // bins, len(ordered) - 1)] for n in range(1, bins)]
-    return sorted(set(found))
+    return sorted({ordered[len(ordered) * n // bins] for n in range(1, bins)})
 
 
 def histogram(values: Sequence[float], inner: Sequence[float]) -> list[int]:
