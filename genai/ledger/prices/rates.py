@@ -5,6 +5,7 @@ The fields are those of LiteLLM's price file; the order of rules is that of its
 writes does not sum to their total, the rest is priced at the five-minute rate.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
@@ -14,6 +15,7 @@ from typing import Any
 from genai.types import BUCKETS, Usage
 
 _IN, _OUT = "input_cost_per_token", "output_cost_per_token"
+_ABOVE = re.compile(rf"{_IN}_above_(\d+)k_tokens")
 _READ = "cache_read_input_token_cost"
 _WRITE, _WRITE_1H = "cache_creation_input_token_cost", "cache_creation_input_token_cost_above_1hr"
 # bucket -> its own rate; where that is missing, the bucket whose rate stands in
@@ -61,7 +63,7 @@ class Rates:
                 return None, _ZERO, f"no rate for {meter}"
             fees = _EXACT.fma(count, self.fee, fees)
         whole = _EXACT.add(total, fees)
-        return _EXACT.quantize(whole, _PICO), fees and _EXACT.quantize(fees, _PICO), doubt
+        return _EXACT.quantize(whole, _PICO), _EXACT.quantize(fees, _PICO), doubt
 
 
 def resolve(
@@ -110,9 +112,9 @@ def _fill(found: Rates, rate: Any, expected: frozenset[str] | set[str] = frozens
 def _pick(
     entry: Mapping[str, Any], peak: Mapping[str, Any], name: str, above: str, suffix: str
 ) -> Any:
-    for key in (f"{name}{above}{suffix}", f"{name}{above}" if above else "", f"{name}{suffix}"):
-        if key and entry.get(key) is not None:
-            return peak.get(name, entry[key]) if not above and not suffix else entry[key]
+    for key in (f"{name}{above}{suffix}", f"{name}{above}", f"{name}{suffix}"):
+        if key != name and entry.get(key) is not None:
+            return entry[key]  # it has no hours
     return peak.get(name, entry.get(name))
 
 
@@ -128,22 +130,14 @@ def _suffix(entry: Mapping[str, Any], tier: str, found: Rates) -> str:
 
 def _above(entry: Mapping[str, Any], prompt: int) -> str:
     """Give the suffix of the highest threshold the prompt passes."""
-    best, found = -1, ""
-    for key in entry:
-        if key.startswith(f"{_IN}_above_") and key.endswith("k_tokens"):
-            limit = int(key.removeprefix(f"{_IN}_above_").removesuffix("k_tokens")) * 1000
-            passed = prompt >= limit if entry.get("litellm_provider") == "xai" else prompt > limit
-            if passed and limit > best:
-                best, found = limit, f"_above_{limit // 1000}k_tokens"
-    return found
+    least = prompt + (entry.get("litellm_provider") == "xai")  # which counts the threshold itself
+    limits = [int(each[1]) for key in entry if (each := _ABOVE.fullmatch(key))]
+    passed = [limit for limit in limits if limit * 1000 < least]
+    return f"_above_{max(passed)}k_tokens" if passed else ""
 
 
 def _range(tiers: list[Mapping[str, Any]], prompt: int) -> Mapping[str, Any]:
-    for tier in tiers:
-        start, end = tier["range"]
-        if start < prompt <= end:
-            return tier
-    return tiers[0] if prompt <= tiers[0]["range"][0] else tiers[-1]
+    return next((tier for tier in tiers if prompt <= tier["range"][1]), tiers[-1])
 
 
 def _batch(found: Rates, entry: Mapping[str, Any]) -> None:
@@ -174,10 +168,8 @@ def _open(window: Mapping[str, Any], now: datetime) -> bool:
     hours = window.get("hours_utc") or []
     for span in [hours] if isinstance(hours, str) else hours:
         start, end = (time.fromisoformat(part) for part in span.split("-"))
-        inside = now.time() >= start and now.time() < end
-        if start < end and inside:
-            return True
-        if start >= end and (now.time() >= start or now.time() < end):
+        within = now.time() >= start, now.time() < end
+        if all(within) or (start >= end and any(within)):
             return True
     return False
 

@@ -117,7 +117,7 @@ def refresh(folder: Path, today: date | None = None) -> tuple[Path, list[Change]
         "imported_at": (today or datetime.now(UTC).date()).isoformat(),
         "sha256": digest(models),
     }
-    earlier = load_all(folder) if folder.is_dir() else []
+    earlier = load_all(folder)
     old = earlier[0].models if earlier else {}
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"litellm-{version}.json"

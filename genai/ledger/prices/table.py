@@ -260,8 +260,6 @@ class Prices:
 
     def _valid(self, at: datetime | None) -> Sequence[Snapshot]:
         """Give the snapshot known at a time; before the first one, the first one."""
-        if not self.snapshots:
-            return ()
         if at is None:
             return self.snapshots[:1]
         earlier = [each for each in self.snapshots if each.imported_at <= at.date()]
