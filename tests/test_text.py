@@ -62,6 +62,32 @@ def test_sentences_of_prose_lists_and_tables(text: str, count: int) -> None:
     assert len(sentences(text)) == count
 
 
+PAGE = """# One. Two
+Prose goes on
+a second line. It costs approx. nothing. And ends here
+- an item. It runs
+  on
+  ## Under. It
+> quoted. Twice
+| a. b | c |
+
+```
+x = 1. y
+
+- z. x
+~~~
+1. first
+etc."""
+
+
+def test_the_units_of_a_page_are_cut_to_the_letter() -> None:
+    assert [PAGE[start:end] for start, end in sentences(PAGE)] == [
+        "# One. Two", "Prose goes on\na second line.", "It costs approx. nothing.",
+        "And ends here", "- an item.", "It runs\n  on", "## Under. It", "> quoted.", "Twice",
+        "| a. b | c |", "```", "x = 1. y", "- z. x", "~~~", "1.", "first\netc.",
+    ]  # fmt: skip
+
+
 def test_words_of_a_question() -> None:
     assert words("How do I set the budget?") == ["set", "budget"]
     assert words("What is it?") == ["What", "is", "it"]
@@ -73,6 +99,9 @@ def test_support_needs_the_numbers_too() -> None:
     assert coverage("The notice period is 30 days.", evidence) == [1.0, 0.0]
     assert support("The notice period is 90 days.", evidence) == [0.0, 0.0]
     assert support("A notice period of 30 days", evidence)[0] == 1.0
+    assert coverage("Is it the?", evidence) == [0.0, 0.0]  # no word that says anything
+    weight = {"notic": 3.0}
+    assert coverage("notice birds", evidence, lambda stem: weight.get(stem, 1.0)) == [0.75, 0.25]
 
 
 @pytest.mark.parametrize(

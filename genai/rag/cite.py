@@ -17,7 +17,7 @@ from genai.text.sentences import sentences
 from genai.text.support import Weight, coverage, support
 from genai.types import Citation, Passage
 
-_LEADING = re.compile(r"(?:\[\d{1,3}\]\s*)*\[\d{1,3}\]")
+_LEADING = re.compile(r"((?:\[\d{1,3}\]\s*)*\[\d{1,3}\])\s*")
 _MARK = re.compile(r"\s*\[(\d{1,3})\]")
 _NAME = re.compile(r"(?<=[\w,;] )[A-Z]\w+")  # a capital inside a sentence
 _NEAR = 0.6  # of the support that is asked for: below it an embedding saves nothing
@@ -66,7 +66,7 @@ class Citer:
             return Judged(sentence, (), 1.0)
         offered = {n: self._passages[n - 1] for n in given if 1 <= n <= len(self._passages)}
         dropped = len(set(given)) - len(offered)
-        candidates = offered or dict(enumerate(self._passages, start=1))
+        candidates = offered or dict(enumerate(self._passages))
         claim = bare
         for each in hidden:
             claim = claim.replace(each, " ")
@@ -91,7 +91,7 @@ class Citer:
     def _scores(self, bare: str, candidates: Mapping[int, Passage]) -> dict[int, float]:
         texts = [f"{p.heading}\n{p.text}" for p in candidates.values()]
         scores = dict(zip(candidates, support(bare, texts, self._weight), strict=True))
-        if self._similar is None or max(scores.values(), default=0.0) >= self._min:
+        if self._similar is None or any(each >= self._min for each in scores.values()):
             return scores
         names = set(_NAME.findall(bare))
         near = {
@@ -99,37 +99,18 @@ class Citer:
             for n, passage in candidates.items()
             if scores[n] >= _NEAR * self._min and all(name in passage.text for name in names)
         }
-        for n, similarity in self._nearest(bare, near).items():
+        for n, similarity in _nearest(self._similar, bare, near).items():
             if similarity >= self._min_similarity:
                 scores[n] = self._min
         return scores
 
-    def _nearest(self, bare: str, passages: Mapping[int, Passage]) -> dict[int, float]:
-        """Give how close each passage's nearest sentence comes."""
-        cut = [
-            (n, p.text[start:end]) for n, p in passages.items() for start, end in sentences(p.text)
-        ]
-        if self._similar is None or not cut:
-            return {}
-        found: dict[int, float] = {}
-        for (n, _), each in zip(cut, self._similar(bare, [text for _, text in cut]), strict=True):
-            found[n] = max(found.get(n, 0.0), each)
-        return found
-
     def _cite(self, bare: str, passage: Passage) -> Citation:
         """Quote the passage's sentence that says most of what the answer's sentence says."""
-        spans = sentences(passage.text) or [(0, len(passage.text))]
+        spans = sentences(passage.text)
         texts = [passage.text[start:end] for start, end in spans]
         # a sentence that holds the claim's numbers comes before one that shares more words
-        shares = [
-            share + (exact > 0)
-            for share, exact in zip(
-                coverage(bare, texts, self._weight),
-                support(bare, texts, self._weight),
-                strict=True,
-            )
-        ]
-        start, end = spans[max(range(len(spans)), key=lambda i: (shares[i], -i))]
+        exact, shares = (each(bare, texts, self._weight) for each in (support, coverage))
+        start, end = spans[max(range(len(spans)), key=lambda i: (exact[i], shares[i]))]
         key = (passage.document, passage.start + start, passage.start + end)
         if key not in self._numbers:
             self._numbers[key] = Citation(
@@ -145,6 +126,17 @@ class Citer:
         return self._numbers[key]
 
 
+def _nearest(similar: Similar, claim: str, passages: Mapping[int, Passage]) -> dict[int, float]:
+    """Give how close each passage's nearest sentence comes."""
+    cut = [(n, p.text[start:end]) for n, p in passages.items() for start, end in sentences(p.text)]
+    if not cut:
+        return {}
+    found: dict[int, float] = {}
+    for (n, _), each in zip(cut, similar(claim, [text for _, text in cut]), strict=True):
+        found[n] = max(found.get(n, 0.0), each)
+    return found
+
+
 def whole_sentences(text: str, ended: bool) -> list[tuple[int, int]]:
     """Give the spans that no later text can change: complete sentences with their `[n]` marks.
 
@@ -154,10 +146,7 @@ def whole_sentences(text: str, ended: bool) -> list[tuple[int, int]]:
     for start, end in sentences(text):
         marks = _LEADING.match(text, start, end)
         if marks and spans:
-            spans[-1] = (spans[-1][0], marks.end())
-            start = (
-                marks.end() + len(text[marks.end() : end]) - len(text[marks.end() : end].lstrip())
-            )
+            spans[-1], start = (spans[-1][0], marks.end(1)), marks.end()
         if start < end:
             spans.append((start, end))
     if ended or not spans:

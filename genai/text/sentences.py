@@ -36,22 +36,23 @@ def sentences(text: str) -> list[tuple[int, int]]:
 def _units(text: str) -> list[tuple[int, int, bool]]:
     """Join the lines of a paragraph; a structured line is a unit to keep whole."""
     units: list[tuple[int, int, bool]] = []
-    start, position, code = -1, 0, False
+    start: int | None = None
+    position, code = 0, False
     for line in text.splitlines(keepends=True):
         said = line.strip()
         fence = said.startswith(("```", "~~~"))
         alone = fence or code or _STARTS_UNIT.match(line) is not None
-        if start >= 0 and (alone or not said):
+        if start is not None and (alone or not said):
             units.append((start, position, False))
-            start = -1
+            start = None
         code ^= fence
         end = position + len(line)
         if alone and said and (code or fence or "|" in line[:4] or "#" in line[:4]):
             units.append((position, end, True))
-        elif said and start < 0:
+        elif said and start is None:
             start = position  # prose, or a list item that may run over several lines
         position = end
-    if start >= 0:
+    if start is not None:
         units.append((start, position, False))
     return units
 

@@ -81,7 +81,45 @@ def test_the_embedder_is_not_asked_where_words_decide() -> None:
 
     each = Citer([PASSAGE], hashed, lambda stem: 1.0, 0.5, similar=never, min_similarity=0.85)
     assert each.judge("The notice period is 30 days [1].").citations
+    assert each.judge("Storks notice [1].").citations  # half of its words, and half is asked for
     assert not each.judge("Storks nest on chimneys [1].").citations
+
+
+def test_the_nearest_sentence_of_a_passage_counts_and_without_a_limit_only_an_equal_one() -> None:
+    def last(text: str, others: Sequence[str]) -> list[float]:
+        return [0.2] * (len(others) - 1) + [1.0]
+
+    assert Citer([PASSAGE], hashed, lambda stem: 1.0, 0.5, similar=last).judge(NEAR).citations
+    assert not citer(0.99, least=1.0).judge(NEAR).citations
+
+
+def test_the_sentence_that_holds_the_number_is_quoted_before_one_with_more_words() -> None:
+    text = "The notice period of a rental contract was longer. It is 30 days. So are 30 days."
+    passage = replace(PASSAGE, text=text, start=7, end=7 + len(text))
+    each = Citer([passage], hashed, lambda stem: 1.0, 0.5)
+    (found,) = each.judge("The notice period of a rental contract is 30 days [1].").citations
+    assert (found.quote, found.start, found.end) == ("It is 30 days.", 58, 72)
+    assert text[58 - 7 : 72 - 7] == found.quote
+    again = each.judge("It is 30 days [1].")
+    assert (again.citations, again.text) == ((found,), "It is 30 days. [1]")
+
+
+def test_what_is_no_claim_is_not_judged_and_no_passage_supports_nothing() -> None:
+    judged = citer().judge(" [1]")
+    assert (judged.text, judged.citations, judged.support, judged.dropped) == (" [1]", (), 1, 0)
+    none = Citer([], hashed, lambda stem: 1.0, 0.5, similar=alike(1)).judge("It is 30 days [1].")
+    assert (none.citations, none.support, none.dropped) == ((), 0, 1)
+    hidden = citer().judge("Berg keeps [EMAIL_1] keys [1].", {"[EMAIL_1]"})
+    assert (hidden.support, hidden.text) == (1, "Berg keeps [EMAIL_1] keys. [1]")
+
+
+def test_each_mark_that_is_not_borne_out_is_counted() -> None:
+    other = replace(PASSAGE, id="p2", text="Storks nest on chimneys.", heading="")
+    each = Citer([PASSAGE, other], hashed, lambda stem: 1.0, 0.5)
+    judged = each.judge("The notice period is 30 days [1][2][2][0][9].")
+    assert (judged.text, judged.dropped) == ("The notice period is 30 days. [1]", 3)
+    (second,) = each.judge("Storks nest on chimneys [2].").citations
+    assert second.number == 2
 
 
 @pytest.fixture
