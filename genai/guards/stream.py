@@ -209,6 +209,8 @@ class StreamGate:
             self.stopped |= finding.entry.on_error == "closed"
         self._whole, self._holds = [], False
         self._kept.clear()
+        if self.stopped:
+            self._passed.clear()  # nobody has judged it
 
     def _judge_whole(self, out: str) -> str:
         text = "".join(self._kept)

@@ -191,10 +191,10 @@ class Seen:
     quick = True
 
     def __init__(self) -> None:
-        self.most = 0
+        self.shown: list[str] = []
 
     def look(self, text: str, place: Place) -> Sequence[Span]:
-        self.most += 1
+        self.shown.append(text)
         return ()
 
     def explain(self, spans: Sequence[Span]) -> str:
@@ -209,13 +209,94 @@ def test_nothing_leaves_before_it_is_judged_and_little_is_held() -> None:
     for letter in text:
         piece = gate.feed(letter)
         if piece:
-            assert guard.most > looked
-            looked = guard.most
+            assert len(guard.shown) > looked
+            looked = len(guard.shown)
         out += piece
     out += gate.finish()
     assert out == text
     assert gate.bound == LONGEST + 2 * LOOKAHEAD
     assert gate.most_held < 256 + 66 + LOOKAHEAD + 1
+
+
+WORDED = "Here is a word. "  # 16 characters
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "parts"),
+    [
+        ("answer", WORDED * 60, [48, 48, 96, 192, 256, 256, 64]),  # they grow from 48 to 256
+        ("answer", "x" * 5000, [4096, 904]),
+        ("answer", "x" * 2048 + " " + "x" * 3000, [2049, 3000]),  # at the last space of a half
+        ("answer", "x" * 2047 + " " + "x" * 3000, [4096, 952]),
+        ("answer", "x" * 3000 + " " + "x" * 1095, [3001, 1095]),
+        ("passage", WORDED * 300, [4096, 704]),
+    ],
+)
+def test_a_guard_is_shown_a_part_and_64_characters_beyond(
+    place: Place, text: str, parts: list[int]
+) -> None:
+    guard = Seen()
+    gate = Policy(PolicySettings(), extra=[(place, guard)]).gate(place)
+    assert gate.feed(text) + gate.finish() == text
+    starts = [sum(parts[:n]) for n in range(len(parts))]
+    ends = [start + size + 64 for start, size in zip(starts, parts, strict=True)]
+    assert guard.shown == [text[a:b] for a, b in zip(starts, ends, strict=True)]
+
+
+def test_a_part_leaves_as_soon_as_what_follows_is_known() -> None:
+    text = WORDED * 8
+    gate = Policy(PolicySettings(), extra=[("answer", Seen())]).gate("answer")
+    assert (gate.most_held, gate.held, gate.bound) == (0, 0, 4096 + 2 * 64)
+    assert gate.feed(text[:111]) == gate.feed("") == ""
+    assert (gate.most_held, gate.held) == (111, 111)
+    assert gate.feed(text[111]) == text[:48]
+    assert (gate.most_held, gate.held) == (111, 64)
+    assert gate.finish() == text[48:112]
+    assert gate.finish() == gate.feed("more") == ""
+
+
+@pytest.mark.parametrize("on_error", ["open", "closed"])
+def test_a_guard_of_the_whole_judges_100_000_characters_and_no_more(
+    tmp_path: Path, on_error: str
+) -> None:
+    path = tmp_path / "guards.yaml"
+    path.write_text(
+        "answer:\n"
+        f"  - {{guard: judge, prompt: guard/policy, action: block, on_error: {on_error}}}\n"
+    )
+    asked: list[str] = []
+
+    def ask(prompt: object, text: str) -> str:
+        asked.append(text)
+        return '{"score": 0}'
+
+    made, text = load_policy(path, ask=ask), "word " * 20_000
+    gate = made.gate("answer")
+    assert (gate.feed(text), gate.held, gate.bound) == ("", 100_000, 104_096)
+    assert (gate.finish(), gate.decision, len(asked)) == (text, Action.ALLOW, 1)
+    gate = made.gate("answer")
+    out = gate.feed(text + "x") + gate.finish()
+    assert (out, gate.stopped) == ((text + "x", False) if on_error == "open" else ("", True))
+    assert "judges texts of 100000 characters at the most" in gate.verdicts[0].reason
+    assert len(asked) == 1
+
+
+def test_a_limit_marks_what_is_over_it(tmp_path: Path) -> None:
+    limit = "{guard: length, action: redact, on_error: closed, max_chars: 300}"
+    made, text = policy(tmp_path, limit), "word " * 100
+    (found,) = made.check(text, "answer")
+    assert (found.spans[0].start, found.spans[-1].end, found.score) == (300, 500, 1.0)
+    assert made.apply(text, [found]).startswith(text[:300] + "[removed]")
+    assert made.check(text[:300], "answer")[0].spans == ()
+
+
+def test_only_the_guard_that_is_to_gives_stand_ins() -> None:
+    entries = [{"guard": "pii", "action": "pseudonymise", "on_error": "closed"},
+               {"guard": "secrets", "action": "redact", "on_error": "closed"}]  # fmt: skip
+    gate = Policy(PolicySettings.model_validate({"question": entries})).gate("question")
+    out = gate.feed(f"Write to ann@firm.com that {KEY} is the key.") + gate.finish()
+    assert out.startswith("Write to [EMAIL_")
+    assert out.endswith("] that [secret] is the key.")
 
 
 def test_two_users_on_one_policy_share_nothing() -> None:
