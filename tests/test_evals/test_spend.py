@@ -11,7 +11,7 @@ from servers import openai_server
 
 import genai
 from genai.errors import BudgetExceeded
-from genai.ledger.cap import Cap, capped
+from genai.ledger.cap import Cap, capped, current_cap
 from genai.types import Cost, CostStatus
 
 # of one call of gpt-4o-mini: 16,384 tokens out at the most, 11 + 7 tokens in fact
@@ -201,6 +201,34 @@ def test_threads_never_pass_a_cap() -> None:
     assert len(refused) == 16
     assert Decimal("0.97") < cap.spent <= cap.limit
     assert cap.reserved == 0
+
+
+def test_a_cap_is_spent_to_the_last_cent_and_refusals_are_counted() -> None:
+    half, cap = Cost(Decimal("0.5"), CostStatus.PRICED), Cap(Decimal(1))
+    assert cap.reserve("a", "m", half)
+    assert cap.reserve("b", "m", half)
+    assert cap.reserved == 1
+    assert cap.reserve("c", "m", half) is False  # it waits for those in flight
+    assert (cap.refused, cap.settle("c", Decimal(1))) == (0, 0)
+    assert cap.settle("a", Decimal("0.5")) == Decimal("0.5")
+    assert cap.settle("b", Decimal("0.25")) == Decimal("0.25")
+    with pytest.raises(
+        BudgetExceeded, match=r"may cost \$0.5, and \$0.75 of the run's \$1 is spent"
+    ):
+        cap.reserve("c", "m", half)
+    with pytest.raises(BudgetExceeded, match="model m: its price is unknown"):
+        cap.reserve("c", "m", Cost(None, CostStatus.UNPRICED))
+    assert (cap.refused, cap.spent, cap.reserved) == (2, Decimal("0.75"), 0)
+    assert cap.reserve("d", "m", Cost(Decimal("0.25"), CostStatus.PRICED))
+    part = cap.part()
+    assert (part.reserve("e", "m", Cost(Decimal(0), CostStatus.PRICED)), part.limit) == (True, 1)
+
+
+def test_a_cap_holds_inside_its_block_alone() -> None:
+    cap = Cap(Decimal(1))
+    with capped(cap) as given:
+        assert given is current_cap() is cap
+    assert current_cap() is None
 
 
 def test_what_nobody_knows_is_booked_at_its_worst() -> None:

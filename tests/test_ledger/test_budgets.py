@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 
 from genai.config import ModelSettings
 from genai.errors import BudgetExceeded
-from genai.ledger.budgets import Budgets, Limit, Scope
+from genai.ledger.budgets import BudgetRow, Budgets, Limit, Scope
 from genai.ledger.database import Database
 from genai.ledger.tables import reservations
 from genai.models import Hooks, open_model
@@ -304,3 +305,52 @@ def test_a_call_cancelled_while_it_waits_for_its_reservation_holds_nothing(tmp_p
     time.sleep(0.1)
     assert not server.requests
     assert all((row.spent, row.reserved) == (0, 0) for row in budgets.status())
+
+
+def test_a_lease_is_ten_minutes_and_reserving_looks_for_late_ones_once_a_minute(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = 1_800_000_000.0
+    budgets = Budgets(database, [Limit("total", Decimal(1))])
+
+    def spent(after: float) -> Decimal:
+        monkeypatch.setattr("genai.ledger.budgets.time.time", lambda: start + after)
+        budgets.reserve(f"at {after}", ANN, "m", dollars("0.001"))
+        return budgets.status()[0].spent
+
+    assert spent(0) == 0
+    budgets.reserve("short", ANN, "m", dollars("0.1"), lease=5)
+    assert [spent(60), spent(61)] == [0, Decimal("0.1")]
+    assert budgets.sweep(start + 600) == 0  # of the first call
+    assert budgets.sweep(start + 600.5) == 1
+
+
+def test_what_is_settled_within_its_amount_is_forgotten_in_the_end(database: Database) -> None:
+    budgets = Budgets(database, [Limit("total", Decimal(1))])
+    for name, cost in (("less", "0.1"), ("equal", "0.2"), ("more", "0.3")):
+        budgets.reserve(name, ANN, "m", dollars("0.2"))
+        budgets.settle(name, Decimal(cost))
+    assert budgets.sweep(time.time() + 601) == 0
+    with database.begin() as db:
+        assert [row.call_id for row in db.execute(reservations.select())] == ["more"]
+    assert budgets.status()[0].overshoot == Decimal("0.1")
+
+
+def test_a_row_says_its_amounts_in_a_line() -> None:
+    row = BudgetRow("user", "ann", "month", "2027-01", Decimal(2), Decimal("0.50"), Decimal("0.25"))
+    assert row.text() == "user ann 2027-01: $0.5 of $2 spent, $0.25 reserved, $1.25 left"
+
+
+def test_costs_are_settled_in_a_thread_of_their_own(tmp_path: Path) -> None:
+    budgets = Budgets(Database(tmp_path / "ledger.db"), [Limit("total", Decimal(1))])
+    others = set(threading.enumerate())
+    for name, cost, total in (("a", "0.1", "0.1"), ("b", None, "0.5")):
+        budgets.reserve(name, ANN, "m", dollars("0.4"))
+        budgets.settle_later(name, None if cost is None else Decimal(cost))
+        deadline = time.monotonic() + 20
+        while budgets.status()[0].spent != Decimal(total) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert budgets.status()[0].spent == Decimal(total)
+    (settler,) = set(threading.enumerate()) - others
+    assert (settler.name, settler.daemon) == ("genai-budgets", True)
+    budgets.flush()
