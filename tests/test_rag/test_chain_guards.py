@@ -73,6 +73,14 @@ def test_the_stream_joined_is_the_whole_answer(scripted: Make) -> None:
     assert "a.b@firm.com" not in whole.text
 
 
+def test_what_a_guard_put_in_is_no_claim(scripted: Make) -> None:
+    answer = scripted("The notice period, a@firm.com, is 30 days [1].")(QUESTION)
+    assert isinstance(answer, genai.Answer)
+    assert answer.text == "The notice period, [email], is 30 days. [1]"
+    assert answer.trace is not None
+    assert answer.trace.sentences[0].support == 1
+
+
 def test_a_grounding_guard_is_given_the_passages(scripted: Make) -> None:
     policy = "answer: [{guard: grounded, action: block, on_error: closed}]"
     assert isinstance(scripted(SAID, policy=policy)(QUESTION), genai.Answer)
@@ -89,6 +97,7 @@ def test_a_reply_that_must_be_written_anew_is_asked_for_once(scripted: Make) -> 
     assert answer.text == "The notice period is 30 days. [1]"
     first, second = chain.seen.sent  # type: ignore[attr-defined]
     assert second.startswith(first)
+    assert "That reply cannot be used. It holds an e-mail address. Write another one" in second
     assert "a@firm.com" not in second
     assert answer.trace is not None
     assert "asked again" in " ".join(answer.trace.notes)

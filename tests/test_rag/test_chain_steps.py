@@ -235,6 +235,39 @@ def test_a_judge_must_confirm_each_sentence_and_the_stream_equals_the_whole(
     assert answer.text == "".join(map(str, pieces)) == "The notice period is 30 days. [1]"
     assert [each.state for each in answer.trace.sentences] == ["released", "withheld"]
     assert [each.judged for each in last.trace.sentences] == [True, False]  # type: ignore[union-attr]
+    assert answer.citations_dropped == 1
+
+
+def test_a_judge_is_asked_of_what_has_support_with_its_introduction_and_what_it_cites(
+    scripted: Make,
+) -> None:
+    claim = "- The notice period is 30 days"
+    lead = "Here is what the terms say of it:"
+    chain = scripted(f"Storks nest on roofs [1]. {lead}\n{claim} [1].")
+    chain.steps = replace(
+        chain.steps,
+        judge=Aide(
+            open_model("fake/aide", provider=(judge := Llm(GOOD))), genai.prompt("judge/support")
+        ),
+    )
+    answer = chain(QUESTION)
+    assert answer.text == f"{lead} {claim}. [1]"
+    (asked,) = judge.sent
+    passages, claims = asked.split("Claims to check:")
+    assert "It begins on the first of a month." in passages
+    assert "Berlin" not in passages
+    assert f"{lead} {claim}." in claims
+
+
+def test_a_quote_is_one_citation_however_often_it_is_used(scripted: Make) -> None:
+    answer = scripted("The notice period is 30 days [1]. The notice period is 30 days [1].")(
+        QUESTION
+    )
+    assert answer.text == "The notice period is 30 days. [1] The notice period is 30 days. [1]"
+    assert [each.number for each in answer.citations] == [1]
+    row = genai.open_ledger().call(scripted("NO_ANSWER")(QUESTION).call_id)
+    assert row is not None
+    assert row.tags["sentences_withheld"] == 0  # to say that nothing is known is no claim
 
 
 @pytest.mark.parametrize(
@@ -256,6 +289,10 @@ def test_an_introduction_may_claim_no_more_than_what_it_introduces(
     assert "The notice period is 30 days. [1]" in answer.text  # type: ignore[union-attr]
     states = [each.state for each in answer.trace.sentences]  # type: ignore[union-attr]
     assert states == (["released"] if kept else ["withheld", "released"])
+    assert kept or answer.trace.sentences[0].support == 0  # type: ignore[union-attr]
+    row = genai.open_ledger().call(answer.call_id)  # type: ignore[union-attr]
+    assert row is not None
+    assert row.tags["sentences_withheld"] == (not kept)
 
 
 def test_a_judge_that_gives_no_verdict_confirms_nothing(scripted: Make) -> None:
@@ -281,6 +318,8 @@ def test_the_trace_shows_found_quarantined_used_and_cited(scripted: Make) -> Non
     assert all(each.used for each in cited)
     assert all(each.hit.bm25 is not None or each.hit.dense is not None for each in trace.found)
     assert [each.state for each in trace.sentences] == ["released", "withheld"]
+    assert trace.sentences[0].support == 1 > 0.5 > trace.sentences[1].support
+    assert [each.citations for each in trace.sentences] == [(1,), ()]
     assert trace.confidence == answer.confidence >= trace.threshold == 0.05
     assert set(trace.shares) == {"sentence", "lead", "together", "drop"}
 
@@ -298,6 +337,7 @@ def test_the_text_of_a_stopped_sentence_is_in_no_trace(scripted: Make) -> None:
     answer = scripted(f"{fine} The key is {secret} [1].")(QUESTION)
     assert secret not in repr(answer.trace)
     assert [s.state for s in answer.trace.sentences] == ["released", "released", "stopped"]
+    assert answer.trace.sentences[2].support == 0
 
 
 def test_the_row_bears_the_facts_that_monitoring_needs(scripted: Make) -> None:
