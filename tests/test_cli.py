@@ -282,7 +282,7 @@ def plant(path: Path, old: str, new: str) -> None:
         (["ask", "x", "--model", "gtp-5"], "model 'gtp-5': not a known name"),
         (["ask", "x", "--model", "openai/x@http://127.0.0.1:9/v1"], "no connection to"),
         (["eval", "nothing"], "no such suite; known: handbook"),
-        (["index", "sync", "/no/such/folder"], "is not a folder"),
+        (["index", "sync", "/no/such/folder"], "genai: such/folder: is not a folder"),
         (["init"], "already a project"),
     ],
 )
@@ -314,6 +314,7 @@ def test_a_damaged_ledger_or_index_is_one_line_and_kept(folder: Path, tmp_path: 
         verb = ["calls"] if "ledger" in name else ["ask", "What is drift?"]
         done = genai(target, *verb)
         refused(done, "is damaged")
+        assert done.stderr.startswith(("genai: .genai/ledger.db: ", "genai: handbook/"))
         assert path.read_bytes().startswith(b"no database")
 
 

@@ -88,8 +88,8 @@ def read_settings(schema: type[S], path: Path) -> S:
 
 
 def shown(path: Path) -> str:
-    """Name a settings file as messages do: its folder and its name."""
-    return f"{path.parent.name}/{path.name}"
+    """Name a file or folder as messages do: the folder it is in, and its name."""
+    return Path(*path.parts[-2:]).as_posix()
 
 
 def read_yaml(path: Path) -> Any:

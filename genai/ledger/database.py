@@ -25,7 +25,7 @@ class Database:
     """
 
     def __init__(self, path: Path, url: str = "", *, durable: bool = False) -> None:
-        self.name = hide(url) or str(path)
+        self.name = hide(url) or Path(*path.parts[-2:]).as_posix()
         self._path = path
         self._url = url
         self._durable = durable

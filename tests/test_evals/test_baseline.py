@@ -65,6 +65,21 @@ def test_a_plan_says_that_a_release_cannot_pass_at_this_size(
     assert "to pass at all, even with no change in any case: 115 cases" in said
 
 
+def test_a_score_that_two_runs_gave_alike_is_planned_by_a_bound(folder: Path) -> None:
+    path = suite(folder, "suite: sums\nmetrics:\n  token_f1: {gate: true}\n")
+
+    def wordy(question: str) -> str:
+        return f"{right(question)} it is"
+
+    two = [run(path, wordy), run(path, wordy)]
+    (found,) = plan(load_suite(path), 0.05, two)
+    assert found.basis == "none of 60 cases differed between the last two runs"
+    assert found.to_prove == 80  # with two cases of 62 that may differ, and not one case
+    changed = run(path, lambda question: "" if question[:2] in ("0 ", "1 ") else wordy(question))
+    (other,) = plan(load_suite(path), 0.05, [two[0], changed])
+    assert other.basis.startswith("spread 0.091 between")
+
+
 def test_a_plan_takes_money_and_time_from_the_last_run(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,7 +52,7 @@ class Generations:
             return Current()
         except (OSError, ValueError, TypeError) as error:
             raise IndexUnusable(
-                f"{self.path}/CURRENT: is damaged ({error}); run `genai index sync --rebuild`"
+                f"{self.name}/CURRENT: is damaged ({error}); run `genai index sync --rebuild`"
             ) from error
 
     def file(self, folder: str) -> Path:

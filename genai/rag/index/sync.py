@@ -13,6 +13,7 @@ from pathlib import Path
 
 from genai import extras
 from genai.config import digest
+from genai.config.read import shown
 from genai.errors import DocumentError, InputError
 from genai.models import Embedder
 from genai.rag.documents import find_documents, parse, read_source
@@ -212,17 +213,18 @@ def look(root: Path, known: Iterable[str], *, prune: bool) -> list[Path]:
     Raises:
         InputError: no such folder, no document in it, or most of those known are gone.
     """
+    name = shown(root)
     if not root.is_dir():
-        raise InputError(f"{root}: is not a folder; name the folder of your documents")
+        raise InputError(f"{name}: is not a folder; name the folder of your documents")
     files = find_documents(root)
     before = set(known)
     if not files and not (prune and before):
         hint = "is it mounted? nothing was removed" if before else "put some there"
-        raise InputError(f"{root}: holds no document that can be read; {hint}")
+        raise InputError(f"{name}: holds no document that can be read; {hint}")
     gone = before - {path.relative_to(root).as_posix() for path in files}
     if len(gone) > _MANY and 2 * len(gone) > len(before) and not prune:
         raise InputError(
-            f"{root}: {len(gone)} of {len(before)} documents are gone at once; is it the right"
+            f"{name}: {len(gone)} of {len(before)} documents are gone at once; is it the right"
             " folder? nothing was removed; if so, run `genai index sync --prune`"
         )
     return files

@@ -47,6 +47,7 @@ class Connection:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._name = Path(*path.parts[-3:]).as_posix()  # the index, its generation, the file
         self._local = threading.local()
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._named():
@@ -54,10 +55,10 @@ class Connection:
         version = int(self.get("version") or SCHEMA_VERSION)
         if version > SCHEMA_VERSION:
             raise IndexUnusable(
-                f"{path}: written by a newer genai (index version {version}); upgrade genai"
+                f"{self._name}: written by a newer genai (index version {version}); upgrade genai"
             )
         if version < SCHEMA_VERSION:
-            raise OldIndex(f"{path}: written by an older genai; run `genai index sync`")
+            raise OldIndex(f"{self._name}: written by an older genai; run `genai index sync`")
 
     def _db(self) -> sqlite3.Connection:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
@@ -83,10 +84,10 @@ class Connection:
                 said = "cannot grow, the disk is full; free some space"
             else:
                 said = f"failed ({error}); run `genai index sync --rebuild`"
-            raise IndexUnusable(f"{self._path}: {said}") from error
+            raise IndexUnusable(f"{self._name}: {said}") from error
         except sqlite3.DatabaseError as error:
             raise IndexUnusable(
-                f"{self._path}: is damaged ({error}); nothing was changed; run"
+                f"{self._name}: is damaged ({error}); nothing was changed; run"
                 " `genai index sync --rebuild`"
             ) from error
 
