@@ -143,7 +143,7 @@ def _took(held: Mapping[str, Any], recipe: Recipe) -> list[tuple[str, str]]:
         ("machine", f"{machine['name']}, {machine['threads']} threads, {machine['world_size']}"
          " processes"),
         ("time", f"{actual['seconds']:.0f} s{foreseen}"),
-        ("tokens", f"{actual['tokens']:,}"),
+        ("tokens", "unknown" if actual["tokens"] is None else f"{actual['tokens']:,}"),
         ("memory", f"{memory}, of one process"),
         ("cost", unknown.format("`budget.hourly_price`") if price is None
          else f"{hours * price:.4g} {recipe.budget.currency}"),

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,31 +58,55 @@ class Plan:
     bands: Mapping[str, tuple[float, float]]
 
     def text(self, actual: Mapping[str, Any] | None = None) -> str:
-        """Give the plan as lines, beside what the run took where it has ended."""
-        done = {} if actual is None else dict(actual)
-        took = done.get("seconds")
-        share = None if took is None or not self.hours else took / 3600 / self.hours
+        """Give the plan as lines; of a run that has ended, what it took and how that was foreseen.
+
+        `actual` is that of its lock: `seconds`, `steps`, `tokens` and `gib`.
+        """
         each = f" each of {self.processes} processes" if self.processes > 1 else ""
+        took = {} if actual is None else self._took(actual)
+
+        def beside(name: str, show: Callable[[Any], str]) -> str:
+            return f"; actual {self._judged(name, took[name], show)}" if took else ""
+
         lines = [
             f"{self.name} on {self.machine}",
             f"steps    {self.steps} of {self.step_seconds:.3f} s ({self.cores:.1f} cores), rows"
-            f" {self.rows}, max_length {self.max_length}" + _beside(done.get("steps"), "{:d}"),
-            f"tokens   {self._figure('tokens', '{:,.0f}')}"
-            + _beside(done.get("tokens"), "{:,d}"),
+            f" {self.rows}, max_length {self.max_length}" + beside("steps", str),
+            f"tokens   {self._figure('tokens', '{:,.0f}')}" + beside("tokens", "{:,d}".format),
             f"FLOPs    {self._figure('flops', '{:.3g}')}",
             f"weights  {self.parameters:,}, trained {self.trainable:,}",
             f"time     {_span(self.hours)} ({' to '.join(map(_span, self.bands['hours']))})"
-            + _beside(None if took is None else _span(took / 3600), "{}"),
+            + beside("hours", _span),
             f"memory   {self._figure('gib', '{:.2f}')} GiB{each}"
-            + _beside(done.get("gib"), "{:.2f}"),
+            + beside("gib", "{:.2f}".format),
             "money    unknown: set `budget.hourly_price`" if self.cost is None
             else f"money    {self._figure('cost', '{:.4g}')} {self.currency}"
-            + _beside(None if share is None else self.cost * share, "{:.4g}"),
+            + beside("cost", "{:.4g}".format),
             "energy   unknown: set `budget.watts`" if self.kwh is None
             else f"energy   {self._figure('kwh', '{:.4g}')} kWh"
-            + _beside(None if share is None else self.kwh * share, "{:.4g}"),
+            + beside("kwh", "{:.4g}".format),
         ]  # fmt: skip
         return "\n".join(lines)
+
+    def _took(self, actual: Mapping[str, Any]) -> dict[str, Any]:
+        """Give what a run took, by the names of the plan; money and energy follow its time."""
+        hours = actual["seconds"] / 3600
+        share = hours / self.hours
+        return {
+            "steps": actual["steps"], "tokens": actual["tokens"], "gib": actual["gib"],
+            "hours": hours, "cost": None if self.cost is None else self.cost * share,
+            "kwh": None if self.kwh is None else self.kwh * share,
+        }  # fmt: skip
+
+    def _judged(self, name: str, value: Any, show: Callable[[Any], str]) -> str:
+        """Say a figure, and whether it lies in its band."""
+        if value is None:
+            return "unknown"
+        if name not in self.bands:
+            return show(value)
+        low, high = self.bands[name]
+        where = "below" if value < low else "above" if value > high else "within"
+        return f"{show(value)}, {where} the band"
 
     def _figure(self, name: str, form: str) -> str:
         low, high = (form.format(each) for each in self.bands[name])
@@ -164,10 +188,6 @@ def plan_apart(recipe: Recipe, project: Project) -> None:
 def recipe_digest(recipe: Recipe) -> str:
     """Give 12 hex digits over the settings that a plan depends on."""
     return digest(recipe.model_dump(mode="json", exclude={"card"}))
-
-
-def _beside(value: Any, form: str) -> str:
-    return "" if value is None else f"; actual {form.format(value)}"
 
 
 def _span(hours: float) -> str:

@@ -10,19 +10,19 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from genai import extras
 from genai.errors import InputError
 from genai.finetune import lock as locks
-from genai.finetune.hardware import peak_gib
 from genai.finetune.job import Job, prepare, rank
 from genai.finetune.recipe import Recipe
-from genai.finetune.watch import Watch
+from genai.finetune.watch import COUNT, Watch
 from genai.models.weights import is_adapter, weights_digest, write_manifest
 from genai.project import Project
 
@@ -50,7 +50,9 @@ class Options:
 class Outcome:
     """A finished run. `weights` is the digest of `model`; `score` is that of the dev set.
 
-    `gib` is the most memory that this process held; None where the system does not say.
+    `seconds` and `gib`, the most memory that a process held, are of every start of the run, up to
+    its last checkpoint. None is unknown: memory that the system, tokens that the trainer does not
+    tell.
     """
 
     name: str
@@ -58,7 +60,7 @@ class Outcome:
     weights: str
     steps: int
     seconds: float
-    tokens: int
+    tokens: int | None
     gib: float | None
     score: float | None
     best_step: int
@@ -82,32 +84,45 @@ def run(recipe: Recipe, project: Project, options: Options | None = None) -> Out
     started = time.time()
     job = prepare(recipe, project, folder)
     inputs = locks.inputs(job, project)
-    with _first(job):
-        if rank() == 0:
-            _same_run(folder, inputs, options.fresh)
-    watch = Watch(job, project, options)
-    trainer = _trainer(job, watch)
-    resume = newest(folder)
-    if resume is not None:
-        watch.resume(resume)
-    try:
+    with _told_of_disk(recipe, folder):
+        with _first(job):
+            if rank() == 0:
+                _same_run(folder, inputs, options.fresh)
+        watch = Watch(job, project, options, started)
+        trainer = _trainer(job, watch)
+        resume = newest(folder)
+        if resume is not None:
+            watch.resume(resume)
+            setattr(trainer, COUNT, watch.tokens)
         trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         _keep(job, trainer, watch, folder / "model")
+        with _first(job):
+            outcome = _finish(job, watch, inputs, options, started)
+    return outcome
+
+
+@contextmanager
+def _told_of_disk(recipe: Recipe, folder: Path) -> Iterator[None]:
+    """Say in one line what could not be written, and where the run goes on."""
+    try:
+        yield
     except Exception as error:  # each package has its own class for a file that cannot be written
         if not _is_of_disk(error):
             raise
-        step = newest(folder)
+        step, said = newest(folder), " ".join(str(error).split())
+        there = next(each for each in (folder, *folder.parents) if each.exists())
+        free = shutil.disk_usage(there).free / 1e6
         raise InputError(
-            f"{recipe.name}: a checkpoint could not be written ({error}); free space and run it"
-            f" again, it goes on from {step.name if step else 'the start'}"
+            f"{recipe.name}: a checkpoint could not be written ({said}; {free:,.0f} MB are free);"
+            f" free space and run it again, it goes on from {step.name if step else 'the start'}"
         ) from error
-    with _first(job):
-        return _finish(job, watch, inputs, options, started)
 
 
 def _is_of_disk(error: Exception) -> bool:
     kinds = (OSError, extras.load("safetensors", "finetune").SafetensorError)
-    return isinstance(error, kinds) or "PytorchStreamWriter" in str(error)
+    save = extras.load("torch", "finetune").save.__code__  # it has no class of error for that
+    places = walk_tb(error.__traceback__)
+    return isinstance(error, kinds) or any(frame.f_code is save for frame, _ in places)
 
 
 def _first(job: Job) -> AbstractContextManager[Any]:
@@ -165,7 +180,9 @@ def _same_run(folder: Path, inputs: Mapping[str, Any], fresh: bool) -> None:
             )
     else:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(inputs, indent=1), encoding="utf-8")
+        draft = path.with_suffix(".draft")
+        draft.write_text(json.dumps(inputs, indent=1), encoding="utf-8")
+        draft.replace(path)
 
 
 def _keep(job: Job, trainer: Any, watch: Watch, model: Path) -> None:
@@ -210,9 +227,10 @@ def _finish(
     job: Job, watch: Watch, inputs: Mapping[str, Any], options: Options, started: float
 ) -> Outcome:
     model = job.folder / "model"
+    spent = watch.spent()
     outcome = Outcome(
-        job.recipe.name, model, weights_digest(model), watch.step, time.time() - started,
-        watch.tokens, peak_gib(), watch.best_score, watch.best_step or watch.step,
+        job.recipe.name, model, weights_digest(model), watch.step, spent.seconds,
+        spent.tokens or None, spent.gib, watch.best_score, watch.best_step or watch.step,
         tuple(watch.notes), tuple(watch.curves),
     )  # fmt: skip
     if rank() == 0:

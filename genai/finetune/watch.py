@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import time
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from genai.errors import InputError
 from genai.evals import Options as EvalOptions
 from genai.evals import Tools, evaluate, load_suite
 from genai.finetune.curves import append
-from genai.finetune.hardware import costly
+from genai.finetune.hardware import costly, peak_gib
 from genai.finetune.job import Job, rank
 from genai.finetune.recipe import located
 from genai.models import Model, open_model
@@ -24,23 +25,34 @@ from genai.project import Project
 if TYPE_CHECKING:
     from genai.config import ModelSettings
     from genai.finetune.train import Options
+COUNT = "_total_train_tokens"  # where TRL counts tokens, from zero at each start; ORPO does not
 _FALL = 0.5  # nats that the chosen answers may lose before an alarm, twice in a row
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a run has taken. `gib` is the most memory of a process; None where nobody knows it."""
+
+    tokens: int
+    seconds: float
+    gib: float | None
 
 
 class Watch:
     """Follows one run and keeps what it sees."""
 
-    def __init__(self, job: Job, project: Project, options: "Options") -> None:
+    def __init__(self, job: Job, project: Project, options: "Options", started: float) -> None:
         self.curves: list[dict[str, float]] = []
         self.notes: list[str] = []
         self.weights_at: dict[str, str] = {}
         self.step = 0
         self.tokens = 0
+        self.before = Spent(0, 0.0, None)
         self.best: Path | None = None
         self.best_score: float | None = None
         self.best_step = 0
         self._job, self._project, self._options = job, project, options
-        self._start = time.perf_counter()
+        self._start, self._started = time.perf_counter(), started
         self._first_chosen: float | None = None
         self._falls = 0
         self._stale = 0
@@ -60,6 +72,14 @@ class Watch:
         best = self._job.folder / "best"
         self.best = best if self.best_step and best.is_dir() else None
         self._first_chosen = held["first_chosen"]
+        self.before = Spent(**held["spent"])
+        self.tokens = self.before.tokens
+
+    def spent(self) -> Spent:
+        """Give what the run has taken so far, with every start up to its last checkpoint."""
+        most = [each for each in (self.before.gib, peak_gib()) if each is not None]
+        seconds = self.before.seconds + time.time() - self._started
+        return Spent(self.tokens, seconds, max(most, default=None))
 
     # -- what the trainer calls ------------------------------------------------------------------
 
@@ -93,7 +113,8 @@ class Watch:
         words = f"step {step} of {self._job.steps}, loss {numbers['loss']:.4f}"
         if done and took:
             left = took / done * (self._job.steps - step)
-            rate = f"{self.tokens / seconds:,.0f} tokens/s, " if self.tokens else ""
+            fed = self.tokens - self.before.tokens
+            rate = f"{fed / seconds:,.0f} tokens/s, " if fed else ""
             words += f", {rate}{left:.0f} s left"
         self._options.say(words)
 
@@ -126,14 +147,15 @@ class Watch:
         stop = self._options.stop_at is not None and step >= self._options.stop_at
         return stop or bool(evals.patience and self._stale >= evals.patience)
 
-    def saved(self, checkpoint: Path) -> None:
-        """Note the weights of a checkpoint, and what was seen up to it."""
+    def saved(self, checkpoint: Path, tokens: int) -> None:
+        """Note the weights of a checkpoint, and what was seen and taken up to it."""
         from genai.finetune.train import mark_whole
 
         self.weights_at[checkpoint.name.rpartition("-")[2]] = weights_digest(checkpoint)
         held = {
             "curves": self.curves, "weights_at": self.weights_at, "best_score": self.best_score,
             "best_step": self.best_step, "first_chosen": self._first_chosen,
+            "spent": asdict(replace(self.spent(), tokens=tokens)),
         }  # fmt: skip
         (checkpoint / "watch.json").write_text(json.dumps(held), encoding="utf-8")
         mark_whole(checkpoint)
@@ -212,7 +234,8 @@ def follow(trainer: Any, watch: Watch) -> Any:
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.is_world_process_zero:
-                watch.saved(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+                path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+                watch.saved(path, getattr(trainer, COUNT, 0))
 
     trainer.remove_callback(transformers.PrinterCallback)
     trainer.add_callback(Follow())

@@ -149,6 +149,25 @@ def test_a_folder_that_holds_something_is_left_alone(
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
+def test_energy_and_money_of_a_card_are_unknown_until_watts_and_price_are_told(
+    project: Project, tuned: Outcome, tmp_path: Path
+) -> None:
+    export_run(tuned.folder, project, tmp_path / "bare")
+    bare = (tmp_path / "bare" / "README.md").read_text()
+    assert "| energy | unknown: the recipe names no `budget.watts` |" in bare
+    assert "| cost | unknown: the recipe names no `budget.hourly_price` |" in bare
+    assert " kWh" not in bare
+    budget = {"hourly_price": 3.6, "watts": 50}
+    given = preference(name="metered", training__learning_rate=1e-4, budget=budget)
+    made = run(given, project, Options(score=False))
+    judge_run(made.folder, project)
+    export_run(made.folder, project, tmp_path / "metered")
+    card = (tmp_path / "metered" / "README.md").read_text()
+    hours = made.seconds / 3600  # the measured time, at the watts that were told
+    assert f"| energy | {hours * 0.05:.4g} kWh |" in card
+    assert f"| cost | {hours * 3.6:.4g} USD |" in card
+
+
 def test_a_pickle_is_never_exported(tmp_path: Path) -> None:
     (tmp_path / "training_args.bin").write_bytes(b"x")
     with pytest.raises(InputError, match="may hold a pickle"):

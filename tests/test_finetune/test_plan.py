@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tuning
 from training import demo_project, recipe_of
 
 import genai
@@ -15,6 +16,7 @@ from genai.errors import BudgetExceeded, InputError
 from genai.evals import load_suite
 from genai.finetune import load_recipe
 from genai.finetune.calibrate import Shape, Times, flops, gib, plan_run
+from genai.finetune.data import load_tokenizer, read_rows, render_all
 from genai.finetune.hardware import look
 from genai.finetune.plan import Plan, actual, hold, plan_path, read_plan, recipe_digest
 from genai.project import Project
@@ -128,12 +130,57 @@ def test_actuals_stand_beside_the_plan(project: Project, tmp_path: Path) -> None
     (folder / "run.lock.json").write_text(json.dumps({"actual": took}))
     bands = {**PLAN.bands, "cost": (0.0266, 0.04), "kwh": (0.0008, 0.0012)}
     text = replace(PLAN, cost=0.0332, kwh=0.001, bands=bands).text(actual(recipe, elsewhere))
-    assert "time     60 s (48 s to 72 s); actual 70 s" in text
-    assert "actual 255,900" in text
-    assert "memory   1.03 (0.52 to 1.55) GiB; actual 1.21" in text
-    assert "money    0.0332 (0.0266 to 0.04) USD; actual 0.03889" in text
-    assert "energy   0.001 (0.0008 to 0.0012) kWh; actual 0.001171" in text
+    assert "time     60 s (48 s to 72 s); actual 70 s, within the band" in text
+    assert "actual 255,900, within the band" in text
+    assert "memory   1.03 (0.52 to 1.55) GiB; actual 1.21, within the band" in text
+    assert "money    0.0332 (0.0266 to 0.04) USD; actual 0.03889, within the band" in text
+    assert "energy   0.001 (0.0008 to 0.0012) kWh; actual 0.001171, within the band" in text
     assert "actual" not in PLAN.text()
+    text = PLAN.text({"seconds": 73.0, "steps": 240, "tokens": 254_999, "gib": None})
+    assert "actual 73 s, above the band" in text
+    assert "actual 254,999, below the band" in text
+    assert "GiB; actual unknown" in text  # the system does not say
+    assert "money    unknown: set `budget.hourly_price`" in text
+
+
+def test_a_run_is_set_beside_its_plan_and_said_to_lie_in_its_bands_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GENAI_PROJECT", str(tmp_path))
+    small = tuning.make_project(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "genai.yaml").write_text("version: 1\n")
+    budget = {"hourly_price": 3.6, "watts": 50.0, "currency": "EUR"}
+    given = tuning.recipe(budget=budget).model_dump(mode="json", exclude_unset=True)
+    recipe = tmp_path / "configs" / "small.yaml"
+    recipe.write_text(json.dumps(given))  # JSON is YAML
+    for words in (["plan", "--json", "plan.json"], ["run", "--checked"]):
+        monkeypatch.chdir(tmp_path)
+        assert main(["finetune", words[0], str(recipe), *words[1:]]) == 0
+    planned = json.loads((tmp_path / "plan.json").read_text())
+    took = json.loads((small.state / "finetune/runs/small/run.lock.json").read_text())["actual"]
+    capsys.readouterr()
+    assert main(["finetune", "plan", str(recipe)]) == 0
+    said = capsys.readouterr().out
+
+    # 12 steps of 8 rows are each of the 24 rows four times
+    tokenizer = load_tokenizer(str(tmp_path / "base"))
+    rows = render_all(tokenizer, read_rows([tmp_path / "rows.jsonl"], "sft"), "completion")
+    tokens = 4 * sum(len(form.ids) for forms in rows for form in forms)
+    assert planned["tokens"] == took["tokens"] == tokens
+    assert f"; actual {tokens:,}, within the band" in said
+    assert "; actual 12" in said
+    hours = took["seconds"] / 3600
+    for line, name, value, shown in (
+        ("time", "hours", hours, f"{took['seconds']:.0f} s"),
+        ("memory", "gib", took["gib"], f"{took['gib']:.2f}"),
+        ("money", "cost", hours * 3.6, f"{hours * 3.6:.4g}"),
+        ("energy", "kwh", hours * 0.05, f"{hours * 0.05:.4g}"),
+    ):
+        low, high = planned["bands"][name]
+        where = "below" if value < low else "above" if value > high else "within"
+        wanted = rf"^{line} .*; actual {re.escape(shown)}, {where} the band$"
+        assert re.search(wanted, said, re.M), (wanted, said)
 
 
 @pytest.mark.parametrize(

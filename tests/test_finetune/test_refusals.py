@@ -4,26 +4,18 @@ Each fault is planted among clean rows or in a recipe, and tried by the command 
 """
 
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from training import asked, demo_project, pair, write_lines
-from tuning import make_project, recipe
 
 from genai.cli import main
 from genai.finetune.demo import recipe as demo_recipe
-from genai.finetune.train import Options, newest, run, run_folder
 from genai.project import Project
 
-TESTS = Path(__file__).parent.parent
 BASE = ".genai/finetune/demo/quick/base"
 LONG = " ".join(["parcel"] * 300)
 
@@ -224,42 +216,3 @@ def test_an_end_that_is_padding_too_is_said(
     (project.root / "configs" / "unpadded.yaml").write_text(yaml.safe_dump(given))
     assert main(["finetune", "check", "unpadded"]) == 0
     assert "warn  pad token        it is the end token" in capsys.readouterr().out
-
-
-KILLED = """
-import os, pathlib, signal, sys
-sys.path.insert(0, sys.argv[1])
-from tuning import recipe
-from genai.finetune.train import Options, run
-from genai.finetune.watch import Watch
-from genai.project import Project
-
-saved = Watch.saved
-def killed(self, checkpoint):
-    if checkpoint.name == "checkpoint-8":
-        weights = checkpoint / "model.safetensors"
-        os.truncate(weights, weights.stat().st_size // 2)
-        os.kill(os.getpid(), signal.SIGKILL)
-    saved(self, checkpoint)
-Watch.saved = killed
-root = pathlib.Path(sys.argv[2])
-run(recipe(name="shot", evals__every=4), Project(root, root / ".genai"), Options(score=False))
-"""
-
-
-def test_a_run_killed_while_it_saves_goes_on_from_the_last_whole_checkpoint(tmp_path: Path) -> None:
-    project = make_project(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", KILLED, str(TESTS), str(tmp_path)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False, timeout=280,
-    )  # fmt: skip
-    assert done.returncode == -signal.SIGKILL
-    given = recipe(name="shot", evals__every=4)
-    folder = run_folder(given, project)
-    assert (folder / "checkpoints" / "checkpoint-8" / "model.safetensors").exists()
-    assert not (folder / "run.lock.json").exists()
-    found = newest(folder)
-    assert found is not None
-    assert found.name == "checkpoint-4"
-    whole = run(recipe(name="unshot", evals__every=4), project, Options(score=False))
-    assert run(given, project, Options(score=False)).weights == whole.weights
