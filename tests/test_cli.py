@@ -230,7 +230,7 @@ SUITE = "suite: own\ncases: [{id: a, input: x, expected: y}]\nmetrics: "
         ("configs/sft.yaml", "demo/quick.yaml", "demo/quik.yaml", "quik.yaml does not exist; mend"),
         ("finetune/demo/quick.yaml", "suite:", "siute:", "did you mean `suite`?"),
         ("evals/own.yaml", "", SUITE + "{contains: {show: true}}\ntask: shop:fn",
-         "evals/own.yaml: task 'shop:fn': cannot be imported (No module named 'shop')"),
+         "evals/own.yaml: task 'shop:fn': cannot be imported (ModuleNotFoundError: No module"),
         ("evals/own.yaml", "", SUITE + "{mine: {scorer: 'm.py:f', show: true}}",
          "evals/own.yaml: metric `mine`: scorer 'm.py:f' cannot be loaded"),
         ("evals/own.yaml", "", SUITE + "{contains: {show: true}}\njudge: gtp",
@@ -282,6 +282,7 @@ def plant(path: Path, old: str, new: str) -> None:
         (["ask", "x", "--model", "gtp-5"], "model 'gtp-5': not a known name"),
         (["ask", "x", "--model", "openai/x@http://127.0.0.1:9/v1"], "no connection to"),
         (["eval", "nothing"], "no such suite; known: handbook"),
+        (["eval", "handbook", "--limit", "0"], "`limit` is 0; give 1 or more"),
         (["index", "sync", "/no/such/folder"], "genai: such/folder: is not a folder"),
         (["init"], "already a project"),
     ],
@@ -292,6 +293,32 @@ def test_a_mistake_is_one_line(folder: Path, words: list[str], said: str) -> Non
     done = genai(folder, *words)
     refused(done, said)
     assert len(done.stderr.strip().splitlines()) <= 3
+
+
+@pytest.mark.parametrize("given", ["lots", "nan", "-1"])
+@pytest.mark.parametrize(
+    "words", [["eval", "x", "--spend"], ["eval", "grid", "--spend"], ["compare", "--max-input"]]
+)
+def test_what_is_no_amount_of_money_is_a_usage_error(
+    capsys: pytest.CaptureFixture[str], words: list[str], given: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words[:-1], f"{words[-1]}={given}"])
+    assert ended.value.code == 64
+    assert f"invalid dollars value: '{given}'" in capsys.readouterr().err
+
+
+def test_a_fault_of_ours_ends_with_70_and_not_as_a_regression(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(options: object) -> int:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("genai.cli.models.run", broken)
+    assert main(["models"]) == 70
+    *lines, last = capsys.readouterr().err.splitlines()
+    assert lines[-1] == "RuntimeError: boom"
+    assert last == "genai: a fault of genai itself; please report it with these lines"
 
 
 def test_upgrade_says_what_is_up_to_date(folder: Path) -> None:

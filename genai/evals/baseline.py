@@ -10,30 +10,46 @@ from genai import stats
 from genai.errors import CaseError
 from genai.evals.report import Report, baseline_path, read_report
 from genai.evals.scorecard import Scorecard, read_scorecard
-from genai.evals.suite import Suite
+from genai.evals.suite import Suite, load_suite
 
 
 def accept(report: Report, reason: str, name: str = "") -> Path:
     """Write a run's scorecard as a baseline of its suite, with the reason; give its path.
 
     Raises:
-        CaseError: no reason, a part of the suite only, or a run that is not wholly measured.
+        CaseError: no reason, a run that is not wholly measured, or one of other cases than the
+            suite has, such as a part of it; such a run may be a baseline under a name of its own.
     """
     if len(reason.split()) < 2:
         raise CaseError("a baseline needs a reason of a few words: --reason 'new splitter, +3 pt'")
     if report.stopped:
         raise CaseError(f"run {report.run}: stopped early ({report.stopped}); run it to its end")
-    weak = [each for each in report.metrics if each.gate and each.state == "unmeasured"]
+    weak = [each for each in report.metrics if each.state == "unmeasured"]
+    weak = [each for each in weak if each.gate or each.hard]
     if weak:
         raise CaseError(
             f"run {report.run}: {weak[0].name} is unmeasured"
             f" ({weak[0].reason or weak[0].coverage}); a baseline must be measured, run it again"
         )
+    if name in ("", report.baseline) and (other := other_cases(report)):
+        raise CaseError(f"{other}, or give the baseline of a part a name: --name NAME")
     card = report.scorecard
     card.head.reason = reason
     path = baseline_path(report.evals, report.suite, name or report.baseline)
     card.write(path)
     return path
+
+
+def other_cases(report: Report) -> str:
+    """Say that a run is not of the suite's cases as they are, whole; '' where it is."""
+    path = report.evals / f"{report.suite}.yaml"
+    now = load_suite(path) if path.is_file() else None
+    if now is None or now.hash == report.dataset:
+        return ""
+    return (
+        f"run {report.run}: its {report.cases} cases are not the {len(now.cases)} of"
+        f" evals/{path.name}; run the whole suite: genai eval {report.suite}"
+    )
 
 
 def runs_of(runs: Path, suite: str) -> list[Report]:
@@ -117,7 +133,12 @@ def plan(suite: Suite, margin: float, last: Sequence[Report]) -> list[Plan]:
 
     The discordant share, or the spread of the differences, comes from the last two runs where
     there are two of this dataset; else .10 and .2 are taken.
+
+    Raises:
+        CaseError: the margin is not above 0.
     """
+    if not 0 < margin < math.inf:
+        raise CaseError(f"the margin is {margin:g}; give how large a drop may be, above 0")
     same = [each for each in last if each.dataset == suite.hash]
     found = []
     for name in suite.gating or list(suite.metrics):
@@ -140,10 +161,14 @@ def plan(suite: Suite, margin: float, last: Sequence[Report]) -> list[Plan]:
 
 def _least(margin: float) -> int:
     """Give the fewest cases with which no change at all is within the margin."""
-    n = 1
-    while stats.bonett_price(0, 0, n).low <= -margin:
-        n += 1
-    return n
+    few, most = 0, 1
+    while stats.bonett_price(0, 0, most).low <= -margin:
+        few, most = most, 2 * most
+    while most - few > 1:
+        middle = (few + most) // 2
+        inside = stats.bonett_price(0, 0, middle).low > -margin
+        few, most = (few, middle) if inside else (middle, most)
+    return most
 
 
 def _spread(runs: Sequence[Report], name: str) -> tuple[float, float, str]:

@@ -10,7 +10,7 @@ from typing import Literal
 from genai import project as projects
 from genai.errors import GenaiError, InputError, MissingExtra, PromptError
 from genai.evals import Report
-from genai.evals.baseline import find_run
+from genai.evals.baseline import find_run, other_cases
 from genai.models.base import count_tokens
 from genai.project import Project
 from genai.prompts import (
@@ -175,11 +175,14 @@ def lock_prompts(names: Sequence[str], suite: str, run: str = "") -> list[str]:
     Without names: every prompt that the run used and that is not locked as it is.
 
     Raises:
-        InputError: the run did not pass, or did not use a prompt as it is now.
+        InputError: the run did not pass, was not of the whole suite, or did not use a prompt as it
+            is now.
     """
     project = projects.find_project()
     folder = project.root / "prompts"
     report = find_run(project.state / "runs", suite, run)
+    if other := other_cases(report):
+        raise InputError(f"{other}, then lock")
     receipt = Receipt(
         suite=report.suite, run=report.run, dataset=report.dataset, decision=_passed(report),
         at=datetime.now(UTC).date().isoformat(),

@@ -120,6 +120,41 @@ def test_an_unmeasured_run_is_no_baseline(folder: Path) -> None:
         accept(run(suite(folder), dead), "the first version")
 
 
+def test_zero_tolerance_that_was_not_measured_is_no_baseline(folder: Path) -> None:
+    def half(question: str) -> str:
+        if int(question.split()[0]) % 2:
+            raise TimeoutError("slow")
+        return right(question)
+
+    path = suite(folder, "suite: sums\nmetrics:\n  exact: {hard: true}\n")
+    with pytest.raises(CaseError, match="exact is unmeasured"):
+        accept(run(path, half), "the first version")
+
+
+def test_a_part_of_the_suite_is_a_baseline_under_a_name_of_its_own_only(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(suite(folder), right, limit=10)
+    command = ["eval", "accept", "sums", "--reason", "the first version"]
+    assert main(command) == 64
+    said = capsys.readouterr().err
+    assert "its 10 cases are not the 60 of evals/sums.yaml; run the whole suite" in said
+    assert not (folder / "evals" / "baselines").exists()
+    assert main([*command, "--name", "smoke"]) == 0
+    assert run(suite(folder), right, limit=10).against("smoke").exit_code == 0
+
+
+@pytest.mark.parametrize("margin", ["0", "-0.1", "nan"])
+def test_a_plan_for_no_margin_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], margin: str
+) -> None:
+    loaded = load_suite(suite(folder))
+    assert main(["eval", "plan", "sums", "--margin", margin]) == 64
+    assert "give how large a drop may be, above 0" in capsys.readouterr().err
+    (found,) = plan(loaded, 1e-9, [])  # it is found by halving, not by counting
+    assert found.least > 10**9
+
+
 def test_a_run_is_found_by_a_unique_beginning(folder: Path) -> None:
     one = run(suite(folder), right)
     two = run(suite(folder), right)

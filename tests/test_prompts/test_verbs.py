@@ -117,6 +117,15 @@ def test_a_run_that_does_not_pass_locks_nothing(
     assert not (folder / "prompts" / "prompts.lock").exists()
 
 
+def test_a_run_of_a_part_of_the_suite_locks_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said(capsys, "eval", "sums", "--limit", "1")
+    refused = said(capsys, "prompt", "lock", "--suite", "sums", code=64)
+    assert "its 1 cases are not the 60 of evals/sums.yaml; run the whole suite" in refused
+    assert not (folder / "prompts" / "prompts.lock").exists()
+
+
 def test_a_run_that_is_worse_than_the_baseline_locks_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
