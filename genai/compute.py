@@ -27,8 +27,11 @@ def scatter(
 
     Raises:
         GenaiError: a job's workers died three times.
-        InputError: a job cannot be sent to another process, or there is no such cluster.
+        InputError: a job cannot be sent to another process, there is no such cluster, or fewer
+            than no workers are asked for.
     """
+    if workers < 0:
+        raise InputError(f"`workers` is {workers}; give 0 for this process alone, or more")
     if ray is not None:
         return _on_ray(function, jobs, ray, workers)
     if workers:

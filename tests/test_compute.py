@@ -61,6 +61,12 @@ def test_a_job_that_cannot_travel_says_so() -> None:
         list(scatter(lambda n: n, [1], workers=1))
 
 
+@pytest.mark.parametrize("ray", [None, ""])
+def test_fewer_than_no_workers_are_refused(ray: str | None) -> None:
+    with pytest.raises(InputError, match="`workers` is -1; give 0"):
+        scatter(double, [1], workers=-1, ray=ray)
+
+
 def test_a_cluster_that_is_not_there_is_named() -> None:
     with pytest.raises(InputError, match="no Ray cluster at '127.0.0.1:1'"):
         list(scatter(double, [1], ray="127.0.0.1:1"))

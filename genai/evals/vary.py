@@ -74,8 +74,10 @@ def vary(
     """Make up to `count` variants of every case; for names, one a group.
 
     Raises:
-        CaseError: an unknown relation, or one that lacks its words.
+        CaseError: an unknown relation, one that lacks its words, or a count below 1.
     """
+    if count < 1:  # no variant would take the place of those that somebody has read
+        raise CaseError(f"`count` is {count}; give 1 or more")
     rule = _rule(relation)
     words = words or Words()
     if relation == "names":

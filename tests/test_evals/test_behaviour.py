@@ -187,6 +187,16 @@ def test_the_same_seed_gives_the_same_file(tmp_path: Path) -> None:
     assert path.read_bytes() != first
 
 
+def test_a_count_of_none_takes_no_variants_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = with_variants(tmp_path, echoes(3), "typo")
+    monkeypatch.chdir(tmp_path)
+    assert main(["eval", "vary", "s", "--relation", "typo", "--count", "0"]) == 64
+    assert "`count` is 0; give 1 or more" in capsys.readouterr().err
+    assert len(frozen(suite)) == 3
+
+
 def test_a_changed_source_makes_its_variants_stale(tmp_path: Path) -> None:
     cases = echoes(3)
     check_variants(with_variants(tmp_path, cases, "typo", "case"))

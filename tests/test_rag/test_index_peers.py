@@ -84,7 +84,7 @@ def test_vectors_that_are_gone_are_noticed(tmp_path: Path) -> None:
 
 
 def test_a_vanished_file_goes_without_a_mode_for_it(tmp_path: Path) -> None:
-    """LangChain `cleanup="incremental"` keeps a source that is gone for ever."""
+    """LangChain `cleanup="incremental"` keeps a source that is gone for ever, Haystack each."""
     theirs = Theirs("incremental")
     gone = Document(page_content="gone", metadata={"source": "b"})
     theirs.sync([*PARTS, gone])
