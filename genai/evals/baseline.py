@@ -1,6 +1,7 @@
 """Accept a run as the baseline, find runs again, and say what a comparison would need."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -8,18 +9,24 @@ from pathlib import Path
 
 from genai import stats
 from genai.errors import CaseError
+from genai.evals.gate import cases
 from genai.evals.report import Report, baseline_path, read_report
 from genai.evals.scorecard import Scorecard, read_scorecard
 from genai.evals.suite import Suite, load_suite
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def accept(report: Report, reason: str, name: str = "") -> Path:
     """Write a run's scorecard as a baseline of its suite, with the reason; give its path.
 
     Raises:
-        CaseError: no reason, a run that is not wholly measured, or one of other cases than the
-            suite has, such as a part of it; such a run may be a baseline under a name of its own.
+        CaseError: no reason, a name that is a path, a run that is not wholly measured, or one of
+            other cases than the suite has, such as a part of it; such a run may be a baseline under
+            a name of its own.
     """
+    if not _NAME.fullmatch(name or report.baseline):
+        raise CaseError(f"the baseline's name {name!r} must be letters, digits, `.`, `_` and `-`")
     if len(reason.split()) < 2:
         raise CaseError("a baseline needs a reason of a few words: --reason 'new splitter, +3 pt'")
     if report.stopped:
@@ -114,18 +121,14 @@ class Plan:
         verdict = "enough" if self.enough else f"{more} fewer than needed"
         return "\n".join(
             [
-                f"{self.metric}: the suite has {_cases(self.cases)}, {verdict} for a margin of"
+                f"{self.metric}: the suite has {cases(self.cases)}, {verdict} for a margin of"
                 f" {self.margin:g} ({self.basis})",
-                f"  to pass four times in five when nothing changed: {_cases(self.to_prove)}",
-                f"  to see a drop of {self.margin:g} four times in five: {_cases(self.to_see)}",
-                f"  to pass at all, even with no change in any case: {_cases(self.least)}",
-                f"  one run of {_cases(max(self.cases, self.to_prove))}: {money}, {time}",
+                f"  to pass four times in five when nothing changed: {cases(self.to_prove)}",
+                f"  to see a drop of {self.margin:g} four times in five: {cases(self.to_see)}",
+                f"  to pass at all, even with no change in any case: {cases(self.least)}",
+                f"  one run of {cases(max(self.cases, self.to_prove))}: {money}, {time}",
             ]
         )
-
-
-def _cases(count: int) -> str:
-    return f"{count} case{'' if count == 1 else 's'}"
 
 
 def plan(suite: Suite, margin: float, last: Sequence[Report]) -> list[Plan]:

@@ -132,8 +132,15 @@ class Suite:
         return [name for name, each in self.metrics.items() if each.gate or each.hard]
 
     def only(self, limit: int | None = None, tag: str = "") -> "Suite":
-        """Keep the cases with a tag, and the first so many of them."""
+        """Keep the cases with a tag, and the first so many of them. `CaseError` where none has."""
         cases = [case for case in self.cases if not tag or tag in (*case.tags, *case.risks)]
+        if not cases:
+            known = sorted({each for case in self.cases for each in (*case.tags, *case.risks)})
+            close = difflib.get_close_matches(tag, known, n=1)
+            hint = (
+                f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known) or 'none'}"
+            )
+            raise CaseError(f"suite {self.name}: no case has the tag `{tag}`; {hint}")
         return replace(self, cases=cases[:limit])
 
 

@@ -144,6 +144,12 @@ def test_a_part_of_the_suite_is_a_baseline_under_a_name_of_its_own_only(
     assert run(suite(folder), right, limit=10).against("smoke").exit_code == 0
 
 
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a b", ".x"])
+def test_a_baseline_stays_in_its_folder(folder: Path, name: str) -> None:
+    with pytest.raises(CaseError, match="the baseline's name .* must be letters, digits"):
+        accept(run(suite(folder), right), "the first version", name)
+
+
 @pytest.mark.parametrize("margin", ["0", "-0.1", "nan"])
 def test_a_plan_for_no_margin_is_refused(
     folder: Path, capsys: pytest.CaptureFixture[str], margin: str

@@ -187,11 +187,16 @@ def test_the_same_seed_gives_the_same_file(tmp_path: Path) -> None:
     assert path.read_bytes() != first
 
 
-def test_a_count_of_none_takes_no_variants_away(
+def test_no_variants_are_no_pass_and_a_count_of_none_takes_none_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    suite = with_variants(tmp_path, echoes(3), "typo")
+    project(tmp_path, echoes(3))
     monkeypatch.chdir(tmp_path)
+    plain = load_suite(tmp_path / "evals" / "s.yaml")
+    evaluate(plain, repeater(plain), tmp_path / ".genai" / "runs", Tools())
+    assert main(["eval", "behaviour", "s", "--metric", "exact"]) == 64  # and not green
+    assert "suite s: has no variants; make them: genai eval vary s" in capsys.readouterr().err
+    suite = with_variants(tmp_path, echoes(3), "typo")
     assert main(["eval", "vary", "s", "--relation", "typo", "--count", "0"]) == 64
     assert "`count` is 0; give 1 or more" in capsys.readouterr().err
     assert len(frozen(suite)) == 3

@@ -325,6 +325,9 @@ def test_a_tag_keeps_a_metric_and_a_run_to_some_cases(tmp_path: Path) -> None:
         ("exact", "a", 5), ("exact", "b", 5),
     }  # fmt: skip
     assert run(path, add, tag="a").cases == 5
+    for tag, hint in (("aa", "did you mean `a`"), ("zz", "known: a, b")):
+        with pytest.raises(CaseError, match=f"suite tags: no case has the tag `{tag}`; {hint}"):
+            run(path, add, tag=tag)
 
 
 def test_limits_are_proven_or_undecided(tmp_path: Path) -> None:

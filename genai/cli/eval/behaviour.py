@@ -3,6 +3,7 @@
 import argparse
 
 import genai
+from genai.errors import CaseError
 from genai.evals import load_suite
 from genai.evals.baseline import card_of, find_run
 from genai.evals.behaviour import compare, relations_in, violations
@@ -39,7 +40,11 @@ def run(options: argparse.Namespace) -> int:
     if options.against:
         before = card_of(runs, project.root / "evals", options.suite, options.against)
     codes = [0]
-    for relation in [options.relation] if options.relation else relations_in(suite.cases):
+    relations = [options.relation] if options.relation else relations_in(suite.cases)
+    if not relations:
+        raise CaseError(f"suite {suite.name}: has no variants; make them: genai eval vary"
+                        f" {options.suite} --relation typo, and list the file")  # fmt: skip
+    for relation in relations:
         print(violations(card, suite, options.metric, relation).text())
         if relation == "names":
             print("\n".join(f"  {gap.text()}" for gap in by_group(card, suite, options.metric)))
