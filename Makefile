@@ -1,6 +1,7 @@
 # Two set-up commands: `make demo` and `make test`. Each makes .venv and installs what it needs.
 PYTHON ?= python3
 DOCS ?=
+FOLDER = $(patsubst ~/%,$(HOME)/%,$(DOCS))
 PORT ?= 8501
 DATA ?= ../shared/data
 SOAK ?= 60
@@ -14,8 +15,9 @@ step = @start=$$(date +%s); $(3) || exit $$?; took=$$(( $$(date +%s) - start ));
 
 demo: $(VENV)/.demo
 ifneq ($(DOCS),)
-	GENAI_CHAIN_INDEX=documents $(VENV)/bin/genai index sync "$(DOCS)" || test $$? -eq 64
-	GENAI_CHAIN_INDEX=documents GENAI_INDEX_DOCUMENTS="$(abspath $(DOCS))" $(VENV)/bin/genai app --port $(PORT)
+	@# a bad file is named and stops nothing; where nothing was synced no line is told, and that stops
+	GENAI_CHAIN_INDEX=documents $(VENV)/bin/genai index sync --prune "$(FOLDER)" | grep .
+	GENAI_CHAIN_INDEX=documents GENAI_INDEX_DOCUMENTS="$$(cd "$(FOLDER)" && pwd)" $(VENV)/bin/genai app --port $(PORT)
 else
 	$(VENV)/bin/genai index sync
 	$(VENV)/bin/genai app --port $(PORT)

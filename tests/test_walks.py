@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -150,13 +151,19 @@ def test_make_demo_answers_from_the_folder_that_it_is_given(
     documents.mkdir()
     (documents / "parking.txt").write_text("Visitors park on level three of the north garage.")
     (documents / "scan.pdf").write_bytes(b"%PDF-1.4 broken")  # one bad file stops nothing
+    other = tmp_path / "another"  # what an earlier demo answered from is answered no more
+    other.mkdir()
+    for number in range(9):
+        (other / f"{number}.txt").write_text(f"Cellar {number} holds cheese.")
+    here = {"GENAI_PROJECT": str(tmp_path)}
+    assert run(f"genai index sync {other} --name documents", tmp_path, **here).returncode == 0
     port = free_port()
     line = told.replace("path/to/your/folder", f"'{documents}'")
     installed = ["--old-file", f"{sys.prefix}/.demo", f"VENV={sys.prefix}", f"PORT={port}"]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
             [*shlex.split(line), *installed], cwd=ROOT, stdout=log, stderr=log,
-            env={**os.environ, "GENAI_PROJECT": str(tmp_path)}, start_new_session=True,
+            env={**os.environ, **here}, start_new_session=True,
         )  # fmt: skip
     address = f"http://127.0.0.1:{port}"
     try:
@@ -179,3 +186,25 @@ def test_make_demo_answers_from_the_folder_that_it_is_given(
     said = (tmp_path / "log").read_text()
     assert "not indexed: scan.pdf" in said
     assert f"the chat is at {address}" in said
+
+
+def test_make_demo_starts_no_chat_without_documents(tmp_path: Path) -> None:
+    installed = ["--old-file", f"{sys.prefix}/.demo", f"VENV={sys.prefix}"]
+    done = subprocess.run(
+        ["make", "demo", f"DOCS={tmp_path / 'nowhere'}", *installed], cwd=ROOT, check=False,
+        env={**os.environ, "GENAI_PROJECT": str(tmp_path)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "nowhere: is not a folder; name the folder of your documents" in done.stderr
+    assert "the chat is at" not in done.stdout
+
+
+def test_a_port_that_is_taken_is_told_before_the_chat_starts(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run(f"genai app --port {port}", tmp_path)
+    assert done.returncode == 64
+    assert re.search(rf"^genai: --port {port}: cannot be used .*; name another", done.stderr)
+    assert done.stdout == ""

@@ -4,6 +4,7 @@
 what is left open (`auto`) is settled by `Recipe.settled` from the machine and the measured data.
 """
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +30,7 @@ from genai.project import Project
 
 Method = Literal["sft", "dpo", "kto", "orpo"]
 Mask = Literal["completion", "assistant", "all"]
+_MAKE = "run the recipe that makes it, or name a Hugging Face id"
 # names that trainers had once, or have under another section here
 _RENAMED = {
     "max_seq_length": "max_length",
@@ -214,10 +216,9 @@ def base_of(recipe: Recipe, project: Project) -> str:
     if folder.is_dir():
         return str(folder)
     if recipe.base.startswith((".", "/", "~")) or recipe.base.count("/") != 1:
-        raise ConfigError(
-            f"{recipe.name}: `base`: {recipe.base} is no folder; run the recipe that makes it, or"
-            " name a Hugging Face id"
-        )
+        demo = re.fullmatch(r"\.genai/finetune/demo/(\w+)/base", recipe.base)
+        make = f"write it: `genai finetune data demo {demo[1]}`" if demo else _MAKE
+        raise ConfigError(f"{recipe.name}: `base`: {recipe.base} is no folder; {make}")
     return recipe.base
 
 

@@ -185,7 +185,9 @@ def test_paths_are_of_the_project_or_its_state(tmp_path: Path) -> None:
 def test_a_base_is_a_folder_or_an_id(tmp_path: Path) -> None:
     project = Project(tmp_path, tmp_path / ".genai")
     with pytest.raises(ConfigError, match="is no folder; run the recipe that makes it"):
-        base_of(recipe_of("sft"), project)
+        base_of(recipe_of("sft", base=".genai/finetune/runs/none/model"), project)
+    with pytest.raises(ConfigError, match="is no folder; write it: `genai finetune data demo quic"):
+        base_of(recipe_of("sft", base=".genai/finetune/demo/quick/base"), project)
     assert base_of(recipe_of("sft", base="org/model"), project) == "org/model"
     (tmp_path / ".genai" / "mine").mkdir(parents=True)
     assert base_of(recipe_of("sft", base=".genai/mine"), project) == str(tmp_path / ".genai/mine")

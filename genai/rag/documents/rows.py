@@ -1,4 +1,4 @@
-"""CSV to lines of `column: value`, one a row, so that each row can be read alone."""
+"""CSV to paragraphs of `column: value`, one a row: each can be read and quoted alone."""
 
 import csv
 import re
@@ -53,6 +53,6 @@ def _lines(rows: Iterator[list[str]]) -> Iterator[str]:
         line = "; ".join(" ".join(field.split()) for field in fields if field.strip())
         if line:
             empty = False
-            yield line + "\n"
+            yield line + "\n\n"  # a blank line, or rows without a full stop are one sentence
     if empty:
         yield "; ".join(header) + "\n"
