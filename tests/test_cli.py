@@ -95,6 +95,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_exit_code_says_so(
     (tmp_path / "bad.pdf").write_bytes(b"%PDF-1.4 broken")
     done = genai(folder, "index", "sync", str(tmp_path), "--name", "own")
     refused(done, "not indexed: bad.pdf: cannot be read as pdf")
+    assert len(done.stderr.splitlines()) == 1  # what the parser says of its bytes is not shown
     assert "1 added" in done.stdout
 
 
@@ -226,6 +227,34 @@ SUITE = "suite: own\ncases: [{id: a, input: x, expected: y}]\nmetrics: "
          "configs/prices/litellm-1.106.2.json: is not a price snapshot"),
         ("configs/calibration/handbook.json", "", "{}", "is not a calibration"),
         ("configs/alert.yaml", "", "rules: []", "nothing reads this file; did you mean alerts"),
+        ("configs/alerts.yml", "", "rules: []", "nothing reads this file; call it alerts.yaml"),
+        ("evals/own.yml", "", "suite: own", "evals/own.yml: nothing reads this file; call it own"),
+        ("configs/genai.yaml", "model: extractive", "model: opnai/gpt-5-mini",
+         "`chain.model`: model 'opnai/gpt-5-mini': `opnai` is no provider; did you mean `openai`?"),
+        ("configs/genai.yaml", "model: extractive", "model: openai/x@my-host",
+         "`chain.model`: model 'openai/x@my-host': `@` is followed by a URL"),
+        ("configs/loop.yaml", "suite: handbook", "suite: hndbook",
+         "`canary.suite`: evals/hndbook.yaml does not exist"),
+        ("configs/loop.yaml", "pairs: feedback-dpo", "pairs: ../x", "`pairs`: "),
+        ("configs/loop.yaml", " support: {min", " suport: {min", "did you mean `support`?"),
+        ("configs/loop.yaml", 'judge: ""', "judge: gtp", "`online.judge`: model 'gtp': not a"),
+        ("configs/alerts.yaml", "kind: log", "kind: webhook", "a webhook needs `url_env`"),
+        ("configs/alerts.yaml", "kind: log", "kind: email", "mail needs `receivers`"),
+        ("configs/prices.yaml", "models:", "models:\n  x/y: {end_of_life: soon}",
+         "`x/y`: `end_of_life` must be a date such as 2027-01-31, got 'soon'"),
+        ("configs/prices.yaml", "models:", "models:\n  x/y: {regions: eu}",
+         "`x/y`: `regions` must be a list of names, such as [eu], got 'eu'"),
+        ("configs/prices.yaml", "models:", "models:\n  x/y: {context: big}",
+         "`x/y`: `context` must be tokens, such as 128000, got 'big'"),
+        ("configs/business.yaml", "figure: positive", "figure: positve",
+         "`kill`: `positve` is not a figure; did you mean `positive`?"),
+        ("configs/sft.yaml", "metric: exact", "metric: exat",
+         "`evals.metric`: exat is no metric of finetune/demo/quick.yaml; use exact,"),
+        ("prompts/rag/rerank.md", "temperature:", "temprature:", "did you mean `temperature`?"),
+        ("evals/own.yaml", "", SUITE.replace("own", "owm", 1) + "{contains: {show: true}}",
+         "evals/own.yaml: `suite`: owm is not the file's name"),
+        ("evals/own.yaml", "", SUITE + "{correctness: {show: true}}",
+         "evals/own.yaml: `metrics.correctness`: no judge model: set `judge` in the suite"),
         ("configs/tone.yaml", "", "method: sfft", "configs/tone.yaml: "),
         ("configs/sft.yaml", "demo/quick.yaml", "demo/quik.yaml", "quik.yaml does not exist; mend"),
         ("finetune/demo/quick.yaml", "suite:", "siute:", "did you mean `suite`?"),

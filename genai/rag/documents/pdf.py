@@ -1,6 +1,7 @@
 """PDF to the text of its pages, with the offset at which each begins. Scripts are never run."""
 
 import io
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,9 @@ def read_pdf(name: str, source: bytes) -> Parsed:
         DocumentError: it is encrypted, or grows too large.
     """
     pypdf = extras.load("pypdf", "rag")
+    logger = logging.getLogger("pypdf")
+    if not logger.handlers:  # else its warnings, with pieces of the file, go to the terminal
+        logger.addHandler(logging.NullHandler())
     locked = DocumentError(f"{name}: is encrypted; save a copy without a password")
     try:
         reader = pypdf.PdfReader(io.BytesIO(source))
