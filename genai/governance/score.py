@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from genai import extras, stats
+from genai.errors import InputError
 from genai.governance.usecase import UseCase, parts
 
 _CONFIDENCE = 0.90  # of the two-sided interval whose lower end the gate takes
@@ -110,7 +111,13 @@ def hard_stops(case: UseCase) -> list[str]:
 
 
 def score(case: UseCase, *, draws: int = 10_000, seed: int = 20_260) -> Score:
-    """Judge one use case; the same seed gives the same score."""
+    """Judge one use case; the same seed gives the same score.
+
+    Raises:
+        InputError: there is nothing to draw, or the seed is negative.
+    """
+    if draws < 1 or seed < 0:
+        raise InputError(f"draws={draws}, seed={seed}: draws are at least 1, a seed at least 0")
     stops = tuple(hard_stops(case))
     if case.guess is not None:
         return Score(case, stops, guess=case.guess.score)

@@ -76,10 +76,12 @@ def _period(month: str, days: int | None) -> tuple[datetime, datetime]:
     """Give the bounds of a month, or of the last days, in UTC."""
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     if days is not None:
+        if not 1 <= days <= 36_500:
+            raise InputError(f"--days {days}: give 1 to 36,500")
         return today - timedelta(days=days - 1), today + timedelta(days=1)
     try:
         first = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC) if month else None
-    except ValueError as error:
+        first = first or (today.replace(day=1) - timedelta(days=1)).replace(day=1)
+        return first, (first + timedelta(days=32)).replace(day=1)
+    except (ValueError, OverflowError) as error:
         raise InputError(f"--month {month!r}: is not a month such as 2026-10") from error
-    first = first or (today.replace(day=1) - timedelta(days=1)).replace(day=1)
-    return first, (first + timedelta(days=32)).replace(day=1)

@@ -209,6 +209,11 @@ def test_what_cannot_be_drawn_or_judged_is_one_line(
     for words in (["--draws", "0"], ["--seed", "-1"], ["--draws", "-5"]):
         assert main(["report", "business", *words]) == 64
         assert "draws are at least 1, a seed at least 0\n" in capsys.readouterr().err
+        assert main(["usecase", "score", *words]) == 64
+        assert "draws are at least 1, a seed at least 0\n" in capsys.readouterr().err
+    assert main(["report", "business", "--draws", "1", "--folder", "out"]) == 0
+    assert main(["report", "business", "--draws", "2", "--folder", "/proc/none"]) == 64
+    assert "genai: /proc/none: cannot be written (" in capsys.readouterr().err
     shipped = path.read_text()
     for text, said in (
         (shipped.replace("figure: payback", "figure: paybak"), "did you mean `payback`?"),

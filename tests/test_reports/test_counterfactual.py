@@ -278,7 +278,11 @@ def test_the_command(
     assert "booked $0.1050, would have cost $0.0045" in out
     assert "input x0.600, output x1.000" in out
     assert main([*words, "--runs", now.run, "20"]) == 64
-    assert main(["report", "whatif", "--month", "soon"]) == 64
+    capsys.readouterr()
+    for given in (["--month", "soon"], ["--month", "9999-12"], ["--days", "0"],
+                  ["--days", "99999999"]):  # fmt: skip
+        assert main(["report", "whatif", *given]) == 64
+        assert capsys.readouterr().err.count("\n") == 1
     assert main(["report", "whatif", "--month", "2020-02"]) == 4
 
 

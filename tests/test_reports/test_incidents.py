@@ -130,6 +130,8 @@ def test_the_verb_prints_incidents(
         (["--reference", "0"], "with 0 days of reference"),
         (["--reference", "40"], "with 40 days of reference"),
         (["--alarms", "-1"], "alarms=-1: the false findings accepted are more than 0"),
+        (["--alarms", "nan"], "alarms=nan: the false findings accepted are more than 0"),
+        (["--from", "2026-01-01", "--to", "9999-12-31"], "a period has at most 3,660 days"),
     ):
         assert main(["report", "incidents", *words]) == 64
         err = capsys.readouterr().err

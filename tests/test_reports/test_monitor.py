@@ -233,6 +233,10 @@ def test_the_verb_prints_and_names_a_wrong_filter(
     assert main(["report", "monitor", "--where", "colour=red"]) == 64
     assert "'colour' is not a dimension" in capsys.readouterr().err
     for words, said in (
+        (
+            ["--html", "/proc/none/m.html"],
+            "/proc/none/m.html: cannot be written (No such file or directory); name another file",
+        ),
         (["--where", "feature"], "--where feature: give NAME=VALUE, such as feature=chat"),
         (["--days", "0"], "days=0: a period has at least one day and at most 36,500"),
     ):

@@ -30,7 +30,11 @@ def run(options: argparse.Namespace) -> int:
         raise genai.InputError(f"--where: {error}") from error
     print(prometheus(found) if options.prometheus else markdown(found), end="")
     if options.html:
-        options.html.parent.mkdir(parents=True, exist_ok=True)
-        options.html.write_text(page(found), encoding="utf-8")
+        try:
+            options.html.parent.mkdir(parents=True, exist_ok=True)
+            options.html.write_text(page(found), encoding="utf-8")
+        except OSError as error:
+            said = f"{options.html}: cannot be written ({error.strerror}); name another file"
+            raise genai.InputError(said) from error
         print(f"written: {options.html}")
     return 0

@@ -69,7 +69,7 @@ def outlook(
     p10, p50, p90 = map(float, np.quantile(value, [0.1, 0.5, 0.9]))
     fan = np.quantile(cumulative, [0.1, 0.5, 0.9], axis=0).T
     return Outlook(
-        draws, seed, float(value.mean()), float(value.std(ddof=1)), p10, p50, p90,
+        draws, seed, float(value.mean()), float(value.std(ddof=min(draws - 1, 1))), p10, p50, p90,
         float((value > 0).mean()), float(order[: max(draws // 20, 1)].mean()), evpi,
         _swings(np, settings, drawn, value),
         tuple((float(low), float(mid), float(high)) for low, mid, high in fan),

@@ -11,7 +11,7 @@ from typing import Any
 
 from genai import __version__
 from genai.config import digest
-from genai.errors import ConfigError
+from genai.errors import ConfigError, InputError
 from genai.reports.business import plots
 from genai.reports.business.draws import Outlook, outlook
 from genai.reports.business.formula import Case, case_of, crossings
@@ -67,15 +67,24 @@ class BusinessReport:
         return json.dumps(_plain(self.figures()), sort_keys=True, indent=1, allow_nan=False) + "\n"
 
     def write(self, folder: Path) -> list[Path]:
-        """Write `business.{json,html,xlsx}` and the plots; give their paths."""
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write `business.{json,html,xlsx}` and the plots; give their paths.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
         files = {"business.json": self.json().encode(), "business.html": self.html().encode()}
         files["business.xlsx"] = self.xlsx()
         for plot in ("fan", "tornado", "curve"):
             files |= {f"{plot}.svg": self.plot(plot).svg().encode()}
             files |= {f"{plot}.png": self.plot(plot).png()}
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, content in files.items():
+                (folder / name).write_bytes(content)
+        except OSError as error:
+            raise InputError(
+                f"{folder}: cannot be written ({error.strerror}); name another folder"
+            ) from error
         return [folder / name for name in files]
 
     def html(self) -> str:
@@ -187,9 +196,8 @@ def _months(value: float | None) -> str:
     return "never" if value is None else f"{value:.1f} months"
 
 
-def _judge(
-    criterion: Criterion, case: Case, found: Outlook
-) -> tuple[Criterion, float | None, bool]:
+def known_figure(criterion: Criterion) -> None:
+    """Refuse a kill criterion on a figure that the case does not have. Raises `ConfigError`."""
     known = [each.name for kind in (Outlook, Case) for each in fields(kind) if each.type in _PLAIN]
     if criterion.figure not in known:
         close = get_close_matches(criterion.figure, known, n=1)
@@ -197,6 +205,12 @@ def _judge(
         raise ConfigError(
             f"configs/business.yaml: `kill`: `{criterion.figure}` is not a figure; {hint}"
         )
+
+
+def _judge(
+    criterion: Criterion, case: Case, found: Outlook
+) -> tuple[Criterion, float | None, bool]:
+    known_figure(criterion)
     value = getattr(found, criterion.figure, getattr(case, criterion.figure, None))
     if not isinstance(value, int | float):
         return criterion, None, False

@@ -23,6 +23,7 @@ _EXPLAINED = 0.6  # of a shift, for it to belong to an incident
 _AS_WELL = 0.8  # of what the own cause of a stretch accounts for
 _NEAR = 2  # days between two beginnings with one cause that holds for every question
 _FEW = 30  # questions below which a mean is no ground
+_MOST = 3_660  # days of a period
 _LASTING = ("model", "provider", "fingerprint", "prices", "")  # stay when they have failed
 _NEW, _WHOLE, _OLD = 1.0, 0.97, 0.9  # of what a cause accounts for, by what speaks for it
 
@@ -70,7 +71,8 @@ def incidents(
     `alarms` is how many false findings are accepted in the period.
 
     Raises:
-        InputError: no day is left after the reference, or no false finding is accepted.
+        InputError: no day is left after the reference, the period is longer than ten years, or no
+            false finding is accepted.
         Unmeasured: the reference has too few days with questions.
     """
     if not 1 <= reference <= last - first:
@@ -78,7 +80,11 @@ def incidents(
             f"{day_name(first)} to {day_name(last)} with {reference} days of reference: the period"
             " needs a day of reference and a day after it; take other days or another `reference`"
         )
-    if alarms <= 0:
+    if last - first > _MOST:
+        raise InputError(
+            f"{day_name(first)} to {day_name(last)}: a period has at most {_MOST:,} days"
+        )
+    if not 0 < alarms < math.inf:
         raise InputError(f"alarms={alarms:g}: the false findings accepted are more than 0")
     facts = read_facts(ledger, first, last, reference)
     return of_facts(facts, reference, alarms=alarms)
