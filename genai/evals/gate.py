@@ -198,11 +198,6 @@ def _judge(
     after = [cell.mean or 0.0 for _, cell in pairs.cells]
     d = [sign * (b - a) for a, b in zip(before, after, strict=True)]
     n = len(d)
-    if not n:
-        note = f"{head.name}: no case is measured on both sides"
-        return Comparison(
-            head.name, Word.CANNOT_COMPARE, gate, margin, coverage=coverage, note=note
-        )
     losses, gains = sum(each < 0 for each in d), sum(each > 0 for each in d)
     clusters = [old.cluster or f"\x00{old.case}" for old, _ in pairs.rows]
     count = len(set(clusters))
@@ -223,7 +218,8 @@ def _judge(
         head.name, Word.PASS, gate, margin, math.fsum(before) / n, math.fsum(after) / n, n, count,
         losses, gains, bounds.low, bounds.high, p, None, test,
         stats.detectable(spread, n) if spread else None,
-        _needed(simple, losses, gains, n, spread, margin), coverage, flips=_flips(pairs, d),
+        _needed(simple, losses, gains, n, spread, margin), coverage,
+        flips=_flips(pairs, before, after, d),
     )  # fmt: skip
     found = replace(found, within=_within(pairs, spread), ratio=_ratio(head, before, after))
     word, note = _word(found, head, p)
@@ -316,33 +312,30 @@ def _worst(head: MetricHead, pairs: Pairs, found: Comparison, simple: bool) -> W
     return _word(replace(found, losses=lost, n=n, low=low, high=high), head, p)[0]
 
 
-def _flips(pairs: Pairs, d: Sequence[float]) -> tuple[Flip, ...]:
+def _flips(
+    pairs: Pairs, before: Sequence[float], after: Sequence[float], d: Sequence[float]
+) -> tuple[Flip, ...]:
     """Give the changed cases, losses first, the largest change first."""
     order = sorted(
         (n for n, each in enumerate(d) if each), key=lambda n: (d[n], pairs.rows[n][0].case)
     )
-    return tuple(
-        Flip(
-            pairs.rows[n][0].case, pairs.cells[n][0].mean or 0.0, pairs.cells[n][1].mean or 0.0,
-            pairs.rows[n][0].answer, pairs.rows[n][1].answer,
-        )
-        for n in order
-    )  # fmt: skip
+    changed = [(n, *pairs.rows[n]) for n in order]
+    return tuple(Flip(a.case, before[n], after[n], a.answer, b.answer) for n, a, b in changed)
 
 
 def _families(found: list[Comparison]) -> list[Comparison]:
     """Adjust p for the metrics that gate (Holm), and mark suspects among the others (BH)."""
     done = list(found)
-    tested = [n for n, each in enumerate(found) if each.p is not None]
+    tested = {n: each.p for n, each in enumerate(found) if each.p is not None}
     gating = [n for n in tested if found[n].gate]
-    for n, q in zip(gating, stats.holm([found[n].p or 0.0 for n in gating]), strict=True):
+    for n, q in zip(gating, stats.holm([tested[n] for n in gating]), strict=True):
         each = replace(found[n], q=q)
         if not each.hard:
             word, note = decided(each, q)
             each = replace(each, word=word, note=note)
         done[n] = each
     others = [n for n in tested if not found[n].gate]
-    shares = stats.benjamini_hochberg([found[n].p or 0.0 for n in others])
+    shares = stats.benjamini_hochberg([tested[n] for n in others])
     for n, q in zip(others, shares, strict=True):
         worse = (found[n].high or 0.0) < 0 and q <= _Q
         done[n] = replace(found[n], q=q, suspect=worse)

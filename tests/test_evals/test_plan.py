@@ -54,6 +54,10 @@ def test_scores_are_planned_by_the_spread_of_their_differences(tmp_path: Path) -
     sd = stdev([1 / 3] * 12 + [0.0] * 48)
     assert found.basis == f"spread {sd:.3f} between the last two runs"
     assert found.to_prove == found.to_see == stats.cases_for_drop(0.05, sd=sd)
+    path = suite(tmp_path, "suite: sums\nmetrics:\n  token_f1: {gate: true}\n", count=1)
+    assert (
+        planned(path, 0.05, run(path, wordy), run(path, right)).basis == NONE
+    )  # one case has none
 
 
 def test_money_and_minutes_are_those_of_a_case_that_was_run(tmp_path: Path) -> None:
