@@ -144,7 +144,7 @@ class StreamGate:
             return None
         if end + LOOKAHEAD <= known or final:
             return end
-        self._from = end if found is not None else self._from
+        self._from = max(self._from, end)
         return None
 
     # -- what to do with a part ------------------------------------------------------------------

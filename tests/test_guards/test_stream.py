@@ -243,6 +243,27 @@ def test_a_guard_is_shown_a_part_and_64_characters_beyond(
     assert guard.shown == [text[a:b] for a, b in zip(starts, ends, strict=True)]
 
 
+class Marks(Seen):
+    """Finds the characters 40 to 60 of a text, which go over the end of the first part."""
+
+    def look(self, text: str, place: Place) -> Sequence[Span]:
+        self.shown.append(text)
+        return [Span(40, 60, "mark", 1.0)] if text.startswith("A") else []
+
+
+def test_a_part_that_would_end_in_a_mark_is_tried_at_twice_its_length() -> None:
+    guard, text = Marks(), "A" + (WORDED * 20)[1:]
+    gate = Policy(PolicySettings(), extra=[("answer", guard)]).gate("answer")
+    assert "".join(map(gate.feed, text)) + gate.finish() == ""  # it blocks
+    assert guard.shown == [text[: 48 + 64], text[: 96 + 64]]
+
+
+def test_a_mark_that_begins_where_a_part_ends_is_of_the_next_part() -> None:
+    gate = combined("redact").gate("answer")
+    assert gate.feed(WORDED * 3 + "ann@firm.com" + " is the one to write to" * 3) == WORDED * 3
+    assert gate.finish().startswith("[email] is")
+
+
 def test_a_part_leaves_as_soon_as_what_follows_is_known() -> None:
     text = WORDED * 8
     gate = Policy(PolicySettings(), extra=[("answer", Seen())]).gate("answer")
