@@ -34,7 +34,8 @@ from figures import Figure, table_of
 from genai import stats
 
 ROOT = Path(__file__).parent.parent
-# room -> its files under genai/, and the tests that must find a fault in this process
+# room -> its files under genai/, and the tests that must find a fault in this process, the quick
+# ones first
 ROOMS: dict[str, tuple[str, str]] = {
     "stats": ("stats/*.py", "test_stats.py test_evals/test_gate.py"
               " test_evals/test_online.py::test_newcombes_published_example"
@@ -44,18 +45,18 @@ ROOMS: dict[str, tuple[str, str]] = {
               " test_reports/test_drift.py::test_the_effect_sizes_are_those_of_the_worked_examples"
               " test_reports/test_drift.py::test_one_day_cannot_be_exchanged"
               " test_reports/test_drift.py::test_ordered_bins_see_a_small_shift_of_everything"),
-    "gate": ("evals/gate.py evals/baseline.py", "test_evals/test_gate.py"
-             " test_evals/test_gate_figures.py test_evals/test_plan.py test_evals/test_groups.py"
+    "gate": ("evals/gate.py evals/baseline.py", "test_evals/test_gate_figures.py"
+             " test_evals/test_gate.py test_evals/test_plan.py test_evals/test_groups.py"
              " test_evals/test_baseline.py test_evals/test_judge_gate.py"),
     "prices": ("ledger/prices/*.py", "test_ledger/test_prices.py test_ledger/test_price_files.py"),
     "budgets": ("ledger/budgets.py ledger/cap.py", "test_ledger/test_budgets.py"
                 " test_evals/test_spend.py '-knot postgres and not two_processes'"),
-    "spans": ("text/sentences.py text/support.py rag/cite.py", "test_rag/test_cite.py"
-              " test_text.py::test_sentences_are_in_order_disjoint_and_lose_nothing"
+    "spans": ("text/sentences.py text/support.py rag/cite.py",
+              "test_text.py::test_the_units_of_a_page_are_cut_to_the_letter"
+              " test_text.py::test_support_needs_the_numbers_too"
               " test_text.py::test_sentences_of_prose_lists_and_tables"
-              " test_text.py::test_the_units_of_a_page_are_cut_to_the_letter"
-              " test_rag/test_chain.py::test_marks_stay_with_their_sentence"
-              " test_text.py::test_support_needs_the_numbers_too"),
+              " test_text.py::test_sentences_are_in_order_disjoint_and_lose_nothing"
+              " test_rag/test_chain.py::test_marks_stay_with_their_sentence test_rag/test_cite.py"),
     "streaming": ("guards/stream.py", "test_guards/test_stream.py"),
     "release": ("rag/release.py", "test_rag/test_chain.py test_rag/test_chain_guards.py"
                 " test_rag/test_chain_steps.py"),
@@ -66,7 +67,15 @@ SWAPS: dict[type, type] = {
     ast.And: ast.Or, ast.Or: ast.And, ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div,
     ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.Mod: ast.Mult, ast.Pow: ast.Mult,
 }  # fmt: skip
-PAID = ("numpy", "scipy", "sqlalchemy", "pydantic", "pydantic_core", "chromadb")
+PAID = (
+    "numpy", "scipy", "sqlalchemy", "pydantic", "pydantic_core", "chromadb", "hypothesis",
+    "aiohttp", "httpx", "yaml", "msgspec", "jsonschema", "bs4", "model2vec", "tokenizers",
+)  # fmt: skip
+# the plugins that our tests need; others that happen to be installed take seconds to load
+PLUGINS = (
+    "_hypothesis_pytestplugin", "pytest_timeout", "pytest_socket", "pytest_asyncio.plugin",
+    "genai.pytest_plugin",
+)  # fmt: skip
 _FIXED = ("annotation", "returns", "decorator_list")
 
 
@@ -138,10 +147,12 @@ def killed(tests: Sequence[str], planted: Planted, folder: Path) -> bool:
     if not (worker := os.fork()):
         resource.setrlimit(resource.RLIMIT_CPU, (600, 600))  # a loop no test's limit can end
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(folder / "hypothesis")
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         sys.meta_path.insert(0, planted)
         for name in [each for each in sys.modules if each.split(".")[0] == "genai"]:
             del sys.modules[name]
         flags = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "--timeout=60"]
+        flags += [f"-p{each}" for each in PLUGINS]
         code = 1
         with suppress(BaseException), redirect_stdout(io.StringIO()) as out, redirect_stderr(out):
             code = int(pytest.main([*flags, f"--basetemp={folder / 'pt'}", *tests]))
