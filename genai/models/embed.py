@@ -98,7 +98,8 @@ class Embedder:
         np = extras.load("numpy", "rag")
         if not texts:
             return np.zeros((0, self._dimension or 0), np.float32), None
-        raw = self._raw(list(texts))
+        # half of a pair, as JSON can hold it, has no form in UTF-8 and so in no tokenizer
+        raw = self._raw([text.encode("utf-8", "replace").decode() for text in texts])
         raw, usage = raw if isinstance(raw, tuple) else (raw, None)
         vectors = np.asarray(raw, dtype=np.float32)
         if vectors.ndim != 2 or len(vectors) != len(texts):

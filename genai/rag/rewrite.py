@@ -20,13 +20,17 @@ _LABEL = re.compile(r"^(?:\d{1,2}[.)]|[-*])\s+")
 def read_talk(given: Talk) -> tuple[str, Turns]:
     """Give the last question, and the turns before it as (role, text).
 
-    A system turn is left out: the chain's prompt makes its own.
+    A system turn is left out: the chain's prompt makes its own. A broken character is a `?`.
 
     Raises:
         InputError: the conversation is empty, malformed, or does not end with a user's turn.
     """
     if isinstance(given, str):
-        return given, ()
+        return _whole(given), ()
+    if not isinstance(given, list | tuple):
+        raise InputError(
+            f"a chain takes a question or a list of turns, not {type(given).__name__}; give a text"
+        )
     turns = [_turn(number, turn) for number, turn in enumerate(given, start=1)]
     if not turns or turns[-1][0] != "user":
         raise InputError("a conversation must end with a turn whose `role` is `user`; add it")
@@ -42,7 +46,12 @@ def _turn(number: int, turn: Mapping[str, Any]) -> tuple[str, str]:
     content = turn.get("content")
     if not isinstance(content, str):
         raise InputError(f"conversation: turn {number}: `content` must be text; give a string")
-    return role, content
+    return role, _whole(content)
+
+
+def _whole(text: str) -> str:
+    """Give a text without halves of a pair, which JSON can hold and no provider takes."""
+    return text.encode("utf-8", "replace").decode()
 
 
 async def standalone(aide: Aide, earlier: Turns, question: str, context: Context) -> str:

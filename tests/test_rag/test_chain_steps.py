@@ -146,11 +146,23 @@ def test_a_rewriting_is_guarded_like_a_question(scripted: Make) -> None:
         ([{"role": "clerk", "content": "x"}], "turn 1 has the role 'clerk'"),
         ([{"role": "user", "content": [{"type": "text"}]}], "turn 1: `content` must be text"),
         (["what?"], "turn 1 has the role None"),
+        (None, "a chain takes a question or a list of turns, not NoneType"),
+        ({"role": "user", "content": "x"}, "a list of turns, not dict"),
     ],
 )
 def test_a_malformed_conversation_is_one_clear_line(scripted: Make, talk: Any, said: str) -> None:
     with pytest.raises(InputError, match=said):
         scripted()(talk)
+
+
+def test_half_a_character_in_a_question_or_a_reply_breaks_nothing(scripted: Make) -> None:
+    chain = scripted("The notice period is 30 days [1]. And \ud83d more [1].")
+    answer = chain(f"{QUESTION} \ud800")
+    assert answer.text == "The notice period is 30 days. [1]"
+    assert f"{QUESTION} ?" in chain.llm.sent[0]  # type: ignore[attr-defined]
+    assert chain.index.search("\udc00 notice period")[0].passage.document == "terms.md"
+    genai.open_ledger().flush()
+    assert genai.open_ledger().call(answer.call_id) is not None
 
 
 def test_rewriting_is_off_unless_the_settings_turn_it_on(place: Path) -> None:
