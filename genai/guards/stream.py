@@ -85,7 +85,7 @@ class StreamGate:
 
     def feed(self, piece: str) -> str:
         """Take a piece; give what was judged and may leave, often nothing yet."""
-        if self.stopped or self._ended or not piece:
+        if self.stopped or self._ended:
             return ""
         if not self._findings:
             return piece
@@ -184,14 +184,7 @@ class StreamGate:
             if end > limit:
                 begin = max(limit, offset) - offset
                 found.append((finding, Span(begin, len(core), finding.entry.guard.name, 1.0, "")))
-        changes: list[Span] = []
-        for finding, span in found:
-            entry = finding.entry
-            if entry.action is Action.PSEUDONYMISE and self._replacement is not None:
-                span = self._replacement(span, core[span.start : span.end])
-            if entry.action in CHANGES:
-                changes.append(span)
-            finding.spans.append(moved(span, offset))
+        kept = [(finding, self._keep(finding, span, core, offset)) for finding, span in found]
         self._start = self._from = end - self._base
         faults = any(f.fault and f.entry.on_error == "closed" for f in self._findings)
         self.stopped = faults or any(f.entry.action in STOPS for f, _ in found)
@@ -199,7 +192,15 @@ class StreamGate:
             self._kept.append(core)
             if end > WHOLE:
                 self._too_long()
-        return "" if self.stopped else redact(core, changes) if changes else core
+        changes = (span for finding, span in kept if finding.entry.action in CHANGES)
+        return "" if self.stopped else redact(core, changes)
+
+    def _keep(self, finding: Finding, span: Span, text: str, offset: int) -> Span:
+        """Note what was found, and give it with its stand-in where it is to have one."""
+        if finding.entry.action is Action.PSEUDONYMISE and self._replacement is not None:
+            span = self._replacement(span, text[span.start : span.end])
+        finding.spans.append(moved(span, offset))
+        return span
 
     # -- guards that need the whole --------------------------------------------------------------
 
@@ -216,9 +217,7 @@ class StreamGate:
         text = "".join(self._kept)
         for finding in self._whole:
             for span in finding.look(text, self.place):
-                if finding.entry.action is Action.PSEUDONYMISE and self._replacement is not None:
-                    span = self._replacement(span, text[span.start : span.end])
-                finding.spans.append(span)
+                self._keep(finding, span, text, 0)
         decisions = self.verdicts
         self.stopped = combine(decisions) in STOPS
         if not self._holds:
