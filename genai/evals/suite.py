@@ -45,6 +45,8 @@ class MetricSettings(Settings):
     def _some(self) -> "MetricSettings":
         if self.min is None and self.max is None and not (self.gate or self.hard or self.show):
             raise ValueError("needs `min` or `max`, `gate: true`, or `show: true`")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"`min` {self.min:g} is above `max` {self.max:g}")
         return self
 
 

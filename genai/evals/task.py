@@ -15,7 +15,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -47,16 +47,31 @@ _ALONE, _MANY = 8, 105  # cases in flight: of a function, of a model that limits
 def describe(task: Task) -> tuple[str, str]:
     """Give a task's name and its variant: a hash of what is known to shape its answers.
 
-    A function is known by the file it stands in, which says nothing of what it calls; a task of
-    yours may have an `identity` (any text) that says more.
+    A function is known by the file it stands in and its place there, which says nothing of what it
+    calls; a task of yours may have an `identity` (any text) that says more. Of what a closure, a
+    `partial` or an object holds, the plain values count.
     """
+    if isinstance(task, functools.partial):
+        name, inner = describe(task.func)
+        held = [*task.args, *sorted(task.keywords.items())]
+        return name, _digest(name, f"{inner} {[each for each in held if _is_plain(each)]}")
     model = getattr(getattr(task, "model", None), "name", "")
     own = getattr(task, "name", "") or getattr(task, "__name__", "")
     name = str(model or own or type(task).__name__)
     given = getattr(task, "identity", None)
     if given is None:
         given = f"{type(task).__module__}.{type(task).__qualname__} {_held(task)} {_source(task)}"
-    return name, hashlib.sha256(f"{name}\n{given}".encode()).hexdigest()[:12]
+    return name, _digest(name, given)
+
+
+def _digest(name: str, given: object) -> str:
+    return hashlib.sha256(f"{name}\n{given}".encode("utf-8", "replace")).hexdigest()[:12]
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, str | int | float | bool | None)
 
 
 def _held(task: Task) -> str:
@@ -64,9 +79,18 @@ def _held(task: Task) -> str:
     cells = getattr(task, "__closure__", None) or ()
     names = getattr(getattr(task, "__code__", None), "co_freevars", ())
     held = {n: c.cell_contents for n, c in zip(names, cells, strict=False) if _is_set(c)}
-    held |= getattr(task, "__dict__", {})
-    plain = {n: v for n, v in held.items() if isinstance(v, str | int | float | bool)}
-    return f"{getattr(task, '__qualname__', '')} {sorted(plain.items())}"
+    held |= {**getattr(getattr(task, "__self__", None), "__dict__", {}),
+             **getattr(task, "__dict__", {})}  # fmt: skip
+    plain = {n: v for n, v in held.items() if _is_plain(v)}
+    return f"{getattr(task, '__qualname__', '')} {_place(task)} {sorted(plain.items())}"
+
+
+def _place(task: Task) -> str:
+    """Tell two lambdas of one file, or of one line, apart."""
+    code = getattr(task, "__code__", None)
+    if code is None:
+        return ""
+    return f"{code.co_firstlineno} {code.co_names} {[*filter(_is_plain, code.co_consts)]}"
 
 
 def _is_set(cell: Any) -> bool:
@@ -125,7 +149,7 @@ class Asker:
             _fill(trial, outcome)
         except asyncio.CancelledError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a program of theirs may end with sys.exit
             trial.seconds = time.perf_counter() - start
             trial.state, trial.reason, trial.note = _fault(error, seconds)
         return trial
@@ -150,7 +174,7 @@ class Asker:
         return await self._one(turns)
 
 
-def _fault(error: Exception, seconds: float) -> tuple[Any, str, str]:
+def _fault(error: BaseException, seconds: float) -> tuple[Any, str, str]:
     said = " ".join(str(error).split())[:500]
     if isinstance(error, Unmeasured):
         return "unmeasured", "replay_miss", said
@@ -164,7 +188,7 @@ def _fault(error: Exception, seconds: float) -> tuple[Any, str, str]:
     return "failed", type(error).__name__, f"{type(error).__name__}: {said}"
 
 
-def _code(error: Exception) -> str | None:
+def _code(error: BaseException) -> str | None:
     """Tell a client's trouble from a fault of the task, whichever client it uses."""
     status = getattr(error, "status_code", None)
     if isinstance(status, int):
@@ -224,12 +248,22 @@ def _mapping(trial: Trial, given: Mapping[str, Any]) -> None:
     if isinstance(cost, Cost):
         trial.cost, trial.cost_status = cost.amount, cost.status
     elif cost is not None:
-        trial.cost, trial.cost_status = Decimal(str(cost)), CostStatus.PROVIDER_REPORTED
+        trial.cost, trial.cost_status = _dollars(cost), CostStatus.PROVIDER_REPORTED
     tokens = given.get("input_tokens"), given.get("output_tokens")
     if isinstance(usage, Usage):
         trial.usage = usage
     elif None not in tokens:
         trial.usage = Usage(int(tokens[0]), int(tokens[1]), source="provider")  # type: ignore[arg-type]
+
+
+def _dollars(cost: object) -> Decimal:
+    try:
+        found = Decimal(str(cost))
+    except InvalidOperation:
+        found = Decimal("NaN")
+    if not found.is_finite() or found < 0:
+        raise ValueError(f"`cost` is {cost}; give dollars from 0 up, or nothing where unknown")
+    return found
 
 
 def _hit(number: int, given: Any) -> Hit:

@@ -233,6 +233,8 @@ def test_cases_of_other_tools_are_read_under_their_names(
         ("suite: mix\nmetrics: {exact: {}}\ncases: [{id: a, input: x}]\n", "needs `min` or `max`"),
         ("suite: mix\nmetrics: {exact: {min: 1, where: hard}}\ncases: [{id: a, input: x}]\n",
          "no case has the tag 'hard'"),
+        ("suite: mix\nmetrics: {exact: {min: 1, max: .5}}\ncases: [{id: a, input: x}]\n",
+         "`min` 1 is above `max` 0.5"),
         ("suite: a b\nmetrics: {exact: {min: 1}}\ncases: [{id: a, input: x}]\n", "`suite`"),
         (HEAD + "spend: lots\ncases: [{id: a, input: x}]\n", "`spend`"),
     ],

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,36 @@ def test_what_was_unmeasured_is_asked_again_and_nothing_else(tmp_path: Path) -> 
     assert second.resumed == 19
     assert run(path, task).run != first.run  # a complete run is not gone on with
     assert run(path, task, resume=False).resumed == 0
+
+
+class Adder:
+    def __init__(self, by: int) -> None:
+        self.by = by
+
+    def answer(self, question: str) -> str:
+        return str(int(add(question)) + self.by)
+
+
+def added(question: str, by: int = 0) -> str:
+    return Adder(by).answer(question)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda q: "0", lambda q: add(q)),
+        (partial(added, by=1), partial(added, by=0)),
+        (Adder(1).answer, Adder(0).answer),
+    ],
+)
+def test_answers_of_another_task_are_not_taken_over(tmp_path: Path, one: Any, other: Any) -> None:
+    path = sums(tmp_path, 5, HEAD + "  semantic_similarity: {show: true}\n")  # never measured
+    first = run(path, one)
+    assert (first.metric("exact").value, first.exit_code) == (0, 1)
+    second = run(path, other)
+    assert (second.metric("exact").value, second.resumed) == (1, 0)
+    assert run(path, other).run == second.run  # the same task goes on with its own
+    assert run(path, other).resumed == 5
 
 
 def test_a_new_metric_scores_what_is_there(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import sys
 import textwrap
 from collections.abc import Callable
 from decimal import Decimal
@@ -64,6 +65,9 @@ def test_langchain_runnables_are_tasks(tmp_path: Path) -> None:
         ("", "failed"),
         (None, "failed"),
         (object(), "failed"),
+        ({"text": "1", "cost": float("nan")}, "failed"),
+        ({"text": "1", "cost": -5}, "failed"),
+        ({"text": "1", "cost": "lots"}, "failed"),
         ("\ud800 lone", "answered"),
         ("x" * 1_000_000, "answered"),
         ("\x00\x1b[31m</script>", "answered"),
@@ -97,6 +101,15 @@ def test_a_task_that_raises_fails_its_case_and_no_other(tmp_path: Path) -> None:
     report = run(sums(tmp_path), sometimes)
     assert report.metric("exact").value == pytest.approx(9 / 20)
     assert report.metric("exact").lapses[0].happened == "failed: RuntimeError: boom"
+
+
+def test_a_task_that_ends_the_program_fails_its_case_and_no_other(tmp_path: Path) -> None:
+    def ends(question: str) -> str:
+        return add(question) if question.startswith("1") else sys.exit(3)
+
+    report = run(sums(tmp_path), ends)
+    assert report.states == {"answered": 11, "failed": 9}
+    assert report.metric("exact").lapses[0].happened == "failed: SystemExit: 3"
 
 
 class StatusError(Exception):
