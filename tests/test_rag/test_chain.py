@@ -1,9 +1,11 @@
 """The chain: nothing leaves unjudged, every citation re-checks, every way out is typed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from indexes import starter
 from servers import openai_server
@@ -107,6 +109,24 @@ def test_an_unsupported_sentence_is_withheld_and_the_rest_released(
     row = genai.open_ledger().call(answer.call_id)
     assert row is not None
     assert row.tags["sentences_withheld"] == 1
+
+
+@pytest.mark.parametrize(("cosine", "released"), [(0.9, True), (0.8, False)])
+def test_a_near_miss_in_words_leaves_where_the_embedder_finds_it_close(
+    scripted: Callable[..., genai.Chain], cosine: float, released: bool
+) -> None:
+    asked: list[Sequence[str]] = []
+
+    def embed(texts: Sequence[str], context: Any) -> Any:
+        asked.append(texts)
+        return np.array([[1.0, 0.0], *[[cosine, (1 - cosine**2) ** 0.5]] * (len(texts) - 1)])
+
+    chain = scripted("Tenants get 30 days of notice [1].")
+    chain.steps = replace(chain.steps, embed=embed)
+    assert isinstance(chain(QUESTION), genai.Answer) is released
+    ((claim, *cut),) = asked
+    assert claim == "Tenants get 30 days of notice."
+    assert "The notice period is 30 days." in cut
 
 
 def test_nothing_is_released_before_its_sentence_is_whole_and_judged(
