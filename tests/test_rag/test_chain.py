@@ -121,11 +121,11 @@ def test_a_near_miss_in_words_leaves_where_the_embedder_finds_it_close(
         asked.append(texts)
         return np.array([[1.0, 0.0], *[[cosine, (1 - cosine**2) ** 0.5]] * (len(texts) - 1)])
 
-    chain = scripted("Tenants get 30 days of notice [1].")
+    chain = scripted("It starts on the first of each month [1].")
     chain.steps = replace(chain.steps, embed=embed)
     assert isinstance(chain(QUESTION), genai.Answer) is released
     ((claim, *cut),) = asked
-    assert claim == "Tenants get 30 days of notice."
+    assert claim == "It starts on the first of each month."
     assert "The notice period is 30 days." in cut
 
 
