@@ -4,7 +4,6 @@ Nothing here is stored: whether a promoted case passes is read from the runs of 
 whether a pair was trained from the locks of training runs.
 """
 
-import json
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -20,7 +19,7 @@ from genai import stats
 from genai.evals import Report, Scorecard
 from genai.evals.baseline import runs_of
 from genai.finetune.gate import adapters, read_gate
-from genai.finetune.lock import LOCK
+from genai.finetune.lock import LOCK, read_lock
 from genai.ledger import Ledger, tables
 from genai.loop.queue import Item, Queue
 from genai.loop.seen import failed, online_scores
@@ -76,7 +75,7 @@ class Status:
 
 
 def status(queue: Queue, project: Project, now: float | None = None) -> Status:
-    """Say where each item stands. Raises `LedgerUnusable` and `CaseError`."""
+    """Say where each item stands. Raises `LedgerUnusable`, `CaseError` and `InputError`."""
     now = time.time() if now is None else now
     items = queue.items("open", "accepted", "edited", "rejected", "promoted")
     runs, training = _Runs(project.state / "runs"), _Training(project)
@@ -210,10 +209,10 @@ class _Training:
 
 
 def _locks(paths: Iterable[Path]) -> list[tuple[Path, float, list[str]]]:
-    """Give folder, begin and data files of each lock that can be read."""
+    """Give folder, begin and data files of each lock. Raises `InputError` where one is damaged."""
     found = []
     for path in paths:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = read_lock(path.parent)
         found.append(
             (path.parent, float(held["started"]), [Path(each).name for each in held["data"]])
         )

@@ -222,6 +222,15 @@ def test_the_command_shows_count_and_age_at_every_stage(
         assert re.search(rf"^{stage} +1  oldest 0\.0 d, median 0\.0 d$", shown, re.M), shown
 
 
+def test_a_damaged_lock_of_a_training_is_named(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock(project / ".genai" / "finetune" / "runs" / "two")
+    (project / ".genai" / "finetune" / "runs" / "two" / LOCK).write_text("{")
+    assert main(["loop", "status"]) == 64
+    assert "genai: two: has no run.lock.json that can be read" in capsys.readouterr().err
+
+
 def test_the_queue_says_nothing_of_evals(project: Path) -> None:
     genai.evaluate("shop", clerk(), resume=False)
     assert genai.open_loop().refresh().calls == 0

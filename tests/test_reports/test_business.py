@@ -103,6 +103,9 @@ def test_own_gpus_are_cheaper_in_every_band_of_the_staircase() -> None:
     assert [end for _, end in bands] == pytest.approx([4730400, 7095600, math.inf])
     dear = hosting.model_copy(update={"api_per_request": 0.00001})
     assert crossings(dear, 12e6) == []
+    slow = hosting.model_copy(update={"tokens_per_second": 1e-6})  # no counting of its GPUs
+    assert crossings(slow, 1e12) == []
+    assert crossings(slow.model_copy(update={"api_per_request": 1e9}), 1e12)[-1][1] == math.inf
 
 
 def test_users_are_resampled_as_they_stand() -> None:
@@ -182,6 +185,7 @@ def test_correlated_inputs_widen_the_range_and_contradictions_are_named() -> Non
         ({"correlations": {"minutes wage": 1.5}}, "`correlations.minutes wage`"),
         ({"kill": [{"figure": "npv"}]}, "`npv` needs `min` or `max`: which line must it keep?"),
         ({"ramp": [2]}, "`ramp` holds shares"),
+        ({"ramp": []}, "`ramp`: List should have at least 1 item"),
         ({"discont": 0.1}, "did you mean `discount`?"),
         ({"inputs": stated(minutes=said_by(value=math.nan))}, "`inputs.minutes.value`"),
     ],

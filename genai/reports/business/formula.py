@@ -146,16 +146,20 @@ def crossings(hosting: Hosting, most: float) -> list[tuple[float, float]]:
         / (hosting.peak_to_mean * hosting.tokens_per_request)
     )  # fmt: skip
     bands: list[tuple[float, float]] = []
+    if hosting.api_per_request * room <= each:
+        return bands  # even a GPU in full use is dearer
     count = 1
     while (count - 1) * room < most:
         cost = each * count + hosting.overhead
         start = max(cost / hosting.api_per_request, (count - 1) * room)
-        if start < count * room:
+        # a step that is cheaper from its first request on is followed by none that is dearer
+        end = math.inf if start == (count - 1) * room else count * room
+        if start < end:
             if bands and bands[-1][1] >= start:
-                bands[-1] = (bands[-1][0], count * room)
+                bands[-1] = (bands[-1][0], end)
             else:
-                bands.append((start, count * room))
+                bands.append((start, end))
+        if math.isinf(end):
+            break
         count += 1
-    if bands and hosting.api_per_request * room > each and bands[-1][1] >= most:
-        bands[-1] = (bands[-1][0], math.inf)
     return bands

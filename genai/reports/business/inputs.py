@@ -121,7 +121,9 @@ class BusinessSettings(Settings):
     currency: str = "USD"
     months: int = Field(default=24, ge=1, le=240)
     discount: float = Field(default=0.10, ge=0, lt=1, description="a year")
-    ramp: list[float] = Field(default_factory=lambda: [1.0], description="use, month by month")
+    ramp: list[float] = Field(
+        default_factory=lambda: [1.0], min_length=1, description="use, month by month"
+    )
     volume_growth: float = Field(default=0.0, gt=-1, description="a year")
     price_decline: float = Field(default=0.0, ge=0, lt=1, description="of `cost`, a year")
     inputs: dict[str, Assumption]
