@@ -93,3 +93,16 @@ def test_the_chat_without_documents_says_how_to_give_it_some(place: Path) -> Non
     (told,) = [each.value for each in drawn("chat.py").error]
     assert told.startswith("The chat cannot start. ")
     assert told.endswith("docs: holds no document that can be read; put some there")
+
+
+def test_a_revenue_that_is_lost_is_shown_and_the_figures_stand_above_the_inputs(
+    place: Path,
+) -> None:
+    path = place / "configs" / "business.yaml"
+    lost = "  revenue: {value: -0.1, source: plan, owner: product}\n"
+    path.write_text(path.read_text().replace("inputs:\n", f"inputs:\n{lost}", 1))
+    page = drawn("pages/business.py")
+    assert [each.value for each in page.number_input if each.label.startswith("revenue")] == [-0.1]
+    title, figures, inputs = list(page.main.children.values())[:3]
+    assert [title.type, inputs.type] == ["title", "expander"]
+    assert "Cost per success" in [each.label for each in figures.metric]

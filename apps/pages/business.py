@@ -16,17 +16,19 @@ def main() -> None:
     """Draw the page."""
     st.set_page_config("Business case", layout="wide")
     st.title("Business case")
+    head = st.container()  # what comes out stands above what it is made of
     try:
         stated = case(())
         changes = draw_inputs(stated)
         report = case(tuple(sorted(changes.items())))
     except genai.GenaiError as error:
-        st.error(f"The case cannot be worked out. {error}")
+        head.error(f"The case cannot be worked out. {error}")
         return
-    st.markdown(clean(f"**{report.settings.title}** {report.settings.decision}"))
-    for warning in report.warnings:
-        st.warning(f"No headline figure: {clean(warning)}.")
-    draw_figures(report, stated if changes else None)
+    with head:
+        st.markdown(clean(f"**{report.settings.title}** {report.settings.decision}"))
+        for warning in report.warnings:
+            st.warning(f"No headline figure: {clean(warning)}.")
+        draw_figures(report, stated if changes else None)
     draw_plots(report)
     draw_hosting(report)
     draw_kill(report)
@@ -51,7 +53,8 @@ def draw_inputs(stated: genai.BusinessReport) -> dict[str, float]:
                 unit = given.unit.replace("money", stated.settings.currency)
                 said = f"{given.meaning}; {given.source or 'no source'}, {given.owner}"
                 value = st.number_input(
-                    name if unit == name else f"{name}, {unit}", min_value=0.0,
+                    name if unit == name else f"{name}, {unit}",
+                    min_value=None if name == "revenue" else 0.0,  # it may be lost
                     key=f"input-{name}", width=220, format="%.4g", **top,
                     step=0.01 if name in SHARES else max(round(given.central / 20, 4), 0.001),
                     help=said.strip(" ,"),

@@ -38,8 +38,8 @@ def draw_choice() -> tuple[genai.Labelling | None, str]:
         labeller = st.text_input("Your name").strip()
         count = int(st.number_input("Sample", 10, 1000, 60, 10))
     if not labeller:
-        st.info("Enter your name on the left. Two people label the same answers; a third decides"
-                " where they differ.")  # fmt: skip
+        st.info("Enter your name in the side bar. Two people label the same answers; a third"
+                " decides where they differ.")  # fmt: skip
         return None, ""
     return opened(suite, metric, run, count), labeller
 

@@ -150,7 +150,7 @@ class Database:
                 f"{self.name}: was written by a newer genai (version {version}); upgrade genai"
             )
         if check and version < tables.VERSION:
-            raise LedgerUnusable(f"{self.name}: is of an older version; `genai upgrade`")
+            raise LedgerUnusable(f"{self.name}: is of an older version; run `genai upgrade`")
 
 
 def _version(db: "sa.Connection") -> int:
