@@ -58,6 +58,11 @@ class ChainSettings(Settings):
     )
     judge: str = Field(default="", description="a model that must confirm each sentence")
 
+    @field_validator("rewrite", "rerank", mode="before")
+    @classmethod
+    def _off(cls, given: object) -> object:
+        return "off" if given is False else given  # YAML's own reading of a plain `off`
+
     @field_validator("index")
     @classmethod
     def _index(cls, name: str) -> str:

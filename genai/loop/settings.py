@@ -8,6 +8,8 @@ from pydantic import Field, field_validator
 from genai.config import Settings, read_settings
 from genai.evals.suite import MetricSettings
 
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # of a file, never a path
+
 
 class OnlineSettings(Settings):
     """Scorers and judges on a sample of live traffic, with their own budget."""
@@ -31,7 +33,7 @@ class OnlineSettings(Settings):
 class CanarySettings(Settings):
     """Known questions that are asked on a schedule."""
 
-    suite: str = "handbook"
+    suite: str = Field(default="handbook", pattern=_NAME)
     cases: int = Field(default=8, ge=1)
     every_hours: float = Field(default=24.0, ge=0)
 
@@ -42,8 +44,8 @@ class LoopSettings(Settings):
     version: Literal[1] = 1
     days: float = Field(default=30.0, gt=0)
     low_support: float = Field(default=0.6, ge=0, le=1)
-    cases: str = "handbook"
-    pairs: str = "feedback-dpo"
+    cases: str = Field(default="handbook", pattern=_NAME)
+    pairs: str = Field(default="feedback-dpo", pattern=_NAME)
     online: OnlineSettings = OnlineSettings()
     canary: CanarySettings = CanarySettings()
 

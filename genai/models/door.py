@@ -122,6 +122,11 @@ def _provider(name: str, settings: ModelSettings, client: object | None) -> Prov
         from genai.models.openai import OpenAI
 
         bare, _, given = rest.partition("@")
+        if "@" in rest and not given.startswith(("http://", "https://")):
+            raise ModelError(
+                f"model {name!r}: `@` is followed by a URL, such as @http://127.0.0.1:8000/v1",
+                "unknown_model",
+            )
         return OpenAI(
             bare, base_url=given or url or LOCAL_SERVERS.get(prefix), api_key_env=key_env,
             provider=prefix, connect=settings.connect_timeout, total=settings.total_timeout,

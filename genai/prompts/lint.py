@@ -5,6 +5,7 @@ system turn, a partial in a ring) is an error when the file is read; what is her
 should not be.
 """
 
+import difflib
 import json
 import re
 import unicodedata
@@ -25,6 +26,7 @@ RULES = {
     "unproven_label": "a label or arm points at a version without a receipt",
     "secret": "the template holds a key, token or password",
     "number_as_text": "a parameter that looks like a number is a text in YAML",
+    "misspelt_param": "a parameter is called nearly as a known one",
     "hidden_character": "the template holds characters that nobody sees",
     "look_alike": "a word mixes alphabets",
     "control_token": "the template holds a token that chat templates use for roles",
@@ -44,6 +46,11 @@ _ALMOST = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_PARAMS = (
+    "temperature", "top_p", "top_k", "max_tokens", "max_completion_tokens", "max_output_tokens",
+    "seed", "stop", "presence_penalty", "frequency_penalty", "reasoning_effort", "verbosity",
+    "logprobs", "top_logprobs", "service_tier", "response_format", "n", "min_p", "thinking",
+)  # fmt: skip
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 Count = Callable[[str], int]
 
@@ -115,6 +122,9 @@ def _problem(schema: dict[str, Any], text: str) -> str:
 
 def _params(prompt: Prompt) -> Found:
     for key, value in prompt.front.params.items():
+        close = difflib.get_close_matches(key, _PARAMS, n=1, cutoff=0.8)
+        if close and key not in _PARAMS and len(key) > 5:  # `top_a` is one of its own
+            yield "misspelt_param", "error", f"`params.{key}`: did you mean `{close[0]}`?"
         if isinstance(value, str) and _NUMBER.fullmatch(value):
             yield (
                 "number_as_text", "error",

@@ -48,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     settings = tmp_path / "configs" / "genai.yaml"
     settings.write_text(settings.read_text().replace("prompt: rag/answer", "prompt: sums/add"))
-    for name in ("configs/sft.yaml", "configs/dpo.yaml"):
+    for name in ("configs/sft.yaml", "configs/dpo.yaml", "configs/loop.yaml"):
         (tmp_path / name).unlink()
     for name in ("prompts/sums", "evals", "docs"):
         (tmp_path / name).mkdir(parents=True)

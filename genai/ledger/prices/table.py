@@ -291,12 +291,35 @@ def _entry(entry: Any, where: str) -> dict[str, Any]:
         if key == "effective_from":
             found[key] = _date(value, where)
         elif key in _FACTS:
-            found[key] = value
+            found[key] = _fact(key, value, f"{where}: `{key}`")
         elif key in _SHORT or key.startswith(("input_cost_", "output_cost_", "cache_")):
             found[_SHORT.get(key) or key] = _decimal(value, f"{where}: `{key}`")
         else:
             raise ConfigError(f"{where}: `{key}` is not a rate; use {', '.join(_SHORT)}")
     return found
+
+
+def _fact(key: str, value: Any, where: str) -> Any:
+    """Hold what an entry says of its model to the kind that readers expect."""
+    if key in ("regions", "modalities"):
+        fits = isinstance(value, list) and all(isinstance(each, str) for each in value)
+        wanted = "a list of names, such as [eu]" if key == "regions" else "a list, such as [image]"
+    elif key in ("context", "max_output"):
+        fits, wanted = type(value) is int and value > 0, "tokens, such as 128000"
+    elif key == "end_of_life":
+        fits, wanted = _is_day(value), "a date such as 2027-01-31"
+    else:
+        fits, wanted = isinstance(value, str), "a text"
+    if not fits:
+        raise ConfigError(f"{where} must be {wanted}, got {value!r}")
+    return value
+
+
+def _is_day(value: object) -> bool:
+    try:
+        return isinstance(value, date) or bool(date.fromisoformat(str(value)[:10]))
+    except ValueError:
+        return False
 
 
 def _date(value: Any, where: str) -> date:

@@ -70,6 +70,14 @@ class Sink(Settings):
     tls: bool = False
     timeout: float = Field(default=5.0, gt=0, le=60)
 
+    @model_validator(mode="after")
+    def _reachable(self) -> "Sink":
+        if self.kind == "webhook" and not self.url_env:
+            raise ValueError("a webhook needs `url_env`, the environment variable with its URL")
+        if self.kind == "email" and not self.receivers:
+            raise ValueError("mail needs `receivers`")
+        return self
+
 
 class Reference(Settings):
     """The days that drift is measured against, the first and the last included."""
