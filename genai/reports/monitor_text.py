@@ -97,7 +97,7 @@ def period(found: Monitor) -> str:
 
 def _markdown_table(rows: list[tuple[str, ...]]) -> list[str]:
     def line(cells: tuple[str, ...]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        return "| " + " | ".join(" ".join(c.split()).replace("|", "\\|") for c in cells) + " |"
 
     return [line(rows[0]), "|" + "---|" * len(rows[0]), *map(line, rows[1:])]
 

@@ -196,6 +196,20 @@ def test_text_page_and_metrics_say_the_same(ledger: Ledger) -> None:
     assert html.count("<svg") == 4
 
 
+def test_a_hostile_name_breaks_no_table_and_no_sample(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    context = Context(feature='a"|\n| b <i>\\')
+    ledger.record(Call("c" * 28, "chain", NOW, 1e9, "ok", "m", context))
+    ledger.flush()
+    found = monitor(ledger, now=NOW)
+    rows = [line for line in markdown(found).splitlines() if line.startswith("| ")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} == {len(HEADS) + 1}
+    assert any(line.startswith('| a"\\| \\| b <i>\\ | 1 |') for line in rows)
+    named = 'genai_group_questions{dimension="feature",value="a\\"|\\n| b <i>\\\\"} 1\n'
+    assert named in prometheus(found)
+    assert "<i>" not in page(found)
+
+
 def test_unknown_money_is_never_divided(ledger: Ledger) -> None:
     ledger.record(Call("x" * 28, "model", NOW, 0.1, "ok", "model-9", cost=UNKNOWN_COST))
     ledger.flush()
