@@ -96,6 +96,11 @@ def test_the_fact_is_cut_out_and_nothing_else() -> None:
     assert found.input.endswith("Where do storks nest?")
     assert found.contexts == ("They eat frogs.", PASSAGES[1])
     assert change("fact_removed", input=text, contexts=PASSAGES, expected="in trees") is None
+    lines = (f"{PASSAGES[1]}\n",)
+    ended = change("fact_removed", input=f"{text}\n", contexts=lines, expected="x1y")
+    assert ended is None  # an end of line is no fact
+    alone = "On 12 chimneys."
+    assert change("fact_removed", input=alone, contexts=(alone,), expected="12") is None
 
 
 def test_names_are_swapped_in_what_is_expected_too() -> None:

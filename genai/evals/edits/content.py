@@ -159,6 +159,8 @@ def fact_removed(case: Case, random: Random, words: Words) -> Case | None:
     for context in case.contexts:
         rest = _without(context, facts)
         if rest != context:
+            if not changed.messages and not changed.input.replace(context, rest).strip():
+                return None  # there is nothing left to ask
             changed = _put(changed, context, rest)
         contexts.append(rest)
     if tuple(contexts) == case.contexts:
@@ -172,6 +174,8 @@ def _put(case: Case, old: str, new: str) -> Case:
 
 def _without(text: str, facts: Sequence[str]) -> str:
     places = [span for fact in facts for span in places_of(fact, text)]
+    if not places:
+        return text
     for start, end in reversed(sentences(text)):
         if any(start < b and a < end for a, b in places):
             text = text[:start] + text[end:].lstrip()
