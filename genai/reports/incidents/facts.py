@@ -87,7 +87,7 @@ def _row(day: int, chain: Call, part: Call | None) -> dict[str, Any]:
     numbers = {
         name: float(value)
         for name, value in tags.items()
-        if not isinstance(value, str) and not name.startswith("verdicts_")
+        if isinstance(value, int | float) and not name.startswith("verdicts_")
     }
     labels = {
         "fingerprint": own.response_model, "prices": own.cost.snapshot, "model": chain.model,
