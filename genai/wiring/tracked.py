@@ -80,7 +80,7 @@ def read_facts(folder: Path) -> dict[str, str]:
         found: dict[str, str] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found
+    return found if isinstance(found, dict) else {}
 
 
 def evaluation(project: Project, where: Store, report: "Report") -> None:

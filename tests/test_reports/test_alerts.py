@@ -268,6 +268,7 @@ def test_another_currency_is_no_dollar_and_an_empty_ledger_no_alarm(
         ({"name": "x", "figure": "cost"}, "give one of `above`, `below`, `slo`"),
         ({"name": "x", "figure": "cost", "above": 1, "below": 2}, "give one of"),
         ({"name": "x", "figure": "cost", "above": 1, "to": ["pager"]}, "tells `pager`"),
+        ({"name": "x", "figure": "cost", "above": 1, "to": []}, "`rules.0.to`"),
         ({"name": "x", "figure": "cost", "abov": 1}, "did you mean `above`?"),
         ({"name": "x", "figure": "cost", "above": float("nan")}, "`rules.0.above`"),
         ({"name": "x", "figure": "cost", "slo": 0.9}, "`slo` takes a share of bad calls"),

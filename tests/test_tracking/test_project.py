@@ -168,8 +168,12 @@ def test_two_runs_are_held_against_each_other_in_pairs(
     assert main(["exp", "list"]) == 0
     assert capsys.readouterr().out.index(after.run) > 0
     assert main(["exp", "diff", before.run, "nothing"]) == 64
-    (before.folder / "facts.json").unlink()
-    assert "was not kept" in difference(before.run, after.run).text()
+    for damaged in ("[]", "{", None):
+        if damaged is None:
+            (before.folder / "facts.json").unlink()
+        else:
+            (before.folder / "facts.json").write_text(damaged)
+        assert "was not kept" in difference(before.run, after.run).text()
 
 
 def test_what_differs_between_two_runs_is_named(project: Project) -> None:

@@ -36,7 +36,7 @@ class Rule(Settings):
         default=[0.5, 0.8, 1.0], description="shares of the budget, each told once a month"
     )
     cooldown: float = Field(default=6.0, ge=0, description="hours before it is told again")
-    to: list[str] = Field(default_factory=lambda: ["log"])
+    to: list[str] = Field(default_factory=lambda: ["log"], min_length=1)
 
     @model_validator(mode="after")
     def _one_line(self) -> "Rule":
