@@ -79,6 +79,11 @@ def test_each_silent_trap_is_a_fault_with_its_line(
         read_rows([path], method)
 
 
+def test_rows_that_nobody_wrote_yet_name_what_writes_them(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"pairs.jsonl: does not exist; .* `genai loop promote`"):
+        read_rows([tmp_path / "pairs.jsonl"], "dpo")
+
+
 def test_a_file_holds_one_kind_of_rows(tmp_path: Path) -> None:
     other = {"prompt": "q", "completion": "a"}
     path = write_lines(tmp_path / "rows.jsonl", [asked("q", "a"), other])

@@ -250,6 +250,9 @@ def _lines(path: Path, shown: str) -> Iterator[tuple[int, bytes]]:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield number, line
+    except FileNotFoundError as error:
+        cure = "mend its path, or write it: `genai loop promote` and `genai finetune data` do"
+        raise InputError(f"{shown}: does not exist; {cure}") from error
     except OSError as error:
         raise InputError(f"{shown}: cannot be read ({error}); name a JSONL file") from error
 
