@@ -84,7 +84,7 @@ def export_run(
     words = list(write_serving(draft, recipe))
     made = None
     if gguf is not None:
-        made = target / _to_gguf(gguf, draft).name
+        made = target / _to_gguf(gguf, draft, recipe.name).name
         words.append("the GGUF file is another form of the weights: judge it with the suite too")
         with (draft / "README.md").open("a", encoding="utf-8") as card:
             card.write(f"\n{_UNJUDGED}\n")
@@ -180,13 +180,14 @@ def _prompts(recipe: Recipe, project: Project) -> list[str]:
     return [case.question for case in cases[:_TEXTS]]
 
 
-def _to_gguf(converter: Path, folder: Path) -> Path:
+def _to_gguf(converter: Path, folder: Path, name: str) -> Path:
     if not converter.is_file():
         raise InputError(
             f"{converter}: is not there; it is convert_hf_to_gguf.py in a checkout of llama.cpp"
         )
     out = folder / "model.gguf"
     command = [sys.executable, str(converter), str(folder), "--outfile", str(out)]
+    command += ["--model-name", name]  # else it takes that of the folder, which is a draft's
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0 or not out.is_file():
         said = (done.stderr or done.stdout).strip().splitlines()

@@ -180,13 +180,20 @@ def test_gguf_is_made_by_the_converter_that_is_given(
     converter = tmp_path / "convert_hf_to_gguf.py"
     with pytest.raises(InputError, match="a checkout of llama.cpp"):
         export_run(tuned.folder, project, tmp_path / "a", gguf=converter)
-    converter.write_text(
-        "import pathlib, sys\n"
-        "assert (pathlib.Path(sys.argv[1]) / 'model.safetensors').exists()\n"
-        "pathlib.Path(sys.argv[sys.argv.index('--outfile') + 1]).write_bytes(b'GGUF')\n"
+    converter.write_text(  # the arguments of llama.cpp's own that concern a folder
+        "import argparse, pathlib\n"
+        "parser = argparse.ArgumentParser(allow_abbrev=False)\n"
+        "parser.add_argument('model', nargs='?')\n"
+        "parser.add_argument('--outfile', type=pathlib.Path)\n"
+        "parser.add_argument('--outtype', choices=['f32', 'f16', 'bf16', 'q8_0', 'auto'])\n"
+        "parser.add_argument('--model-name')\n"
+        "given = parser.parse_args()\n"
+        "assert (pathlib.Path(given.model) / 'model.safetensors').exists()\n"
+        "given.outfile.write_bytes(b'GGUF ' + given.model_name.encode())\n"
     )
     made = export_run(tuned.folder, project, tmp_path / "b", gguf=converter)
     assert made.gguf == tmp_path / "b" / "model.gguf"
+    assert made.gguf.read_bytes() == b"GGUF tuned"
     assert "model.gguf" in (tmp_path / "b" / "SHA256SUMS").read_text()
     # the gate has judged the safetensors: both papers and the command say that of the GGUF file
     assert "another form of the weights: judge it with the suite too" in made.words[-1]
