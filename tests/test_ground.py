@@ -46,6 +46,7 @@ def test_arguments_beat_environment_beats_file_beats_defaults(
         ("chain: {top_k: 3}\nchain: {top_k: 4}", "`chain` twice, line 2"),
         ("chain: [", "line 1 is not valid YAML"),
         ("- a list", "must be a mapping"),
+        (f"chain: {'[' * 3000}{']' * 3000}", "is nested too deeply; simplify it"),
         ("ledger: {content: everything}", "`ledger.content`"),
         ("models: {openai/x: {url: y}}", "`url` is not a setting of `models.openai/x`"),
     ],

@@ -48,10 +48,12 @@ def parse_yaml(text: str, name: str) -> Any:
     """Read YAML safely; `name` is the file for error messages.
 
     Raises:
-        ConfigError: broken YAML, or a key given twice.
+        ConfigError: broken YAML, a key given twice, or brackets in brackets without end.
     """
     try:
         return yaml.load(text, Loader=_UniqueKeys)
+    except RecursionError as error:
+        raise ConfigError(f"{name}: is nested too deeply; simplify it") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""

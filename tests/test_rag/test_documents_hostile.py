@@ -316,6 +316,23 @@ def test_links_out_of_the_folder_are_named_and_never_read(tmp_path: Path) -> Non
     assert len(said) == 4
 
 
+def test_front_matter_without_end_is_text_and_a_file_beside_is_named(tmp_path: Path) -> None:
+    deep = f"a: {'[' * 3000}{']' * 3000}"
+    for name, front in {"deep": deep, "ring": "a: &a [*a]", "fine": "a: 1"}.items():
+        (tmp_path / f"{name}.md").write_text(f"---\n{front}\n---\nStorks nest in {name}.\n")
+    (tmp_path / "beside.md").write_text("Herons fish.")
+    (tmp_path / "beside.md.meta.yaml").write_text(deep)
+    index = Index(tmp_path / "i", make_embedder("static"))
+    said = dict(index.sync(tmp_path).failed)
+    assert said.keys() == {"beside.md"}
+    assert "beside.md.meta.yaml: is nested too deeply" in said["beside.md"]
+    assert {hit.passage.document for hit in index.search("storks", 9)} == {
+        "deep.md", "ring.md", "fine.md",
+    }  # fmt: skip
+    assert (index.metadata("ring.md"), index.metadata("fine.md")) == ({}, {"a": [1.0]})
+    index.close()
+
+
 def test_a_hostile_file_leaves_the_index_as_it_was(tmp_path: Path) -> None:
     folder = tmp_path / "documents"
     folder.mkdir()
