@@ -206,7 +206,15 @@ def test_the_support_demo_reaches_its_table(here: Path, capsys: pytest.CaptureFi
     # more margin, a worse model
     bad = changed(here, demo / "dpo.yaml", "support-a", learning_rate=5e-4, steps=150)
     assert main(["finetune", "run", bad, "--checked", "--yes"]) == 0
+    capsys.readouterr()
     assert main(["finetune", "compare", "support-a", "--promote"]) == 1
     worse = gate_of(here, "support-a")
     assert worse.trainer["rewards/margins"] > gate.trainer["rewards/margins"]
     assert worse.word == "REGRESSION"
+    fell = {row.metric for row in worse.slices if row.gate and row.word == "REGRESSION"}
+    assert fell >= {"exact_present", "json_valid", "city"}
+    assert "null_when_absent" not in fell  # it gained what it was trained for
+    refused = re.search(r"support-a: not promoted: REGRESSION .*", capsys.readouterr().out)
+    assert refused is not None
+    for name in fell:
+        assert re.search(rf"\b{name} \d\.\d+ -> \d\.\d+", refused[0]), name
