@@ -25,7 +25,7 @@ def read_html(name: str, source: bytes) -> Parsed:
     """Read a page. Raises `DocumentError`."""
     charset = _CHARSET.search(source[:4096])
     text, notes = decode(name, source, charset[1].decode("ascii", "ignore") if charset else "")
-    soup = _soup(text)
+    soup = _soup(_with_ends(text))
     hidden = False
     for tag in soup.find_all(True):
         if tag.decomposed:
@@ -43,6 +43,17 @@ def read_html(name: str, source: bytes) -> Parsed:
     if hidden:
         notes = (*notes, "holds text hidden from readers, which was left out")
     return Parsed(found.strip() + "\n", notes=notes)
+
+
+def _with_ends(text: str) -> str:
+    """Make text of each beginning of a tag or comment whose end never comes, as the parser would.
+
+    It looks for the end of each through all that follows, which takes hours in a pile of them.
+    """
+    at = text.rfind("-->") + 1
+    text = text[:at] + text[at:].replace("<!--", "&lt;!--")
+    at = text.rfind(">") + 1
+    return text[:at] + text[at:].replace("<", "&lt;")
 
 
 def _soup(text: str) -> Any:
