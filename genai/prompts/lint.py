@@ -51,6 +51,7 @@ _PARAMS = (
     "seed", "stop", "presence_penalty", "frequency_penalty", "reasoning_effort", "verbosity",
     "logprobs", "top_logprobs", "service_tier", "response_format", "n", "min_p", "thinking",
 )  # fmt: skip
+_NUMBERS = ("temperature", "top_p", "top_k", "min_p", "seed", "n", "max_tokens")
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 Count = Callable[[str], int]
 
@@ -125,7 +126,7 @@ def _params(prompt: Prompt) -> Found:
         close = difflib.get_close_matches(key, _PARAMS, n=1, cutoff=0.8)
         if close and key not in _PARAMS and len(key) > 5:  # `top_a` is one of its own
             yield "misspelt_param", "error", f"`params.{key}`: did you mean `{close[0]}`?"
-        if isinstance(value, str) and _NUMBER.fullmatch(value):
+        if isinstance(value, str) and (key in _NUMBERS or _NUMBER.fullmatch(value)):
             yield (
                 "number_as_text", "error",
                 f"`params.{key}` is the text {value!r}; write a plain number, such as 0.001",

@@ -70,6 +70,8 @@ def test_a_sound_prompt_has_no_finding() -> None:
          "which is not in it"),
         (("temperature: 0.001", "temperature: 1e-3"), "number_as_text", "error",
          "`params.temperature` is the text '1e-3'"),
+        (("temperature: 0.001", "temperature: hot"), "number_as_text", "error",
+         "`params.temperature` is the text 'hot'"),
         (("seed: 7", "seed: '7'"), "number_as_text", "error", "`params.seed`"),
         (("max_tokens: 100, ", ""), "no_token_limit", "note", "no `max_tokens`"),
         (("Reply", "Re\u200bply"), "hidden_character", "error", "holds U+200B"),
