@@ -146,8 +146,8 @@ def _claim(db: sa.Connection, file: str) -> Any:
 
 def insert_for(db: sa.Connection, table: sa.Table) -> Any:
     """Give the dialect's INSERT, which knows `on_conflict_do_nothing`."""
-    dialect = f"sqlalchemy.dialects.{db.dialect.name}"  # the other one is not loaded
-    return import_module(dialect).insert(table)
+    # the engine has loaded this one, and nobody needs the other
+    return import_module(f"sqlalchemy.dialects.{db.dialect.name}").insert(table)
 
 
 def _store(db: sa.Connection, lines: bytes) -> tuple[int, list[bytes]]:
@@ -231,9 +231,7 @@ def _sqlite_insert(table: sa.Table, names: tuple[str, ...], rows: int) -> str:
 @lru_cache(maxsize=8)
 def _postgres_insert(table: sa.Table) -> str:
     """Build INSERT ... SELECT over JSON, which the server reads in its own process."""
-    from sqlalchemy.dialects import postgresql
-
-    dialect: Any = postgresql.dialect
+    dialect: Any = import_module("sqlalchemy.dialects.postgresql").dialect
     names = ", ".join(f'"{column.name}"' for column in table.c)
     kinds = {column.name: str(column.type.compile(dialect())) for column in table.c}
     defaults = {

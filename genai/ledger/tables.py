@@ -4,6 +4,7 @@ The same names on SQLite and PostgreSQL. Money is picodollars (see `row.py`); NU
 """
 
 from dataclasses import fields
+from importlib import import_module
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,9 +25,8 @@ class _Json(sa.types.TypeDecorator[Any]):
     def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
         if dialect.name != "postgresql":
             return dialect.type_descriptor(sa.JSON())
-        from sqlalchemy.dialects.postgresql import JSONB
-
-        return dialect.type_descriptor(JSONB())
+        jsonb = import_module("sqlalchemy.dialects.postgresql").JSONB  # the engine has loaded it
+        return dialect.type_descriptor(jsonb())
 
 
 def _text(name: str, default: str = "") -> sa.Column[str]:

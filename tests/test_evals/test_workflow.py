@@ -142,7 +142,8 @@ def test_recorded_as_it_says_the_job_needs_neither_key_nor_server(
     assert record is not None
     with openai_server(answer=lambda body: str(eval(body["messages"][-1]["content"]))) as (url, _):
         name = f"openai/m@{url}"
-        done = sh(record[0], folder, GENAI_CHAIN_MODEL=name, OPENAI_API_KEY="k")
+        at_home = f"unset CI; {record[0]}"  # in CI nothing is recorded
+        done = sh(at_home, folder, GENAI_CHAIN_MODEL=name, OPENAI_API_KEY="k")
         assert done.returncode == 0, done.stdout + done.stderr
     given = {**job["env"], "STAGE": "pull_request", "GENAI_CHAIN_MODEL": name}
     done = sh(step(workflow, "evals", "Run the suites"), folder, **given)
