@@ -52,7 +52,7 @@ def test_a_server_that_takes_no_connection_is_left_after_its_limit(
 def test_a_whole_call_that_is_read_as_a_stream_keeps_to_the_first_token(ledger: Ledger) -> None:
     with faulty(stream(), faults.stall) as (url, server):
         client = openai.AsyncOpenAI(base_url=url, max_retries=0)
-        model(url, ledger, client=client)(QUESTION)  # a connection, so that the next is sent in time
+        model(url, ledger, client=client)(QUESTION)  # connects, so that the next is sent in time
         error = fails(url, ledger, client=client, timeout=0.2, retries=0)
         assert server.hung_up.wait(5)
     assert "no reply within 0.2 s; raise `models.openai/gpt-4o-mini.timeout`" in str(error)
