@@ -208,3 +208,22 @@ def test_a_port_that_is_taken_is_told_before_the_chat_starts(tmp_path: Path) -> 
     assert done.returncode == 64
     assert re.search(rf"^genai: --port {port}: cannot be used .*; name another", done.stderr)
     assert done.stdout == ""
+
+
+@pytest.mark.browser
+def test_a_chat_that_is_told_to_end_leaves_no_server(tmp_path: Path) -> None:
+    port = free_port()
+    line = [sys.executable, "-m", "genai", "app", "--port", str(port)]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(line, cwd=tmp_path, stdout=log, stderr=log)
+    health = f"http://127.0.0.1:{port}/_stcore/health"
+    for _ in range(600):
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(health, timeout=1).close()
+            break
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        time.sleep(0.1)
+    process.terminate()
+    assert process.wait(20) == 0
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(health, timeout=1)

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -38,6 +39,7 @@ def run(options: argparse.Namespace) -> int:
     environment = dict(os.environ)
     if project.state.parent == project.root:
         environment["GENAI_PROJECT"] = str(project.root)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server ends with this process
     try:
         return subprocess.run(command, env=environment, check=False).returncode
     except KeyboardInterrupt:
