@@ -154,7 +154,8 @@ class StreamGate:
         start = self._start
         window = self._buffer[start : end + LOOKAHEAD]
         found = [(f, f.look(window, self.place)) for f in self._marking]
-        size, reach = end - start, self._reach(end - start, found)
+        size = end - start
+        reach = self._reach(size, found)
         if reach > size and size < LONGEST // 2:
             # the next try is twice as long, so that a hostile text costs a few tries, not many
             self._from = start + max(reach, 2 * size)

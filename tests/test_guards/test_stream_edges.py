@@ -1,0 +1,66 @@
+"""The edges of a stream: a guard that fails, one that marks everything, and who is told."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from genai.guards import StreamGate
+from genai.guards.base import Entry, OnError, Scope
+from genai.types import Action, Place, Span, Verdict
+
+TEXT = "Here is a word. " * 300  # of 16 characters each
+
+
+class Fails:
+    """Raises at every look."""
+
+    name = "fails"
+    scope: Scope = "span"
+    quick = True
+
+    def look(self, text: str, place: Place) -> Sequence[Span]:
+        raise RuntimeError("broken")
+
+    def explain(self, spans: Sequence[Span]) -> str:
+        return ""
+
+
+class Everything(Fails):
+    """Marks all that it is shown."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def look(self, text: str, place: Place) -> Sequence[Span]:
+        self.sizes.append(len(text))
+        return [Span(0, len(text), "all")]
+
+
+@pytest.mark.parametrize(
+    ("on_error", "out", "decision"), [("closed", "", Action.BLOCK), ("open", TEXT, Action.FLAG)]
+)
+def test_a_guard_that_fails_stops_the_stream_where_it_is_closed_and_all_is_told_once(
+    on_error: OnError, out: str, decision: Action
+) -> None:
+    told: list[tuple[Verdict, ...]] = []
+    gate = StreamGate([Entry(Fails(), Action.REDACT, on_error)], "answer", done=told.append)
+    assert gate.feed(TEXT) + gate.finish() + gate.finish() == out
+    assert gate.stopped is (not out)
+    assert gate.decision is decision
+    assert told == [gate.verdicts]
+
+
+def test_marks_over_every_end_cost_a_few_tries_each_twice_as_long() -> None:
+    guard = Everything()
+    gate = StreamGate([Entry(guard, Action.REDACT, "closed")], "answer")
+    gate.feed(TEXT)
+    # a part of half of 4,096 characters and more ends in a mark, with 64 beyond it
+    assert guard.sizes[:7] == [
+        48 + 64,
+        112 + 64,
+        224 + 64,
+        448 + 64,
+        896 + 64,
+        1792 + 64,
+        3584 + 64,
+    ]
