@@ -14,8 +14,10 @@
     +-- Unmeasured              code   4, nothing was measured, so nothing can pass
 
 Each message is one line that names the file, key or model and the next step; `code` is the exit
-code the command line gives it.
+code the command line gives it. `shown` names a file as messages do.
 """
+
+from pathlib import Path
 
 
 class GenaiError(Exception):
@@ -95,3 +97,8 @@ class Unmeasured(GenaiError):
     """Nothing was measured, so nothing can be said to pass."""
 
     code = 4
+
+
+def shown(path: Path, parts: int = 2) -> str:
+    """Name a file or folder shortly: by default the folder it is in, and its name."""
+    return Path(*path.parts[-parts:]).as_posix()

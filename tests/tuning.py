@@ -42,6 +42,8 @@ SETTINGS: dict[str, Any] = {
 
 def make_project(folder: Path) -> Project:
     project = Project(folder, folder / ".genai")
+    (folder / "configs").mkdir(parents=True)
+    (folder / "configs" / "genai.yaml").write_text("version: 1\n")
     tiny_model(folder / "base")
     (folder / "base" / "model.safetensors").unlink()  # a run makes its own
     chosen = [

@@ -5,12 +5,8 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from genai.errors import GenaiError
-
-if TYPE_CHECKING:
-    from decimal import Decimal
 
 VERBS = {
     "init": "copy the starter project into a folder",
@@ -153,19 +149,6 @@ def _action(given: Sequence[str]) -> argparse.Namespace:
     module.add_arguments(parser)
     parser.set_defaults(handle=module.run)
     return parser.parse_args(given[2:])
-
-
-def dollars(text: str) -> "Decimal":
-    """Read an amount of money, for an option's `type`. Raises `ValueError`."""
-    from decimal import Decimal, InvalidOperation
-
-    try:
-        found = Decimal(text)
-    except InvalidOperation as error:
-        raise ValueError(text) from error
-    if not found.is_finite() or found < 0:
-        raise ValueError(text)
-    return found
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ import argparse
 from datetime import UTC, date, datetime
 
 import genai
-from genai.cli import dollars
+from genai.ledger.cap import dollars
 from genai.models.choose import Wanted, compare, record
 from genai.wiring.parts import prices
 

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from genai.config.read import read_yaml, shown, validate
+from genai.config.read import read_yaml, validate
 from genai.config.sections import Config
-from genai.errors import ConfigError
+from genai.errors import ConfigError, shown
 
 
 def load_config(path: Path, **overrides: Any) -> Config:

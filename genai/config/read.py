@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from genai.errors import ConfigError
+from genai.errors import ConfigError, shown
 
 
 class Settings(BaseModel):
@@ -87,11 +87,6 @@ def read_settings(schema: type[S], path: Path) -> S:
     if not path.is_file():
         raise ConfigError(f"{shown(path)}: is missing; copy it from the starter (`genai init`)")
     return validate(schema, read_yaml(path), shown(path))
-
-
-def shown(path: Path) -> str:
-    """Name a file or folder as messages do: the folder it is in, and its name."""
-    return Path(*path.parts[-2:]).as_posix()
 
 
 def read_yaml(path: Path) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from genai import stats
 from genai.errors import CaseError
-from genai.evals.gate import cases
+from genai.evals.gate import cases, sound_margin
 from genai.evals.report import Report, baseline_path, read_report
 from genai.evals.scorecard import Scorecard, read_scorecard
 from genai.evals.suite import Suite, load_suite
@@ -140,8 +140,7 @@ def plan(suite: Suite, margin: float, last: Sequence[Report]) -> list[Plan]:
     Raises:
         CaseError: the margin is not above 0.
     """
-    if not 0 < margin < math.inf:
-        raise CaseError(f"the margin is {margin:g}; give how large a drop may be, above 0")
+    sound_margin(margin)
     same = [each for each in last if each.dataset == suite.hash]
     found = []
     for name in suite.gating or list(suite.metrics):

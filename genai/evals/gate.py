@@ -125,13 +125,11 @@ def decide(
     Raises:
         CaseError: the margin is not above 0.
     """
-    if margin is not None and not 0 < margin < math.inf:
-        raise CaseError(f"the margin is {margin:g}; give how large a drop may be, above 0")
+    margin = MARGINS[stage] if margin is None else sound_margin(margin)
     problem = incomparable(baseline, candidate)
     suite = candidate.head.suite
     if problem:
         return Decision(suite, name, stage, Word.CANNOT_COMPARE, (), problem)
-    margin = margin or MARGINS[stage]
     each_metric = (_compare(baseline, candidate, head, margin) for head in candidate.head.metrics)
     found = _families([each for each in each_metric if each is not None])
     gone = {each.metric: each for each in _gone(baseline, candidate, margin)}
@@ -147,6 +145,13 @@ def decide(
     word = worst or (Word.IMPROVED if Word.IMPROVED in words else Word.PASS)
     reason = next((each.note for each in found if each.gate and each.word is word), "")
     return Decision(suite, name, stage, word, tuple(found), reason)
+
+
+def sound_margin(margin: float) -> float:
+    """Give a margin that means something. Raises `CaseError`."""
+    if not 0 < margin < math.inf:
+        raise CaseError(f"the margin is {margin:g}; give how large a drop may be, above 0")
+    return margin
 
 
 def _gone(baseline: Scorecard, candidate: Scorecard, margin: float) -> list[Comparison]:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, S
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +34,7 @@ from genai.evals.task import CODES, Asker, Task, describe, width
 from genai.evals.trial import CannotMeasure, Trial
 from genai.evals.vary import check_variants
 from genai.ledger import scope
-from genai.ledger.cap import Cap, capped
+from genai.ledger.cap import Cap, capped, dollars
 from genai.ledger.context import repeated
 from genai.types import Call, Context, Cost, CostStatus, new_id
 
@@ -71,11 +71,10 @@ class Options:
             if count is not None and count < 1:
                 raise InputError(f"`{name}` is {count}; give 1 or more")
         try:
-            sound = self.spend is None or Decimal(self.spend) >= 0
-        except InvalidOperation:  # no number, or none that can be compared
-            sound = False
-        if not sound:
-            raise InputError(f"`spend` is {self.spend}; give dollars from 0 up")
+            if self.spend is not None:
+                dollars(self.spend)
+        except ValueError as error:
+            raise InputError(f"`spend` is {self.spend}; give dollars from 0 up") from error
 
 
 def evaluate(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from genai.errors import CaseError
+from genai.errors import CaseError, shown
 
 _ANSWER = 500  # characters of an answer that a row keeps
 MANY = 5000  # cases above which rows keep no answers
@@ -117,7 +117,7 @@ class Scorecard:
 
 def read_scorecard(path: Path) -> Scorecard:
     """Read a scorecard. Raises `CaseError` where it is absent or damaged."""
-    shown = "/".join(path.parts[-3:])
+    name = shown(path, 3)
     try:
         lines = path.read_bytes().splitlines()
         head = msgspec.json.decode(lines[0], type=Head)
@@ -125,14 +125,14 @@ def read_scorecard(path: Path) -> Scorecard:
         rows = [decode(line) for line in lines[1:] if line.strip()]
     except FileNotFoundError as error:
         raise CaseError(
-            f"{shown}: no such scorecard; accept a run first: genai eval accept SUITE --reason WHY"
+            f"{name}: no such scorecard; accept a run first: genai eval accept SUITE --reason WHY"
         ) from error
     except (OSError, IndexError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CaseError(
-            f"{shown}: is damaged ({error}); restore it from git, or accept a run again"
+            f"{name}: is damaged ({error}); restore it from git, or accept a run again"
         ) from error
     if any(len(row.values) != len(head.metrics) for row in rows):
-        raise CaseError(f"{shown}: is damaged (a row has too few values); restore it from git")
+        raise CaseError(f"{name}: is damaged (a row has too few values); restore it from git")
     return Scorecard(head, rows)
 
 

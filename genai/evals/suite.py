@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from genai.config import Settings, parse_yaml, validate
-from genai.config.read import shown as settings_name
 from genai.errors import CaseError, ConfigError
+from genai.errors import shown as settings_name
 from genai.evals import read
 from genai.evals.case import Case, dataset_hash, squeeze
 

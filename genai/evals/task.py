@@ -15,13 +15,14 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from genai.errors import BudgetExceeded, ModelError, Unmeasured
 from genai.evals.case import Case
 from genai.evals.trial import Trial
+from genai.ledger.cap import dollars
 from genai.types import Answer, Cost, CostStatus, Hit, Passage, Refusal, Reply, ToolCall, Usage
 
 Task = Callable[..., Any]
@@ -248,7 +249,7 @@ def _mapping(trial: Trial, given: Mapping[str, Any]) -> None:
     if isinstance(cost, Cost):
         trial.cost, trial.cost_status = cost.amount, cost.status
     elif cost is not None:
-        trial.cost, trial.cost_status = _dollars(cost), CostStatus.PROVIDER_REPORTED
+        trial.cost, trial.cost_status = _paid(cost), CostStatus.PROVIDER_REPORTED
     tokens = given.get("input_tokens"), given.get("output_tokens")
     if isinstance(usage, Usage):
         trial.usage = usage
@@ -256,14 +257,12 @@ def _mapping(trial: Trial, given: Mapping[str, Any]) -> None:
         trial.usage = Usage(int(tokens[0]), int(tokens[1]), source="provider")  # type: ignore[arg-type]
 
 
-def _dollars(cost: object) -> Decimal:
+def _paid(cost: object) -> Decimal:
     try:
-        found = Decimal(str(cost))
-    except InvalidOperation:
-        found = Decimal("NaN")
-    if not found.is_finite() or found < 0:
-        raise ValueError(f"`cost` is {cost}; give dollars from 0 up, or nothing where unknown")
-    return found
+        return dollars(cost)
+    except ValueError:
+        said = f"`cost` is {cost}; give dollars from 0 up, or nothing where unknown"
+        raise ValueError(said) from None
 
 
 def _hit(number: int, given: Any) -> Hit:

@@ -15,8 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from genai.config.read import shown
-from genai.errors import CaseError
+from genai.errors import CaseError, shown
 from genai.evals import edits, read
 from genai.evals.case import Case, Variant
 from genai.evals.edits import Words

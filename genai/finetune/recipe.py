@@ -11,8 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from genai.config import Settings, read_yaml, validate
-from genai.config.read import shown
-from genai.errors import ConfigError
+from genai.errors import ConfigError, shown
 from genai.finetune.hardware import Hardware
 from genai.finetune.sections import (
     BudgetSettings,

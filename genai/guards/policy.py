@@ -7,8 +7,7 @@ from typing import Any
 
 from genai import __version__
 from genai.config import digest, read_settings
-from genai.config.read import shown
-from genai.errors import ConfigError
+from genai.errors import ConfigError, shown
 from genai.guards.audit import Audit
 from genai.guards.base import Entry, Guard, apply, combine
 from genai.guards.grounding import GroundedGuard, NeedsEvidence

@@ -9,10 +9,21 @@ import contextvars
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from genai.errors import BudgetExceeded
 from genai.types import Cost
+
+
+def dollars(given: object) -> Decimal:
+    """Read an amount of money that somebody gives. Raises `ValueError`: no number, or below 0."""
+    try:
+        found = Decimal(str(given))
+    except InvalidOperation as error:
+        raise ValueError(f"{given} is no amount") from error
+    if not found.is_finite() or found < 0:
+        raise ValueError(f"{given} is no amount")
+    return found
 
 
 class Cap:

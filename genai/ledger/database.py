@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genai import extras
-from genai.errors import LedgerUnusable
+from genai.errors import LedgerUnusable, shown
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -25,7 +25,7 @@ class Database:
     """
 
     def __init__(self, path: Path, url: str = "", *, durable: bool = False) -> None:
-        self.name = hide(url) or Path(*path.parts[-2:]).as_posix()
+        self.name = hide(url) or shown(path)
         self._path = path
         self._url = url
         self._durable = durable

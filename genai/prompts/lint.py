@@ -123,7 +123,7 @@ def _problem(schema: dict[str, Any], text: str) -> str:
 
 def _params(prompt: Prompt) -> Found:
     for key, value in prompt.front.params.items():
-        close = difflib.get_close_matches(key, _PARAMS, n=1, cutoff=0.8)
+        close = difflib.get_close_matches(key, _PARAMS, n=1, cutoff=0.9)  # not `min_tokens`
         if close and key not in _PARAMS and len(key) > 5:  # `top_a` is one of its own
             yield "misspelt_param", "error", f"`params.{key}`: did you mean `{close[0]}`?"
         if isinstance(value, str) and (key in _NUMBERS or _NUMBER.fullmatch(value)):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from genai import extras
 from genai.config import Config
-from genai.errors import ConfigError, InputError
+from genai.errors import ConfigError, InputError, shown
 from genai.evals import Suite, Tools, Trial
 from genai.evals.case import Case
 from genai.evals.scorers.rag import answer_span_hit
@@ -78,7 +78,7 @@ class Calibration:
         for name, now in running.items():
             if (made := self.made_with.get(name, "nothing")) != now:
                 raise ConfigError(
-                    f"{_shown(path)}: `{name}` was {made}, now it is {now}; run `genai index"
+                    f"{shown(path, 3)}: `{name}` was {made}, now it is {now}; run `genai index"
                     " calibrate` again or give `chain.min_confidence` a number"
                 )
 
@@ -100,12 +100,12 @@ def read_calibration(path: Path) -> Calibration:
             raise ValueError(f"threshold {threshold}")
     except FileNotFoundError as error:
         raise ConfigError(
-            f"{_shown(path)}: is missing, but `chain.min_confidence` is `calibrated`; run `genai"
+            f"{shown(path, 3)}: is missing, but `chain.min_confidence` is `calibrated`; run `genai"
             " index calibrate --suite SUITE`"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
-            f"{_shown(path)}: is not a calibration ({error}); run `genai index calibrate` again"
+            f"{shown(path, 3)}: is not a calibration ({error}); run `genai index calibrate` again"
         ) from error
     return Calibration(data["index"], made_with, weights, threshold, {})
 
@@ -285,7 +285,3 @@ def _figure(
 ) -> dict[str, float]:
     low, high = bootstrap(figure, rows, clusters)
     return {"value": round(figure(rows), 4), "low": round(low, 4), "high": round(high, 4)}
-
-
-def _shown(path: Path) -> str:
-    return "/".join(path.parts[-3:])

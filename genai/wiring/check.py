@@ -8,8 +8,7 @@ from pathlib import Path
 
 from genai import project as projects
 from genai.config import Config
-from genai.config.read import shown
-from genai.errors import CaseError, ConfigError, GenaiError, ModelError, PromptError
+from genai.errors import CaseError, ConfigError, GenaiError, ModelError, PromptError, shown
 from genai.evals import Suite, load_suite
 from genai.evals.design import read_design
 from genai.evals.judge.ask import NO_JUDGE

@@ -28,8 +28,6 @@ TOGETHER = {"strategy": "ddp", "processes": 2}
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     made = make_project(tmp_path / "project")
-    (made.root / "configs").mkdir()
-    (made.root / "configs" / "genai.yaml").write_text("version: 1\n")
     monkeypatch.chdir(made.root)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")

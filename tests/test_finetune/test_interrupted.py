@@ -58,10 +58,7 @@ for _ in "ab":
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    made = make_project(tmp_path_factory.mktemp("project"))
-    (made.root / "configs").mkdir()
-    (made.root / "configs" / "genai.yaml").write_text("version: 1\n")
-    return made
+    return make_project(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="module")

@@ -148,8 +148,6 @@ def test_a_run_is_set_beside_its_plan_and_said_to_lie_in_its_bands_or_not(
 ) -> None:
     monkeypatch.setenv("GENAI_PROJECT", str(tmp_path))
     small = tuning.make_project(tmp_path)
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "configs" / "genai.yaml").write_text("version: 1\n")
     budget = {"hourly_price": 3.6, "watts": 50.0, "currency": "EUR"}
     given = tuning.recipe(budget=budget).model_dump(mode="json", exclude_unset=True)
     recipe = tmp_path / "configs" / "small.yaml"

@@ -18,8 +18,6 @@ from genai.project import Project
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = make_project(tmp_path_factory.mktemp("project"))
-    (made.root / "configs").mkdir()
-    (made.root / "configs" / "genai.yaml").write_text("version: 1\n")
     # the suites hold what is trained, since this task is learned by heart: they are shown apart
     for name in ("suite", "dev"):
         suite = json.loads((made.root / f"{name}.yaml").read_text())

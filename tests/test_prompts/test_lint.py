@@ -52,6 +52,8 @@ def found(text: str, lock: Lock | None = None) -> list[tuple[str, str, str]]:
 
 def test_a_sound_prompt_has_no_finding() -> None:
     assert found(GOOD) == []
+    theirs = "min_tokens: 1, max_new_tokens: 9, reasoning_format: raw, repetition_penalty: 1.1"
+    assert found(GOOD.replace("seed: 7", f"seed: 7, {theirs}")) == []  # names of other providers
 
 
 @pytest.mark.parametrize(
@@ -73,6 +75,8 @@ def test_a_sound_prompt_has_no_finding() -> None:
         (("temperature: 0.001", "temperature: hot"), "number_as_text", "error",
          "`params.temperature` is the text 'hot'"),
         (("seed: 7", "seed: '7'"), "number_as_text", "error", "`params.seed`"),
+        (("seed: 7", "seed: 7, presence_penality: 1"), "misspelt_param", "error",
+         "`params.presence_penality`: did you mean `presence_penalty`?"),
         (("max_tokens: 100, ", ""), "no_token_limit", "note", "no `max_tokens`"),
         (("Reply", "Re\u200bply"), "hidden_character", "error", "holds U+200B"),
         (("Reply", "\u202eReply"), "hidden_character", "error", "holds U+202E"),

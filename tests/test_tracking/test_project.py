@@ -93,7 +93,6 @@ def test_a_training_is_logged_while_it_runs_and_goes_on_as_the_same_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = make_project(tmp_path)
-    (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "genai.yaml").write_text("tracking: {enabled: true}\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tracked, "_PAUSE", 0.0)

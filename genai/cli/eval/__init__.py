@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 
 import genai
-from genai.cli import ACTIONS, dollars
+from genai.cli import ACTIONS
 from genai.evals.design import designs_for, kept, kept_text
 from genai.evals.report.text import decision_text
+from genai.ledger.cap import dollars
 from genai.project import default_suite
 
 

@@ -3,8 +3,8 @@
 import argparse
 
 import genai
-from genai.cli import dollars
 from genai.errors import CaseError
+from genai.ledger.cap import dollars
 from genai.project import default_suite
 
 

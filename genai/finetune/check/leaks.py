@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from genai.config.read import shown
-from genai.errors import GenaiError
+from genai.errors import GenaiError, shown
 from genai.evals.case import Case
 from genai.evals.suite import load_suite
 from genai.finetune.check.near import Signatures, near_pairs, near_within, normalised

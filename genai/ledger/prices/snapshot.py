@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from genai.errors import ConfigError
+from genai.errors import ConfigError, shown
 
 _decode: Any = msgspec.json.Decoder(Any, float_hook=Decimal).decode
 _compact = msgspec.json.Encoder(decimal_format="number").encode
@@ -64,7 +64,7 @@ def digest(models: Any) -> str:
 
 def load(path: Path) -> Snapshot:
     """Read a snapshot and check its hash. Raises `ConfigError`."""
-    name = "/".join(path.parts[-3:])  # configs/prices/FILE
+    name = shown(path, 3)  # configs/prices/FILE
     try:
         data: Any = _decode(path.read_bytes())
         found = Snapshot(

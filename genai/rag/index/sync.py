@@ -13,8 +13,7 @@ from pathlib import Path
 
 from genai import extras
 from genai.config import digest
-from genai.config.read import shown
-from genai.errors import DocumentError, InputError
+from genai.errors import DocumentError, InputError, shown
 from genai.models import Embedder
 from genai.rag.documents import find_documents, parse, read_source
 from genai.rag.index import graph

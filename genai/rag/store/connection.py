@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from genai.errors import IndexUnusable
+from genai.errors import IndexUnusable, shown
 from genai.text.terms import TOKENIZER
 
 SCHEMA_VERSION = 3
@@ -47,7 +47,7 @@ class Connection:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._name = Path(*path.parts[-3:]).as_posix()  # the index, its generation, the file
+        self._name = shown(path, 3)  # the index, its generation, the file
         self._local = threading.local()
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._named():

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from genai.errors import InputError
+from genai.errors import InputError, shown
 from genai.reports.invoices.compare import Reconciliation
 
 _NEEDED = {"provider", "first", "last", "error", "low", "high"}
@@ -56,8 +56,7 @@ def _kept(path: Path) -> list[dict[str, Any]]:
         return found
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{path.parent.name}/{path.name}: is damaged ({error}); move it away and"
-            " reconcile the bills again"
+            f"{shown(path)}: is damaged ({error}); move it away and reconcile the bills again"
         ) from error
 
 
