@@ -1,5 +1,7 @@
 """Totals over calls. Unknown money is counted, never summed as 0; percentiles are exact.
 
+Money is dollars: a cost in another currency counts as not known, as in the daily sums.
+
 The database sums each kind, day and model in the order of one index; what lies above that is
 added here, days in Python, since a sum of picodollars may pass 64 bits.
 """
@@ -152,7 +154,12 @@ class Groups:
         """Read every group since a Unix time."""
         import sqlalchemy as sa
 
-        groups = [_group(row) for row in db.execute(sa.text(_SUMS), {**_bounds(since)})]
+        bounds = _bounds(since)
+        other = {(row.kind, row.day, row.model): row for row in db.execute(sa.text(_OTHER), bounds)}
+        groups = [
+            _group(row, other.get((row.kind, row.day, row.model)))
+            for row in db.execute(sa.text(_SUMS), bounds)
+        ]
         for group in groups:
             where = {"kind": group.kind, "day": group.day, "model": group.model, "since": since}
             group.seconds = _column(db.execute(sa.text(_SECONDS), where))
@@ -218,6 +225,15 @@ SELECT kind, day, model, count(*) AS calls,
 FROM call WHERE {_WHERE} AND kind IN ('chain', 'model', 'embedding')
 GROUP BY kind, day, model ORDER BY kind, day, model
 """
+# to be taken from the sums above, which take all money for dollars; the index of these rows is empty where all money is dollars
+_OTHER = f"""
+SELECT kind, day, model, count(cost) AS known, sum(cost) AS cost,
+  count(*) FILTER (WHERE cost_status IN {_SURE}) AS sure,
+  sum({_TOKENS}) FILTER (WHERE cost_status IN {_SURE}) AS tokens_sure,
+  -sum({_TOKENS}) FILTER (WHERE cost IS NOT NULL) AS tokens_unpriced
+FROM call WHERE currency <> 'USD' AND {_WHERE}
+GROUP BY kind, day, model
+"""
 _ONE = "kind = :kind AND day = :day AND model = :model AND started_at >= :since"
 _SECONDS = f"SELECT seconds FROM call WHERE {_ONE} AND outcome <> 'cancelled' ORDER BY seconds"
 _TTFT = f"SELECT ttft FROM call WHERE {_ONE} AND ttft IS NOT NULL"
@@ -228,20 +244,24 @@ def _column(result: "sa.CursorResult[Any]") -> Sequence[float]:
     return array("d", [value for (value,) in result.cursor.fetchall()])
 
 
-def _bounds(since: float) -> dict[str, float | int]:
+def _bounds(since: float) -> dict[str, float]:
     return {"since": since, "day": int(since // _DAY)}
 
 
-def _group(row: "sa.Row[tuple[object, ...]]") -> _Group:
+def _group(row: "sa.Row[Any]", other: "sa.Row[Any] | None") -> _Group:
     names = ("ok", "refusal", "error", "cancelled")
+
+    def dollars_only(name: str) -> int:
+        return int(getattr(row, name) or 0) - int(getattr(other, name, None) or 0)
+
     money = Money(
-        total=from_pico(row.cost or 0) or Decimal(0),
-        known=row.known,
+        total=from_pico(dollars_only("cost")) or Decimal(0),
+        known=dollars_only("known"),
         calls=row.calls,
-        sure=row.sure,
+        sure=dollars_only("sure"),
         tokens=int(row.input_tokens or 0) + int(row.output_tokens or 0),
-        tokens_sure=int(row.tokens_sure or 0),
-        unpriced_tokens=int(row.tokens_unpriced or 0),
+        tokens_sure=dollars_only("tokens_sure"),
+        unpriced_tokens=dollars_only("tokens_unpriced"),
     )
     return _Group(
         row.kind, row.day, row.model, {name: getattr(row, name) for name in names}, money,

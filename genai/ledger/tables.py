@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from genai.types import BUCKETS, Call, Context
 
-VERSION = 3
+VERSION = 4
 metadata = sa.MetaData()
+_OTHER = sa.text("currency <> 'USD'")
 _PICO = sa.BigInteger().with_variant(sa.Numeric(38, 0), "postgresql")
 
 
@@ -91,6 +92,15 @@ calls = sa.Table(
         "cost_status",
         "input_tokens",
         "output_tokens",
+    ),
+    # next to nothing where all money is dollars: the summary takes these rows out of its sums
+    sa.Index(
+        "call_other_money",
+        "kind",
+        "day",
+        "model",
+        sqlite_where=_OTHER,
+        postgresql_where=_OTHER,
     ),
     sqlite_with_rowid=True,
 )
@@ -181,5 +191,9 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
     3: (
         "DROP TABLE IF EXISTS price_snapshot",
         "CREATE INDEX IF NOT EXISTS ix_reservation_call_id ON reservation (call_id)",
+    ),
+    4: (
+        "CREATE INDEX IF NOT EXISTS call_other_money ON call (kind, day, model)"
+        " WHERE currency <> 'USD'",
     ),
 }

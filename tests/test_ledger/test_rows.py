@@ -1,6 +1,7 @@
 """Rows and totals: what went in comes out, nothing unknown is 0, no content unless asked."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -84,6 +85,18 @@ def test_summary_and_days(ledger: Ledger) -> None:
     assert sum(day.refusals for day in days) == 2
     assert "20: 17 answers, 2 refusals, 1 errors" in total.text()
     assert ledger.calls(kind="chain", outcome="error", limit=5)[0].seconds == 20.0
+
+
+def test_another_currency_is_never_added_up_as_dollars(ledger: Ledger) -> None:
+    euros = Cost(Decimal("0.5"), CostStatus.PROVIDER_REPORTED, currency="EUR")
+    ledger.record(call(cost=Decimal("0.25"), usage=Usage(30, 10, source="provider")))
+    ledger.record(replace(call(usage=Usage(100, 60, source="provider")), cost=euros))
+    money = ledger.summary().cost
+    assert (money.total, money.known, money.calls, money.sure) == (Decimal("0.25"), 1, 2, 1)
+    assert (money.tokens, money.tokens_sure, money.unpriced_tokens) == (200, 40, 160)
+    assert str(money).startswith("at least $0.25 (")
+    (day,) = ledger.by_day()
+    assert day.cost == money
 
 
 def test_an_empty_ledger_says_nothing_is_known(ledger: Ledger) -> None:
