@@ -225,7 +225,7 @@ SELECT kind, day, model, count(*) AS calls,
 FROM call WHERE {_WHERE} AND kind IN ('chain', 'model', 'embedding')
 GROUP BY kind, day, model ORDER BY kind, day, model
 """
-# to be taken from the sums above, which take all money for dollars; the index of these rows is empty where all money is dollars
+# to be taken from the sums above, which take all money for dollars; found by an index of its own
 _OTHER = f"""
 SELECT kind, day, model, count(cost) AS known, sum(cost) AS cost,
   count(*) FILTER (WHERE cost_status IN {_SURE}) AS sure,
