@@ -158,6 +158,7 @@ def draw_days(days: Sequence[Any]) -> None:
         column.altair_chart(chart, width="stretch")
 
 
+@st.fragment  # another choice draws this table anew, and adds nothing up again
 def draw_groups(found: genai.Monitor) -> None:
     """Draw one line a value of the dimension that a person chooses."""
     names = {title: name for name, title in GROUPS.items() if lines(found, name)}

@@ -126,10 +126,11 @@ def sums(
     database: Database, by: Iterable[str] = (), *, kind: str | Sequence[str] = "chain",
     since: float = 0.0,
     until: float = math.inf, where: Mapping[str, str] | None = None,
+    times: Sequence[str] = TIMES,
 ) -> dict[tuple[object, ...], Sums]:  # fmt: skip
     """Give the sums of calls of one kind or several, by dimensions and `day`, in UTC days.
 
-    `times` are empty where `by` and `where` name more than one dimension.
+    Only the `times` named are read; none where `by` and `where` name more than one dimension.
 
     Raises:
         ValueError: a name that is not a dimension.
@@ -155,11 +156,12 @@ def sums(
         query = f"SELECT {columns}outcome, reason, {totals} FROM rollup WHERE {filters}"
         for row in db.execute(sa.text(f"{query} GROUP BY {columns}outcome, reason"), values):
             _add(found.setdefault(tuple(row[: len(groups)]), Sums()), row)
-        if len(used) > 1:
+        if len(used) > 1 or not times:
             return found
         values["dimension"] = only = next(iter(used), "")
         columns = columns.replace(f'"{only}"', "value") if only else columns
-        filters = " AND ".join([*within, "dimension = :dimension"])
+        names = ", ".join(f"'{name}'" for name in TIMES if name in times)
+        filters = " AND ".join([*within, "dimension = :dimension", f"name IN ({names})"])
         if only in where:
             filters += f" AND value = :{only}"
         query = f"SELECT {columns}name, bucket, sum(calls) FROM rollup_time WHERE {filters}"

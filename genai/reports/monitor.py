@@ -19,6 +19,7 @@ from genai.ledger.rollup import (
     DIMENSIONS,
     GUARDS,
     PAID,
+    TIMES,
     Sums,
     day_name,
     misdated,
@@ -27,6 +28,7 @@ from genai.ledger.rollup import (
 )
 
 _DAY = 86_400
+_TOKEN_TIMES = ("ttft", "itl_mean")  # a question's own time is that of its chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,20 +149,22 @@ class _Reader:
         self._ledger, self._period, self._where = ledger, (since, until), where
 
     def sums(
-        self, by: tuple[str, ...], kind: str | Sequence[str]
+        self, by: tuple[str, ...], kind: str | Sequence[str], times: Sequence[str] = TIMES
     ) -> dict[tuple[object, ...], Sums]:
-        """Give the sums of a kind in the period, behind the filter."""
+        """Give the sums of a kind in the period, behind the filter; of times only those named."""
         since, until = self._period
         return sums(
-            self._ledger.database, by, kind=kind, since=since, until=until, where=self._where
-        )
+            self._ledger.database, by, kind=kind, since=since, until=until, where=self._where,
+            times=times,
+        )  # fmt: skip
 
     def one(self, name: str, kind: str = "chain", paid: str | Sequence[str] = PAID) -> Line:
         """Give one line of all calls of a kind."""
-        own, spent = (self.sums((), each).get((), Sums()) for each in (kind, paid))
+        own = self.sums((), kind).get((), Sums())
+        spent = own if paid == kind else self.sums((), paid, _TOKEN_TIMES).get((), Sums())
         if kind != "chain":
             return _line(name, own, spent)
-        verdicts = self.sums((), GUARDS).get((), Sums()).reasons
+        verdicts = self.sums((), GUARDS, ()).get((), Sums()).reasons
         return _line(name, own, spent, self._thumbs_by("").get("", (0, 0)), verdicts)
 
     def place(self, kind: str) -> Line:
@@ -174,8 +178,9 @@ class _Reader:
         questions it was asked for.
         """
         by, model = (dimension,), dimension == "model"
-        asked, spent = self.sums(by, "chain"), self.sums(by, PAID)
-        guarded = self.sums(by, GUARDS)
+        asked = self.sums(by, "chain", () if model else ("seconds",))
+        spent = self.sums(by, PAID, TIMES if model else _TOKEN_TIMES)
+        guarded = self.sums(by, GUARDS, ())
         thumbs, nothing = self._thumbs_by(dimension), Sums()
         found = []
         decided = {key for key, each in guarded.items() if each.reasons}
