@@ -10,6 +10,7 @@ from genai.config.read import Settings, digest
 
 _LEDGER_URL = "GENAI_LEDGER_URL"
 _INDEX_SERVER = "GENAI_INDEX_SERVER"
+_LONGEST_NAME = 200  # bytes; file systems end at 255, and files are named after an index too
 
 
 def _without_password(url: str, variable: str) -> str:
@@ -70,6 +71,8 @@ class ChainSettings(Settings):
             return name
         if name in ("", ".", "..") or "/" in name or "\\" in name:
             raise ValueError("must be a name, not a path; indexes are kept in .genai/indexes")
+        if not name.isprintable() or len(name.encode()) > _LONGEST_NAME:  # it names a folder
+            raise ValueError(f"must be a name of at most {_LONGEST_NAME} bytes, in one line")
         return name
 
     @field_validator("min_confidence", mode="before")

@@ -72,7 +72,8 @@ def column(value: Value) -> Kept:
         return "date", None, value.date().isoformat()
     if isinstance(value, date):
         return "date", None, value.isoformat()
-    return "text", None, value
+    # as in a document's text, a lone surrogate becomes another character: the store holds UTF-8
+    return "text", None, value.encode("utf-8", "replace").decode()
 
 
 def _kept(name: str, said: Mapping[Any, Any]) -> dict[str, list[Kept]]:

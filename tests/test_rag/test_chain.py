@@ -332,3 +332,12 @@ def test_the_openers_share_one_ledger(place: Path) -> None:
 def test_an_index_keeps_to_the_project(place: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=r"`chain.index`: must be a name, not a path"):
         genai.Index(name)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "\u00fc" * 101, "two\nlines", "nul\0", "half \ud800"])
+def test_an_index_whose_name_is_no_name_of_a_folder_is_refused_in_one_line(
+    place: Path, name: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"`chain.index`: must be a ") as caught:
+        genai.Index(name)
+    assert str(caught.value).isprintable()

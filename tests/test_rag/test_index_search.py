@@ -233,6 +233,26 @@ def test_a_filter_that_cannot_be_meant_is_refused(shelf: Index, where: Where, sa
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "where",
+    [Where(path="\ud800"), Where(documents=["\ud800"]), Where(heading="\ud800")],
+)  # fmt: skip
+def test_half_a_character_is_refused_as_a_filter(shelf: Index, where: Where) -> None:
+    with pytest.raises(InputError, match=r"'.*\\ud800.*': holds half a character") as caught:
+        shelf.search("lamp", where=where)
+    assert str(caught.value).isprintable()
+    with pytest.raises(InputError, match="holds half a character"):
+        shelf.document("\ud800")
+
+
+def test_half_a_character_in_metadata_becomes_another_as_it_does_in_a_text(shelf: Index) -> None:
+    folder: Path = shelf.folder  # type: ignore[attr-defined]
+    (folder / "d.txt.meta.yaml").write_text(r'owner: "half \ud800"')
+    assert shelf.sync(folder).failed == ()
+    assert shelf.metadata("d.txt") == {"owner": ["half ?"]}
+    assert found(shelf, "lamp", Where(metadata={"owner": "half \ud800"})) == {"d.txt"}
+
+
 def test_metadata_changes_without_embedding_anything(shelf: Index) -> None:
     folder: Path = shelf.folder  # type: ignore[attr-defined]
     (folder / "d.txt.meta.yaml").write_text("year: 1999\nowner: Bob\n")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from genai.errors import IndexUnusable, shown
+from genai.errors import IndexUnusable, InputError, shown
 from genai.text.terms import TOKENIZER
 
 SCHEMA_VERSION = 3
@@ -72,7 +72,7 @@ class Connection:
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """Turn SQLite's errors into one sentence that names the file."""
+        """Turn SQLite's errors into one sentence that names the file, or what it cannot hold."""
         try:
             yield
         except sqlite3.OperationalError as error:
@@ -89,6 +89,11 @@ class Connection:
             raise IndexUnusable(
                 f"{self._name}: is damaged ({error}); nothing was changed; run"
                 " `genai index sync --rebuild`"
+            ) from error
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{error.object!r}: holds half a character (a lone surrogate), which no document"
+                " has; remove it"
             ) from error
 
     @contextmanager
