@@ -122,10 +122,11 @@ def judge_run(
     judge = judge or Judge()
     held = read_lock(folder)
     recipe = validate(Recipe, held["recipe"], f"{folder.name}/{LOCK}")
-    task = _task(str(folder / "model"), recipe, judge)
+    task = _task(_named(folder / "model", project), recipe, judge)
     after = _measure(recipe, project, task, judge)
     found = []
-    for rival in against or _rivals(recipe, project, name):
+    for given in against or _rivals(recipe, project, name):
+        rival = given.removeprefix("local/")  # as a served model is named
         if rival == "random weights":
             before_task = _untrained(recipe, project, judge)
             weights, template = str(held["base"]["weights"]), held["template"]
@@ -242,7 +243,13 @@ def _rivals(recipe: Recipe, project: Project, name: str) -> list[str]:
     random = recipe.weights == "random"
     base = "random weights" if random else pinned(recipe, base_of(recipe, project))
     current = adapters(project) / (name or recipe.name)
-    return [base, *([str(current)] if current.is_dir() else [])]
+    return [base, *([_named(current, project)] if current.is_dir() else [])]
+
+
+def _named(folder: Path, project: Project) -> str:
+    """Name a folder as `local/` finds it: from the project's own, where it lies in there."""
+    home, whole = project.state.parent, folder.absolute()
+    return str(whole.relative_to(home) if whole.is_relative_to(home) else whole)
 
 
 def _task(path: str, recipe: Recipe, judge: Judge, engine: Engine | None = None) -> Model:
@@ -286,8 +293,10 @@ def _decide(recipe: Recipe, before: Report, after: Report, rival: str) -> Decisi
 
 def _shown(rival: str) -> str:
     """Give the short name of a model: that of its run, or of its folder."""
-    name = Path(rival).parent.name if rival.endswith("/model") else rival
-    return Path(name).name if Path(name).is_dir() else name
+    path = Path(rival)
+    if path.name == "model":
+        return path.parent.name
+    return path.name if path.is_absolute() or path.parent.name == "adapters" else rival
 
 
 def _gate(held: Mapping[str, Any], after: Report, decision: Decision, weights: str) -> Gate:
