@@ -18,7 +18,7 @@ def main(recipe: str = "configs/dpo.yaml") -> None:
     for gate in gates:
         print(gate.text())
     if all(gate.passed for gate in gates):
-        print(f"served as local/{genai.promote(outcome.name)}")
+        print(f"served as local/.genai/adapters/{genai.promote(outcome.name).name}")
 
 
 if __name__ == "__main__":

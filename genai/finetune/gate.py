@@ -21,7 +21,7 @@ from genai.finetune.lock import LOCK, read_lock
 from genai.finetune.recipe import Recipe, base_of, located, pinned
 from genai.models import Hooks, Model, open_model
 from genai.models.engine import Engine
-from genai.models.local import Local, find_folder
+from genai.models.local import Local, find_folder, local_name
 from genai.models.weights import (
     is_adapter,
     read_manifest,
@@ -122,7 +122,7 @@ def judge_run(
     judge = judge or Judge()
     held = read_lock(folder)
     recipe = validate(Recipe, held["recipe"], f"{folder.name}/{LOCK}")
-    task = _task(_named(folder / "model", project), recipe, judge)
+    task = _task(str(folder / "model"), recipe, judge)
     after = _measure(recipe, project, task, judge)
     found = []
     for given in against or _rivals(recipe, project, name):
@@ -243,20 +243,14 @@ def _rivals(recipe: Recipe, project: Project, name: str) -> list[str]:
     random = recipe.weights == "random"
     base = "random weights" if random else pinned(recipe, base_of(recipe, project))
     current = adapters(project) / (name or recipe.name)
-    return [base, *([_named(current, project)] if current.is_dir() else [])]
-
-
-def _named(folder: Path, project: Project) -> str:
-    """Name a folder as `local/` finds it: from the project's own, where it lies in there."""
-    home, whole = project.state.parent, folder.absolute()
-    return str(whole.relative_to(home) if whole.is_relative_to(home) else whole)
+    return [base, *([str(current)] if current.is_dir() else [])]
 
 
 def _task(path: str, recipe: Recipe, judge: Judge, engine: Engine | None = None) -> Model:
     settings = ModelSettings(params={"max_tokens": recipe.evals.max_tokens})
     provider = None if engine is None else Local(path, engine=engine)
     return open_model(
-        f"local/{path.replace('@', '_')}", settings=settings,
+        local_name(path).replace("@", "_"), settings=settings,
         provider=provider or Local(path), hooks=judge.hooks,
     )  # fmt: skip
 
@@ -293,10 +287,8 @@ def _decide(recipe: Recipe, before: Report, after: Report, rival: str) -> Decisi
 
 def _shown(rival: str) -> str:
     """Give the short name of a model: that of its run, or of its folder."""
-    path = Path(rival)
-    if path.name == "model":
-        return path.parent.name
-    return path.name if path.is_absolute() or path.parent.name == "adapters" else rival
+    name = Path(rival).parent.name if rival.endswith("/model") else rival
+    return Path(name).name if Path(name).is_dir() else name
 
 
 def _gate(held: Mapping[str, Any], after: Report, decision: Decision, weights: str) -> Gate:

@@ -117,6 +117,12 @@ def find_folder(path: str) -> Path:
     )
 
 
+def local_name(path: Path | str) -> str:
+    """Give the model name of a folder or id: relative for a folder inside the project's."""
+    home, whole = find_project().state.parent, Path(path)
+    return f"local/{whole.relative_to(home) if whole.is_relative_to(home) else path}"
+
+
 def _offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tuning import make_project, preference, recipe
 
+import genai
 from genai.cli import main
 from genai.errors import InputError
 from genai.evals.gate import decide
@@ -115,7 +116,14 @@ def test_a_run_is_held_to_what_it_would_replace_under_any_name(
     assert json.loads((served / "run.lock.json").read_text())["weights"] == good.weights
 
     assert compare(project, monkeypatch, "small", "--promote", "--name", "task") == 0  # equal
+    said = capsys.readouterr().out
+    assert "small against task: PASS" in said
+    assert "small: served as local/.genai/adapters/task\n" in said  # a name to ask for
+    for path in (".genai/adapters/task", served):  # relative and whole
+        assert compare(project, monkeypatch, "small", "--against", f"local/{path}") == 0
     assert "small against task: PASS" in capsys.readouterr().out
+    models = {call.model for call in genai.open_ledger().calls(limit=500)}
+    assert {"local/.genai/adapters/task", "local/.genai/finetune/runs/small/model"} <= models
     shutil.rmtree(served)
 
 

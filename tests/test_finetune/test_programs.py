@@ -56,7 +56,7 @@ def test_the_programs_train_judge_serve_and_compare(project: Project) -> None:
     dpo = program(project, "dpo.py", recipe(project, "pairs", **small))
     assert dpo.returncode == 0, dpo.stderr[-2000:]
     assert "pairs against small: PASS" in dpo.stdout
-    assert f"served as local/{project.state}/adapters/pairs" in dpo.stdout
+    assert "served as local/.genai/adapters/pairs" in dpo.stdout
     assert (project.state / "adapters" / "pairs" / "adapter.json").exists()
 
     both = program(project, "compare.py", "small", "pairs")

@@ -5,6 +5,7 @@ import argparse
 import genai
 from genai.finetune.beside import beside, comparable
 from genai.finetune.gate import refusal
+from genai.models.local import local_name
 from genai.wiring.tuning import run_folder
 
 
@@ -35,6 +36,5 @@ def run(options: argparse.Namespace) -> int:
             if why := refusal(run_folder(name)):
                 print(f"{name}: not promoted: {why}")
             else:
-                path = genai.promote(name, served)
-                print(f"{name}: served as local/{path}")
+                print(f"{name}: served as {local_name(genai.promote(name, served))}")
     return next((code for code in (1, 4, 2) if code in codes), 0)
