@@ -23,7 +23,7 @@ from genai.finetune.hardware import Hardware, look
 from genai.finetune.plan import Plan, plan_path, recipe_digest
 from genai.finetune.recipe import Recipe, base_of, located
 from genai.finetune.sections import ScaleSettings
-from genai.project import Project
+from genai.project import Project, write_whole
 
 _WARM, _TIMED = 2, 5
 _BAND = 0.2  # the least share that the time may be off by
@@ -69,9 +69,7 @@ def plan_run(
     bands = {**counted.pop("bands"), **clocked.pop("bands")}
     own = recipe_digest(given)  # as it was given, nothing settled
     found = Plan(name=recipe.name, recipe=own, bands=bands, **counted, **clocked)
-    path = plan_path(recipe, project)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found.as_dict(), indent=1) + "\n", encoding="utf-8")
+    write_whole(plan_path(recipe, project), json.dumps(found.as_dict(), indent=1) + "\n")
     return found
 
 
@@ -181,13 +179,14 @@ def _clocked(
     mean = counted["tokens"] / counted["steps"]
     evals = _dev_cases(recipe, project) * answers / (mean / step * _GENERATED)
     hours = (times.startup + counted["steps"] * step + evals) / 3600
-    band = max(_BAND, (max(times.steps) - min(times.steps)) / 2 / step)
+    least = min(1 - _BAND, min(times.steps) / step)  # never below nothing, however they vary
+    most = 1 + max(_BAND, (max(times.steps) - min(times.steps)) / 2 / step)
     shared = recipe.scale.processes if hardware.kind == "cpu" else 1
     budget = recipe.budget
     cost = None if budget.hourly_price is None else hours * budget.hourly_price
     kwh = None if budget.watts is None else hours * budget.watts / 1000
     bands = {
-        name: (value * (1 - band), value * (1 + band) * shared)
+        name: (value * least, value * most * shared)
         for name, value in (("hours", hours), ("cost", cost), ("kwh", kwh)) if value is not None
     }  # fmt: skip
     return {

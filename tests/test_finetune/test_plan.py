@@ -260,3 +260,14 @@ def test_dev_scores_during_the_run_are_in_the_plan(
     assert len(load_suite(project.root / home / "dev.yaml").cases) == 200
     assert four.eval_seconds == pytest.approx(4 * once.eval_seconds)
     assert few.eval_seconds == pytest.approx(once.eval_seconds / 4)
+
+
+def test_steps_that_vary_widely_plan_no_time_below_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = Times((0.1, 0.1, 0.1, 0.1, 2.6), 3.0, 1.0)
+    monkeypatch.setattr("genai.finetune.calibrate.timed", lambda recipe, project: times)
+    found = plan_run(recipe_of("sft"), project)
+    low, high = found.bands["hours"]
+    assert 0 < low <= 0.8 * found.hours
+    assert high == pytest.approx(13.5 * found.hours)
