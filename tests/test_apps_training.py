@@ -2,6 +2,7 @@
 
 import json
 import math
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,3 +97,21 @@ def test_a_step_that_is_trained_again_counts_once(tmp_path: Path) -> None:
     (run / "curves.jsonl").write_text('{"step": 1')  # of the first line only half is there yet
     with pytest.raises(InputError, match="no whole line yet"):
         read_curves(run)
+
+
+def test_a_line_that_a_full_disk_cut_is_passed_over_and_written_anew(tmp_path: Path) -> None:
+    run = begin(tmp_path, "cut")
+    log(run, 10)
+    least, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    room = (run / "curves.jsonl").stat().st_size + 9
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, most))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            log(run, 20)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
+    assert (run / "curves.jsonl").stat().st_size == room  # half a line
+    assert [each["step"] for each in read_curves(run).lines] == [10]
+    log(run, 20)
+    log(run, 30)
+    assert [each["step"] for each in read_curves(run).lines] == [10, 20, 30]

@@ -13,9 +13,13 @@ _QUIET = 120.0  # seconds without a line after which a run has stopped
 
 
 def append(folder: Path, line: Mapping[str, float]) -> None:
-    """Add a line to the curves of a run."""
-    with (folder / CURVES).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+    """Add a line to the curves of a run, in the place of one that a full disk cut."""
+    with (folder / CURVES).open("a+b") as file:
+        file.seek(max(file.tell() - 1, 0))
+        if file.read() not in (b"", b"\n"):
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+        file.write(f"{json.dumps(line)}\n".encode())
 
 
 @dataclass(frozen=True, slots=True)
