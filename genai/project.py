@@ -1,7 +1,7 @@
 """Where a project's files are: the nearest folder upward with settings or suites, else the starter.
 
 Settings are `configs/genai.yaml`; a suite in `evals/` is enough for an application that only wants
-its tests, and everything else has its default there.
+its tests, and everything else has its default there. `write_whole` writes one of these files.
 The starter is the content that `genai init` copies: in a checkout the repository root, in an
 installed wheel `genai/_starter/`.
 """
@@ -9,10 +9,11 @@ installed wheel `genai/_starter/`.
 import os
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from genai.errors import InputError
+from genai.errors import InputError, shown
 
 STARTER_FOLDERS = ("prompts", "evals", "configs", "apps", "docs", "finetune")
 _MARK = Path("configs") / "genai.yaml"
@@ -48,6 +49,24 @@ def default_suite() -> str:
     """Name the suite that is meant where none is named: a project's only one, or the starter's."""
     found = list((find_project().root / "evals").glob("*.yaml"))
     return found[0].stem if len(found) == 1 else "handbook"
+
+
+def write_whole(path: Path, content: str | bytes, error: type[InputError] = InputError) -> None:
+    """Write a file whole or not at all; its folder is made.
+
+    Raises:
+        InputError: it cannot be written; of the class that `error` names.
+    """
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
+        draft.replace(path)
+    except (OSError, UnicodeEncodeError) as problem:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        said = f"{shown(path)}: cannot be written ({problem}); free space or mend its rights"
+        raise error(said) from problem
 
 
 def _has_suite(folder: Path) -> bool:

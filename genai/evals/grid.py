@@ -26,6 +26,7 @@ from genai.evals.store import read_log
 from genai.evals.suite import AGGREGATES, Suite
 from genai.evals.task import describe
 from genai.evals.trial import Trial
+from genai.project import write_whole
 
 Settings = Mapping[str, str]
 _OWN = "grid-"  # how indexes of a grid are named
@@ -238,15 +239,13 @@ def _note(folder: Path, label: str, report: Report) -> None:
 
 
 def _write(report: GridReport) -> None:
-    report.folder.mkdir(parents=True, exist_ok=True)
-    (report.folder / "grid.txt").write_text(report.text() + "\n", encoding="utf-8")
-    (report.folder / "grid.svg").write_text(report.svg(), encoding="utf-8")
+    write_whole(report.folder / "grid.txt", report.text() + "\n", CaseError)
+    write_whole(report.folder / "grid.svg", report.svg(), CaseError)
     # a grid that could not be measured whole goes on the next time
     name = "grid.json" if report.exit_code == 0 else "grid.part.json"
     (report.folder / "grid.part.json").unlink(missing_ok=True)
-    draft = report.folder / "grid.draft"
-    draft.write_bytes(msgspec.json.encode(report, enc_hook=str, order="sorted"))
-    draft.replace(report.folder / name)
+    content = msgspec.json.encode(report, enc_hook=str, order="sorted")
+    write_whole(report.folder / name, content, CaseError)
 
 
 def judge(

@@ -25,6 +25,7 @@ from genai.evals.case import Case, Gold, squeeze
 from genai.evals.leaks import Known, tokens
 from genai.evals.suite import Suite, load_suite
 from genai.ledger.outcomes import Complaint
+from genai.project import write_whole
 from genai.prompts import Prompt
 from genai.text.pii import find_pii
 from genai.text.secrets import find_secrets
@@ -260,17 +261,10 @@ def _name_file(suite: Suite, name: str) -> None:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole; an empty one goes."""
-    if not content:
+    if content:
+        write_whole(path, content, CaseError)
+    else:
         path.unlink(missing_ok=True)
-        return
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise CaseError(f"evals/{path.name}: cannot be written ({error}); mend its rights or free"
-                        " space") from error  # fmt: skip
 
 
 def _now() -> str:

@@ -19,6 +19,7 @@ import msgspec
 
 from genai.errors import CaseError
 from genai.evals.trial import Trial
+from genai.project import write_whole
 from genai.types import new_id
 
 try:
@@ -244,9 +245,7 @@ def _opened(folder: Path, head: Head, held: int) -> RunLog:
 
 
 def _write_head(folder: Path, head: Head) -> None:
-    draft = folder / "run.draft"
-    draft.write_bytes(msgspec.json.encode(head))
-    draft.replace(folder / "run.json")
+    write_whole(folder / "run.json", msgspec.json.encode(head), CaseError)
 
 
 def _hold(folder: Path, *, wait: bool = False) -> int:

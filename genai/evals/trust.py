@@ -25,6 +25,7 @@ from genai.evals.scorecard import MetricHead, Scorecard
 from genai.evals.scorers.base import Scorer, Tools
 from genai.evals.trial import CannotMeasure, Trial, as_score
 from genai.ledger.context import repeated
+from genai.project import write_whole
 
 if TYPE_CHECKING:
     from genai.evals.labels import Labelling
@@ -137,7 +138,11 @@ def calibrate(
         kappa=found.kappa, low=found.low, high=found.high, tpr=found.hit, fpr=found.slip,
         flips=flips, at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )  # fmt: skip
-    _write(calibration_path(labelling.path.parent.parent, metric.name), made)
+    write_whole(
+        calibration_path(labelling.path.parent.parent, metric.name),
+        msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n",
+        CaseError,
+    )
     return made
 
 
@@ -295,15 +300,3 @@ def _passes(card: Scorecard, metric: str) -> dict[str, float]:
 def _better(of: Scorer | MetricHead, value: float) -> float:
     """Turn a value so that more is better."""
     return of.width - value if of.better == "lower" else value
-
-
-def _write(path: Path, made: Calibration) -> None:
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise CaseError(f"evals/judges/{path.name}: cannot be written ({error}); mend its rights or"
-                        " free space") from error  # fmt: skip

@@ -20,6 +20,7 @@ from genai.evals import edits, read
 from genai.evals.case import Case, Variant
 from genai.evals.edits import Words
 from genai.evals.suite import Suite
+from genai.project import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,14 +201,8 @@ def _plain(case: Case) -> Case:
 
 def _write(path: Path, cases: Sequence[Case]) -> None:
     ordered = sorted(cases, key=lambda case: _relation(case))  # stable: cases keep their order
-    draft = path.with_name(f".{path.name}.draft")
     encode = msgspec.json.Encoder().encode
-    try:
-        draft.write_bytes(b"".join(encode(case) + b"\n" for case in ordered))
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise CaseError(f"{shown(path)}: cannot be written ({error}); mend its rights") from error
+    write_whole(path, b"".join(encode(case) + b"\n" for case in ordered), CaseError)
 
 
 def stale(suite: Suite) -> list[str]:

@@ -26,7 +26,7 @@ from genai.finetune.data import rows_hash
 from genai.finetune.job import Job, prepare
 from genai.finetune.recipe import Recipe, located
 from genai.models.weights import text_digest, weights_digest
-from genai.project import Project
+from genai.project import Project, write_whole
 
 if TYPE_CHECKING:
     from genai.finetune.train import Outcome
@@ -105,10 +105,7 @@ def write(
         "actual": {name: getattr(outcome, name) for name in ("seconds", "steps", "tokens", "gib")},
         "notes": list(outcome.notes),
     }
-    path = job.folder / LOCK
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
-    draft.replace(path)
+    write_whole(job.folder / LOCK, json.dumps(held, indent=1) + "\n")
 
 
 def read_lock(folder: Path) -> dict[str, Any]:

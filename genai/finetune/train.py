@@ -24,7 +24,7 @@ from genai.finetune.job import Job, prepare, rank
 from genai.finetune.recipe import Recipe
 from genai.finetune.watch import COUNT, Watch
 from genai.models.weights import is_adapter, weights_digest, write_manifest
-from genai.project import Project
+from genai.project import Project, write_whole
 
 Say = Callable[[str], None]
 _MARK = "whole"  # a checkpoint with this file was written to its end
@@ -179,10 +179,7 @@ def _same_run(folder: Path, inputs: Mapping[str, Any], fresh: bool) -> None:
                 " --fresh to begin anew, or the recipe another name"
             )
     else:
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".draft")
-        draft.write_text(json.dumps(inputs, indent=1), encoding="utf-8")
-        draft.replace(path)
+        write_whole(path, json.dumps(inputs, indent=1))
 
 
 def _keep(job: Job, trainer: Any, watch: Watch, model: Path) -> None:

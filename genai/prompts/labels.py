@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from genai.config import Settings, parse_yaml, validate
 from genai.errors import PromptError
+from genai.project import write_whole
 
 FILE = "labels.yaml"
 _PINNED = re.compile(r"[^@]+@[0-9a-f]{12}")
@@ -96,7 +97,5 @@ def set_label(label: str, name: str, hash_: str, folder: Path) -> str:
         head.append(line)
     data = {"labels": labels, "experiments": known.experiments}
     body = yaml.safe_dump({k: v for k, v in data.items() if v}, sort_keys=False, width=100)
-    draft = path.with_suffix(".draft")
-    draft.write_text("\n".join([*head, body]), encoding="utf-8")
-    draft.replace(path)
+    write_whole(path, "\n".join([*head, body]), PromptError)
     return before

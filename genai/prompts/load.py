@@ -13,6 +13,7 @@ from pathlib import Path
 
 from genai.config import validate
 from genai.errors import PromptError
+from genai.project import write_whole
 from genai.prompts.file import Prompt, assemble, parse_prompt
 from genai.prompts.front import FrontMatter
 from genai.prompts.labels import read_labels
@@ -98,8 +99,7 @@ def write_version(prompt: Prompt, folder: Path) -> Path:
         "partials": list(prompt.partials),
         "content": prompt.content,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(kept, indent=1, ensure_ascii=False) + "\n", PromptError)
     return path
 
 

@@ -11,6 +11,8 @@ import yaml
 from pydantic import ConfigDict, Field
 
 from genai.config import Settings, parse_yaml, validate
+from genai.errors import PromptError
+from genai.project import write_whole
 from genai.prompts.file import Prompt
 from genai.prompts.labels import Labels
 from genai.prompts.load import write_version
@@ -74,9 +76,8 @@ def write_lock(prompt: Prompt, tokens: int, receipt: Receipt, folder: Path) -> P
     data = Lock(prompts=dict(sorted(prompts.items()))).model_dump(mode="json")
     write_version(prompt, folder)
     path = folder / FILE
-    draft = path.with_suffix(".draft")
-    draft.write_text(_HEAD + yaml.safe_dump(data, sort_keys=False, width=100), encoding="utf-8")
-    draft.replace(path)
+    text = _HEAD + yaml.safe_dump(data, sort_keys=False, width=100)
+    write_whole(path, text, PromptError)
     return path
 
 

@@ -138,7 +138,7 @@ def grid(where: Store, report: "GridReport") -> None:
             f"grid/{report.suite}/{report.folder.name}", report.suite, report.folder.name,
             {"dataset": report.dataset, "metric": report.metric, "cells": str(len(report.entries))},
             {"genai.kind": "grid", "genai.best": best}, _metrics(values, at),
-            [p for p in sorted(report.folder.glob("grid*.*")) if p.suffix != ".draft"],
+            sorted(report.folder.glob("grid*.*")),
             [f"eval/{report.suite}/{each.run}" for each in report.entries],
         ),
     )  # fmt: skip

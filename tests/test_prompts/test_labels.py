@@ -117,6 +117,14 @@ def test_a_label_keeps_its_version_while_the_file_is_edited(write: Any) -> None:
     assert (folder / "labels.yaml").read_text().startswith("# ours\n")
 
 
+def test_a_label_that_cannot_be_written_names_file_and_cure(write: Any) -> None:
+    folder = write({"labels.yaml": "labels: {beta: {}}"})
+    (folder / ".labels.yaml.draft").mkdir()  # stands where the text should go
+    with pytest.raises(PromptError, match=r"prompts/labels.yaml: cannot be written .* free space"):
+        set_label("production", "t/x", "1" * 12, folder)
+    assert read_labels(folder).labels == {"beta": {}}
+
+
 def test_setting_a_label_keeps_the_others_and_the_experiments(write: Any) -> None:
     folder = write({
         "labels.yaml": f"labels: {{beta: {{t/y: 111122223333}}}}\nexperiments: {{e: {{{A}: 2.5}}}}"

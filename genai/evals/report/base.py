@@ -12,6 +12,7 @@ import msgspec
 from genai.errors import CaseError
 from genai.evals.gate import Decision, Stage, decide
 from genai.evals.scorecard import Scorecard, read_scorecard
+from genai.project import write_whole
 
 FORMS = ("junit", "markdown", "html")
 State = Literal["pass", "fail", "inconclusive", "unmeasured", "shown"]
@@ -231,11 +232,9 @@ class Report:
                             ) from error  # fmt: skip
 
     def write(self) -> None:
-        """Write `report.json` into the run's folder: with it the run counts as finished."""
-        path = self.folder / "report.json"
-        draft = path.with_suffix(".draft")
-        draft.write_bytes(msgspec.json.encode(self, enc_hook=str, order="sorted"))
-        draft.replace(path)
+        """Write `report.json` into the run's folder, which is then finished. Raises `CaseError`."""
+        content = msgspec.json.encode(self, enc_hook=str, order="sorted")
+        write_whole(self.folder / "report.json", content, CaseError)
 
 
 def baseline_path(evals: Path, suite: str, name: str) -> Path:

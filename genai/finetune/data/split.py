@@ -9,6 +9,7 @@ from typing import Any
 from genai.errors import InputError
 from genai.evals.leaks import tokens
 from genai.finetune.data.rows import Row, read_rows, write_rows
+from genai.project import write_whole
 
 
 def side(group: str, share: float, salt: str = "held-out") -> bool:
@@ -70,16 +71,9 @@ def _write_suite(target: Path, rows: Iterable[Row]) -> Path:
             case["messages"] = [{"role": t.role, "content": t.content} for t in row.prompt]
         lines.append(json.dumps(case, ensure_ascii=False) + "\n")
     suite = target.with_suffix(".yaml")
-    try:
-        target.write_text("".join(lines), encoding="utf-8")
-        suite.write_text(
-            f"suite: {target.stem}\ntask: model\nmetrics:\n  exact: {{gate: true}}\n"
-            f"files: [{target.name}]\n",
-            encoding="utf-8",
-        )
-    except OSError as error:
-        raise InputError(f"{target.name}: cannot be written ({error}); free space or mend its"
-                         " rights") from error  # fmt: skip
+    write_whole(target, "".join(lines))
+    write_whole(suite, f"suite: {target.stem}\ntask: model\nmetrics:\n  exact: {{gate: true}}\n"
+                f"files: [{target.name}]\n")  # fmt: skip
     return suite
 
 

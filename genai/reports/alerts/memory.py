@@ -4,13 +4,15 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from genai.project import write_whole
+
 Told = dict[str, dict[str, float]]  # episode -> sink -> Unix time
 
 
 def keep(path: Path, episodes: Sequence[str]) -> Told:
     """Forget every episode but these, and give what is known of them."""
     known = {name: heard for name, heard in _read(path).items() if name in episodes}
-    _write(path, known)
+    write_whole(path, json.dumps(known, sort_keys=True))
     return known
 
 
@@ -18,7 +20,7 @@ def add(path: Path, episode: str, sink: str, at: float) -> None:
     """Remember that a sink was told."""
     known = _read(path)
     known.setdefault(episode, {})[sink] = at
-    _write(path, known)
+    write_whole(path, json.dumps(known, sort_keys=True))
 
 
 def _read(path: Path) -> Told:
@@ -30,10 +32,3 @@ def _read(path: Path) -> Told:
         }
     except (OSError, ValueError, AttributeError):
         return {}  # told once too often is better than never
-
-
-def _write(path: Path, known: Told) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(known, sort_keys=True), encoding="utf-8")
-    draft.replace(path)

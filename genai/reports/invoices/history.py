@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genai.errors import InputError, shown
+from genai.project import write_whole
 from genai.reports.invoices.compare import Reconciliation
 
 _NEEDED = {"provider", "first", "last", "error", "low", "high"}
@@ -19,7 +20,7 @@ def track(path: Path, found: Reconciliation, at: float | None = None) -> list[st
     A period that is reconciled again takes the place of its earlier figure.
 
     Raises:
-        InputError: the history is damaged.
+        InputError: the history is damaged, or cannot be written.
     """
     held = {(one["provider"], one["first"], one["last"]): one for one in _kept(path)}
     key = (found.provider, found.first.isoformat(), found.last.isoformat())
@@ -29,10 +30,7 @@ def track(path: Path, found: Reconciliation, at: float | None = None) -> list[st
         "calls": found.calls, "unpriced": found.unpriced, "at": at or time.time(),
     }  # fmt: skip
     rows = sorted(held.values(), key=lambda each: (each["provider"], each["first"], each["last"]))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_text("".join(json.dumps(each) + "\n" for each in rows), encoding="utf-8")
-    draft.replace(path)
+    write_whole(path, "".join(json.dumps(each) + "\n" for each in rows))
     return [_past(each) for each in rows if each["provider"] == found.provider]
 
 
