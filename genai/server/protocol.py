@@ -131,9 +131,7 @@ def _messages(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     for place, each in enumerate(given):
         where = f"messages[{place}]"
         if not isinstance(each, dict) or each.get("role") not in _ROLES:
-            raise Refused(
-                400, f"`{where}` needs a `role`: {', '.join(sorted(_ROLES))}, tool", where
-            )
+            raise Refused(400, f"`{where}` needs a `role`: {', '.join(sorted(_ROLES))}", where)
         role = "system" if each["role"] == "developer" else each["role"]
         content = each.get("content")
         if isinstance(content, list) and all(_is_text(part) for part in content):
