@@ -80,6 +80,21 @@ def test_a_score_that_two_runs_gave_alike_is_planned_by_a_bound(folder: Path) ->
     assert other.basis.startswith("spread 0.091 between")
 
 
+@pytest.mark.parametrize(
+    ("more", "changed", "basis"),
+    [(" it is", 0, "none of 2 cases differed"), (" it is", 1, "spread 0.354 between"),
+     ("", 1, "1 of 2 cases differed")],
+)  # fmt: skip
+def test_two_cases_are_enough_to_say_how_runs_differ(
+    folder: Path, more: str, changed: int, basis: str
+) -> None:
+    path = suite(folder, "suite: sums\nmetrics:\n  token_f1: {gate: true}\n", count=2)
+    tasks = (right, wrong_below(changed))
+    two = [run(path, lambda question, task=task: task(question) + more) for task in tasks]
+    (found,) = plan(load_suite(path), 0.05, two)
+    assert found.basis.startswith(basis)
+
+
 def test_a_plan_takes_money_and_time_from_the_last_run(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

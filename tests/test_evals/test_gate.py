@@ -197,6 +197,12 @@ def test_what_cannot_be_compared_says_which_field_differs(
     assert said in decision.reason
 
 
+def test_the_margin_of_a_metric_that_decides_no_more_is_in_its_own_unit() -> None:
+    before, after = (card([3.0] * 60, width=10.0, gate=gate) for gate in (True, False))
+    (gone,) = (each for each in decide(before, after, margin=0.05).comparisons if each.gate)
+    assert gone.margin == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize("change", [{"gate": False}, {"name": "exact_normalised"}])
 @pytest.mark.parametrize("kind", ["gate", "hard"])
 def test_a_metric_that_decides_no_more_is_not_passed_over(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 
 from genai.config import ModelSettings
 from genai.errors import BudgetExceeded
+from genai.ledger import cap
 from genai.ledger.budgets import BudgetRow, Budgets, Limit, Scope
 from genai.ledger.database import Database
 from genai.ledger.tables import reservations
@@ -39,6 +41,13 @@ def database(url: str, tmp_path: Path) -> Iterator[Database]:
     found = Database(tmp_path / "ledger.db", url)
     yield found
     found.dispose()
+
+
+@pytest.mark.parametrize("given", ["-0.01", "NaN", "Infinity", "two", "", None])
+def test_an_amount_that_is_none_is_refused(given: object) -> None:
+    with pytest.raises(ValueError, match=f"^{given} is no amount$"):
+        cap.dollars(given)
+    assert (cap.dollars("0"), cap.dollars(2.5)) == (0, Decimal("2.5"))
 
 
 def test_reserve_settle_release(database: Database) -> None:
@@ -338,6 +347,7 @@ def test_what_is_settled_within_its_amount_is_forgotten_in_the_end(database: Dat
 
 def test_a_row_says_its_amounts_in_a_line() -> None:
     row = BudgetRow("user", "ann", "month", "2027-01", Decimal(2), Decimal("0.50"), Decimal("0.25"))
+    assert replace(row, value="a\nb").text().startswith("user a b 2027-01: ")
     assert row.text() == "user ann 2027-01: $0.5 of $2 spent, $0.25 reserved, $1.25 left"
 
 
