@@ -5,14 +5,14 @@ from typing import Any
 
 from genai import project as projects
 from genai.config import Config
-from genai.models import Embedder, Model, open_model
+from genai.models import Embedder, Model
 from genai.project import Project
 from genai.prompts import load_prompt
 from genai.rag import Chain
 from genai.rag import Index as _Index
 from genai.rag.turn import Tally
 from genai.wiring.guards import Screen, load_guards
-from genai.wiring.parts import _hooks, embedder, open_ledger, settings, telemetry
+from genai.wiring.parts import embedder, open_ledger, open_named, settings, telemetry
 from genai.wiring.steps import open_steps
 
 _embed = embedder
@@ -67,9 +67,7 @@ def load(
     tally = Tally(open_ledger(found).record, telemetry(config))
     own = embedder(found, config, tally)
     opened = (
-        model
-        if isinstance(model, Model)
-        else _named_model(found, config, config.chain.model, tally)
+        model if isinstance(model, Model) else open_named(found, config, config.chain.model, tally)
     )
     return Chain(
         model=opened,
@@ -78,7 +76,7 @@ def load(
         guards=load_guards(found),
         config=config,
         steps=open_steps(
-            found, config, own, opened, partial(_named_model, found, config, tally=tally)
+            found, config, own, opened, partial(open_named, found, config, record=tally)
         ),
         tally=tally,
     )
@@ -93,12 +91,3 @@ def _index(project: Project, config: Config, embedder: Embedder) -> Any:
     from genai.rag.langchain import RetrieverIndex
 
     return RetrieverIndex(import_object(path, "invoke"), path)
-
-
-def _named_model(project: Project, config: Config, name: str, tally: Tally) -> Model:
-    return open_model(
-        name,
-        settings=config.models.get(name),
-        others=config.models,
-        hooks=_hooks(project, config, tally),
-    )

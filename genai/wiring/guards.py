@@ -15,7 +15,7 @@ from genai.models import Model
 from genai.project import Project
 from genai.prompts import load_prompt
 from genai.types import Context
-from genai.wiring.parts import model, settings
+from genai.wiring.parts import open_named, settings
 
 KEY = "GENAI_PSEUDONYM_KEY"
 _NO_LLM = "extractive"
@@ -87,7 +87,7 @@ def _judge(project: Project) -> Ask | None:
 
     def ask(prompt: str, text: str) -> str:
         if not opened:
-            opened.append(model(name))
+            opened.append(open_named(project, config, name))
         asked = load_prompt(prompt, project.root / "prompts")
         context = merged(Context(prompt_id=asked.id, feature="guard"))
         return opened[0](asked.render(text=text), context=context, **asked.params).text

@@ -11,7 +11,7 @@ from genai.errors import InputError
 from genai.models import Embedder, Model
 from genai.rag import Chain
 from genai.rag import Index as _Index
-from genai.wiring.parts import _hooks, model, settings
+from genai.wiring.parts import hooks, model, settings
 
 
 def to_langchain(part: Model | Embedder | _Index | Chain, **options: Any) -> Any:
@@ -66,7 +66,7 @@ def from_langchain(part: Any, name: str = "") -> Any:
         return model(name or _name(part), provider=part)
     if isinstance(part, Embeddings):
         found = projects.find_project()
-        return embed_with(part, name, hooks=_hooks(found, settings(found)))
+        return embed_with(part, name, hooks=hooks(found, settings(found)))
     if isinstance(part, Runnable):
         return RetrieverIndex(part, name)
     raise InputError(

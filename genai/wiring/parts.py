@@ -123,7 +123,17 @@ def model(
         client=client,
         provider=provider,
         others=config.models,
-        hooks=_hooks(found, config, record, sent=record is None),
+        hooks=hooks(found, config, record, sent=record is None),
+    )
+
+
+def open_named(project: Project, config: Config, name: str, record: Any = None) -> Model:
+    """Open a model by its name in a project's settings. Raises `ModelError`."""
+    return open_model(
+        name,
+        settings=config.models.get(name),
+        others=config.models,
+        hooks=hooks(project, config, record),
     )
 
 
@@ -142,7 +152,7 @@ def batch(name: str = "", *, client: object | None = None) -> Batch:
         base_url=chosen.base_url,
         api_key_env=chosen.api_key_env,
         client=client,
-        hooks=_hooks(found, config),
+        hooks=hooks(found, config),
     )
 
 
@@ -163,7 +173,7 @@ def upload(path: str | Path, model: str = "", *, client: object | None = None) -
     )
 
 
-def _hooks(project: Project, config: Config, record: Any = None, *, sent: bool = True) -> Hooks:
+def hooks(project: Project, config: Config, record: Any = None, *, sent: bool = True) -> Hooks:
     """Give what every call of this project passes: prices, ledger, limits, replay.
 
     `sent` notes each request as it leaves; not for rows that never reach the ledger.
@@ -223,5 +233,5 @@ def _opened(path: Path, mode: Mode) -> Replay:
 def embedder(project: Project, config: Config, record: Any = None) -> Embedder:
     """Open the configured embedder, priced and recorded."""
     chosen = config.models.get(config.embedder, ModelSettings())
-    hooks = _hooks(project, config, record)
-    return make_embedder(config.embedder, base_url=chosen.base_url, hooks=hooks)
+    around = hooks(project, config, record)
+    return make_embedder(config.embedder, base_url=chosen.base_url, hooks=around)

@@ -9,7 +9,7 @@ from genai import project as projects
 from genai.errors import InputError
 from genai.evals.task import describe
 from genai.project import Project
-from genai.wiring.parts import _hooks, model, settings
+from genai.wiring.parts import hooks, model, settings
 
 if TYPE_CHECKING:
     from genai.rag import Chain
@@ -77,5 +77,5 @@ def as_task(task: Any, name: str = "", file: str = "") -> Any:
     made = Path(file).read_text(encoding="utf-8") if file else ""
     found = projects.find_project()
     identity = "\n".join((*describe(task), made))
-    hooks = _hooks(found, settings(found))
-    return RunnableTask(task, name or task.get_name(), identity=identity, hooks=hooks)
+    own = hooks(found, settings(found))
+    return RunnableTask(task, name or task.get_name(), identity=identity, hooks=own)

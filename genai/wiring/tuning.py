@@ -10,7 +10,7 @@ from genai import project as projects
 from genai.errors import InputError
 from genai.project import Project
 from genai.wiring import tracked
-from genai.wiring.parts import _hooks, open_ledger, settings
+from genai.wiring.parts import hooks, open_ledger, settings
 from genai.wiring.trials import suite_tools
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def judge(run: str | Path, against: Sequence[str] = (), name: str = "") -> "list
     project = projects.find_project()
     config = settings(project)
     own = Judge(
-        hooks=_hooks(project, config),
+        hooks=hooks(project, config),
         record=open_ledger(project).record,
         tools=suite_tools(project),
     )

@@ -8,6 +8,7 @@ import pytest
 from indexes import starter
 
 import genai
+from genai.cli import main
 from genai.errors import ConfigError
 from genai.guards import Audit
 from genai.models import Fake
@@ -156,7 +157,9 @@ def test_the_log_names_the_turn_and_holds_no_text(scripted: Make, tmp_path: Path
     assert Audit(log.parent).verify().problem == ""
 
 
-def test_a_judge_that_gives_no_number_counts_as_its_file_says(scripted: Make) -> None:
+def test_a_judge_that_gives_no_number_counts_as_its_file_says(
+    scripted: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
     judge = "answer: [{guard: judge, prompt: guard/policy, action: block, on_error: %s}]"
     Path("configs/genai.yaml").write_text("evals: {judge: fake/echo}\n", encoding="utf-8")
     closed = scripted(SAID, policy=judge % "closed")(QUESTION)
@@ -165,6 +168,9 @@ def test_a_judge_that_gives_no_number_counts_as_its_file_says(scripted: Make) ->
     opened = scripted(SAID, policy=judge % "open")(QUESTION)
     assert isinstance(opened, genai.Answer)
     assert [v.decision for v in opened.verdicts] == [genai.Action.FLAG]
+    Path("other.yaml").write_text(judge % "closed", encoding="utf-8")  # it has the same judge
+    assert main(["guard", "check", SAID, "--place", "answer", "--policy", "other.yaml"]) == 1
+    assert "answer: block" in capsys.readouterr().out
 
 
 def test_a_judge_without_a_model_is_refused_when_it_is_read(scripted: Make) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import genai
 from genai.evals import load_suite
 from genai.evals.redteam import MUTATORS, Screen, attack, change_text
-from genai.guards import Policy, load_policy
+from genai.guards import Policy
 from genai.types import Action
 
 
@@ -23,13 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print both rates; 1 where a limit is passed."""
     suite = load_suite(genai.find_project().root / "evals" / f"{options.suite}.yaml")
-    policy = load_policy(options.policy) if options.policy else genai.load_guards()
+    policy = genai.load_guards(path=options.policy)
     mutators = list(MUTATORS) if options.mutate else []
     now = attack(suite, screen(policy), mutators)
     print(now.text())
     if options.before:
         print()
-        print(change_text(attack(suite, screen(load_policy(options.before)), mutators), now))
+        policy = genai.load_guards(path=options.before)
+        print(change_text(attack(suite, screen(policy), mutators), now))
     passed = [
         (options.max_success, now.success()),
         (options.max_refusal, now.over_refusal),

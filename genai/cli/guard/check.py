@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import genai
-from genai.guards import load_policy
 from genai.guards.base import STOPS
 from genai.guards.settings import PLACES
 
@@ -20,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print one line a guard, then the text as it would leave; 1 where it would not."""
-    policy = load_policy(options.policy) if options.policy else genai.load_guards()
+    policy = genai.load_guards(path=options.policy)
     text = sys.stdin.read() if options.text == "-" else options.text
     gate = policy.gate(options.place, evidence=options.evidence)
     out = gate.feed(text) + gate.finish()
