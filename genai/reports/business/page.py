@@ -1,23 +1,16 @@
 """The one-page summary of a business case: self-contained, light and dark, nothing from outside."""
 
-import html
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from genai.reports.business import plots
 from genai.reports.business.register import HEADS
+from genai.reports.pages import escaped, frame, table
 
 if TYPE_CHECKING:
     from genai.reports.business.report import BusinessReport
 _STYLE = """
-:root{color-scheme:light dark}
-body{font:16px/1.5 system-ui;margin:0 auto;max-width:60rem;padding:1rem}
-table{border-collapse:collapse;width:100%}
-th,td{text-align:left;padding:.25rem .5rem;border-bottom:1px solid #8884}
-td{font-variant-numeric:tabular-nums;vertical-align:top}
-.wide{overflow-x:auto}
+body{max-width:60rem}
 .warn{border-left:4px solid #c60;padding-left:.7rem}
-svg{width:100%;height:auto}
 .axis{fill:none;stroke:currentColor;opacity:.5}
 .band{fill:#38a;opacity:.25}
 .middle{fill:none;stroke:#38a;stroke-width:2}
@@ -38,59 +31,40 @@ def page(report: "BusinessReport") -> str:
             ("perfect knowledge is worth", f"{found.evpi:,.0f}")]  # fmt: skip
     if report.warnings:
         head = head[3:]
-    warn = "".join(f'<p class="warn">No headline figure: {_e(w)}.</p>' for w in report.warnings)
-    kill = _table(("criterion", "now", ""), [
+    warn = "".join(
+        f'<p class="warn">No headline figure: {escaped(w)}.</p>' for w in report.warnings
+    )
+    kill = table(("criterion", "now", ""), [
         (c.words, "unknown" if v is None else f"{v:.4g}", "kept" if ok else "BROKEN")
         for c, v, ok in report.kill])  # fmt: skip
-    register = _table(HEADS, [list(row.values()) for row in report.register()])
-    remarks = "".join(f'<p class="warn">{_e(each)}.</p>' for each in report.remarks)
-    flow = _table(("month", "benefit", "variable", "fixed", "compliance", "net", "cumulative"), [
+    register = table(HEADS, [list(row.values()) for row in report.register()])
+    remarks = "".join(f'<p class="warn">{escaped(each)}.</p>' for each in report.remarks)
+    flow = table(("month", "benefit", "variable", "fixed", "compliance", "net", "cumulative"), [
         (str(m.number), *map(_whole, (m.benefit, m.variable, m.fixed, m.compliance, m.net,
                                       m.cumulative)))
         for m in case.months])  # fmt: skip
-    hosting = "".join(f"<p>{_e(line)}</p>" for line in report.hosting())
+    hosting = "".join(f"<p>{escaped(line)}</p>" for line in report.hosting())
     if report.bands:
         most = max(start for start, _ in report.bands) * 1.3
         hosting = plots.bands(report.bands, most).svg() + hosting
     hosting = f"<h2>Buying or hosting</h2>{hosting}" if hosting else ""
     tied = "".join(
-        f"<p>Drawn together: {_e(pair)}, rank correlation {share:g}.</p>"
+        f"<p>Drawn together: {escaped(pair)}, rank correlation {share:g}.</p>"
         for pair, share in s.correlations.items()
     )
-    stamp = _table(("what it rests on", ""), list(report.stamp.items()))
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\';'
-        " style-src 'unsafe-inline'\">"
-        f"<title>{_e(s.title)}</title><style>{_STYLE}</style></head><body><main>"
-        f"<h1>{_e(s.title)}</h1><p>{_e(s.decision)}</p>{warn}"
-        f"<p>Amounts in {_e(s.currency)}, {s.months} months, {found.draws:,} draws, seed"
-        f" {found.seed}.</p>{_table(('figure', 'value'), head)}"
+    stamp = table(("what it rests on", ""), list(report.stamp.items()))
+    return frame(
+        s.title, _STYLE,
+        f"<h1>{escaped(s.title)}</h1><p>{escaped(s.decision)}</p>{warn}"
+        f"<p>Amounts in {escaped(s.currency)}, {s.months} months, {found.draws:,} draws, seed"
+        f" {found.seed}.</p>{table(('figure', 'value'), head)}"
         f"<h2>What moves it</h2>{report.plot('tornado').svg()}"
         f"<h2>Over time</h2>{report.plot('fan').svg()}"
         f"<h2>How sure it is</h2>{report.plot('curve').svg()}{hosting}<h2>What ends it</h2>{kill}"
         f"<h2>Assumptions</h2>{register}{remarks}{tied}<h2>Cash flow</h2>{flow}"
-        f"{stamp}</main></body></html>"
-    )
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return "<p>None stated.</p>"
-    top = "".join(f'<th scope="col">{_e(each)}</th>' for each in heads)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    table = f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<div class="wide" tabindex="0">{table}</div>'
-
-
-def _cell(text: str) -> str:
-    return f"<td>{_e(text)}</td>"
+        f"{stamp}",
+    )  # fmt: skip
 
 
 def _whole(value: float) -> str:
     return f"{value:,.0f}"
-
-
-def _e(text: str) -> str:
-    return html.escape(str(text))
