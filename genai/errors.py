@@ -14,7 +14,7 @@
     +-- Unmeasured              code   4, nothing was measured, so nothing can pass
 
 Each message is one line that names the file, key or model and the next step; `code` is the exit
-code the command line gives it. `shown` names a file as messages do.
+code the command line gives it. `shown` names a file as messages do, `one_line` anything else.
 """
 
 from pathlib import Path
@@ -102,3 +102,8 @@ class Unmeasured(GenaiError):
 def shown(path: Path, parts: int = 2) -> str:
     """Name a file or folder shortly: by default the folder it is in, and its name."""
     return Path(*path.parts[-parts:]).as_posix()
+
+
+def one_line(text: str) -> str:
+    """Write what others named, such as a model, on one line: what cannot be printed is a space."""
+    return "".join(each if each.isprintable() else " " for each in text)

@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime
 
 import genai
+from genai.errors import one_line
 
 _FILTERS = (
     "kind", "outcome", "model", "provider", "feature", "user", "session", "tenant", "release",
@@ -64,5 +65,5 @@ def _line(call: genai.Call) -> str:
     when = datetime.fromtimestamp(call.started_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
     tokens = "-" if call.input_tokens is None else f"{call.input_tokens}+{call.output_tokens}"
     cost = "unknown" if call.cost.amount is None else str(call.cost)
-    words = f"{when}  {call.kind:9} {call.model[:28]:28} {call.outcome:9} {tokens:>11} {cost:>12}"
-    return f"{words} {call.seconds:8.3f}  {call.reason}".rstrip()
+    words = f"{when}  {call.kind:9} {one_line(call.model)[:28]:28} {call.outcome:9} {tokens:>11}"
+    return f"{words} {cost:>12} {call.seconds:8.3f}  {one_line(call.reason)}".rstrip()

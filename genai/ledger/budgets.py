@@ -21,7 +21,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from genai.errors import BudgetExceeded, LedgerUnusable
+from genai.errors import BudgetExceeded, LedgerUnusable, one_line
 from genai.ledger.database import Database
 from genai.ledger.row import from_pico, to_pico
 from genai.types import Context, Cost, CostStatus
@@ -73,7 +73,7 @@ class BudgetRow:
         """Give the row as a line for a terminal."""
         amounts = (self.spent, self.limit, self.reserved, self.left)
         money = [f"${each.normalize():f}" for each in amounts]
-        name = " ".join(part for part in (self.scope, self.value, self.window) if part)
+        name = " ".join(filter(None, (self.scope, one_line(self.value), self.window)))
         text = f"{name}: {money[0]} of {money[1]} spent, {money[2]} reserved, {money[3]} left"
         over = f", overshoot ${self.overshoot.normalize():f}" if self.overshoot else ""
         return text + over

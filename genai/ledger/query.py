@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from genai.errors import one_line
 from genai.ledger.row import from_pico
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class ModelRow:
     def text(self) -> str:
         """Give the row as a line for a terminal."""
         times = _times(self.p50, self.p95, self.p99)
-        return f"{self.model}: {self.calls} calls, {self.errors} errors, {times} s, {self.cost}"
+        counts = f"{self.calls} calls, {self.errors} errors"
+        return f"{one_line(self.model)}: {counts}, {times} s, {self.cost}"
 
 
 @dataclass(frozen=True, slots=True)

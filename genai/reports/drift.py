@@ -14,7 +14,7 @@ from datetime import date
 from functools import partial
 
 from genai import stats
-from genai.errors import InputError, Unmeasured
+from genai.errors import InputError, Unmeasured, one_line
 from genai.ledger import Ledger
 from genai.ledger.query import dollars
 from genai.ledger.sums import in_dollars
@@ -52,7 +52,8 @@ class Finding:
     def text(self) -> str:
         """Say it in a line."""
         word = "moved" if self.drifted else "steady"
-        why = f"; new since: {', '.join(self.causes)}" if self.drifted and self.causes else ""
+        new = one_line(", ".join(self.causes))
+        why = f"; new since: {new}" if self.drifted and self.causes else ""
         cost = "" if self.dollars is None else f", {dollars(self.dollars)} by it"
         return (
             f"{word:7} {self.figure}: {self.before:.4g} to {self.now:.4g} (PSI {self.effect:.3f},"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
+from genai.errors import one_line
 from genai.ledger.rollup import day_name
 from genai.reports.monitor import Line, Monitor
 from genai.types import Action
@@ -69,7 +70,9 @@ def markdown(found: Monitor) -> str:
         lines += ["", "## Guards", "", *_markdown_table(guard_table(found))]
     if found.whole.reasons:
         lines += ["", "## Why not answered", ""]
-        lines += [f"- {reason}: {count:,}" for reason, count in found.whole.reasons.items()]
+        lines += [
+            f"- {one_line(reason)}: {count:,}" for reason, count in found.whole.reasons.items()
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -97,7 +100,7 @@ def period(found: Monitor) -> str:
 
 def _markdown_table(rows: list[tuple[str, ...]]) -> list[str]:
     def line(cells: tuple[str, ...]) -> str:
-        return "| " + " | ".join(" ".join(c.split()).replace("|", "\\|") for c in cells) + " |"
+        return "| " + " | ".join(one_line(c).replace("|", "\\|") for c in cells) + " |"
 
     return [line(rows[0]), "|" + "---|" * len(rows[0]), *map(line, rows[1:])]
 

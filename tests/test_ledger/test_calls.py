@@ -68,6 +68,16 @@ def test_hours_limit_and_order(ledger: Ledger, capsys: pytest.CaptureFixture[str
     assert "m2" not in said(capsys, "--limit", "1")
 
 
+def test_a_name_with_line_breaks_stays_on_its_line(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger.record(call(model="two\nlines", reason="a\r\n\x1b[2Jb", started_at=time.time()))
+    assert len(said(capsys).splitlines()) == 2
+    assert said(capsys).rstrip().endswith("a   [2Jb")
+    assert "\n  two lines: 1 calls" in said(capsys, "--summary")
+    assert "\n  two lines: 1 calls" in said(capsys, "--days")
+
+
 def test_follow_shows_what_comes_and_only_what_the_filter_lets_through(ledger: Ledger) -> None:
     ledger.record(rows("b", outcome="error"))
     line = [sys.executable, "-m", "genai", "calls", "--follow", "--outcome", "error"]

@@ -94,6 +94,8 @@ def test_a_finding_says_what_it_costs() -> None:
     true -= len(now) * sum(float(c.cost.amount or 0) for c in before) / len(before)
     assert by_name["input_tokens"].dollars == pytest.approx(true, rel=0.2)
     assert f"${by_name['input_tokens'].dollars:.2f} by it" in by_name["input_tokens"].text()
+    named = replace(by_name["input_tokens"], causes=("model a\nb", "release \x1b[2J"))
+    assert named.text().endswith("; new since: model a b, release  [2J")
     assert abs(by_name["language"].dollars or 0) < 0.02 * true
     unpriced = [replace(call, cost=UNKNOWN_COST) for call in now]
     euros = [replace(call, cost=replace(call.cost, currency="EUR")) for call in now]

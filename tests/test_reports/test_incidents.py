@@ -75,6 +75,11 @@ def test_a_dearer_price_is_named_by_its_model(tmp_path: Path) -> None:
     assert each.cause == ("model", "small")
     assert each.dollars == pytest.approx(0.5 * 4e-7 * 700 * 6 * 75, rel=0.2)
     assert "dollars per 1,000 tokens" in text([each])
+    lines = text([each]).splitlines()
+    hostile = replace(each, cause=("model", "small\r\n\x1b[2J"))
+    assert text([hostile]).splitlines() == [
+        lines[0].replace("small", "small   [2J"), *lines[1:]
+    ]  # fmt: skip
 
 
 def test_quiet_months_stay_quiet(tmp_path: Path) -> None:

@@ -254,14 +254,15 @@ def test_calls_without_a_price_are_said_and_explain_their_part(
 def test_ledger_only_calls_and_replays(books: Books, settings: InvoiceSettings, tmp_path: Path
                                        ) -> None:  # fmt: skip
     books.book("openai/gpt-4o-mini", 10)
-    books.book("openai/gpt-4o", 4)
+    books.book("openai/gpt-4o\nplus", 4)
     books.book("openai/gpt-4o-mini", 10, cache_source="replay")
     path = write(tmp_path / "c.csv", COSTS, f"{int(START)},,{cost_of(10)},usd,gpt-4o-mini")
     found = held(books, settings, [path])
     assert {row.model: row.state for row in found.rows} == {
-        "gpt-4o": "ledger-only",
+        "gpt-4o\nplus": "ledger-only",
         "gpt-4o-mini": "matched",
     }
+    assert "ledger-only    gpt-4o plus: billed -" in found.text()
 
 
 def test_an_empty_ledger_is_not_a_match(

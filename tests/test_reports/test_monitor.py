@@ -199,9 +199,12 @@ def test_text_page_and_metrics_say_the_same(ledger: Ledger) -> None:
 def test_a_hostile_name_breaks_no_table_and_no_sample(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.db")
     context = Context(feature='a"|\n| b <i>\\')
-    ledger.record(Call("c" * 28, "chain", NOW, 1e9, "ok", "m", context))
+    ledger.record(
+        Call("c" * 28, "chain", NOW, 1e9, "refusal", "m", context, reason="no\n\x1b[2J# y")
+    )
     ledger.flush()
     found = monitor(ledger, now=NOW)
+    assert markdown(found).endswith("\n- no  [2J# y: 1\n")
     rows = [line for line in markdown(found).splitlines() if line.startswith("| ")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} == {len(HEADS) + 1}
     assert any(line.startswith('| a"\\| \\| b <i>\\ | 1 |') for line in rows)

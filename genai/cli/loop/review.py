@@ -3,6 +3,7 @@
 import argparse
 
 import genai
+from genai.errors import one_line
 from genai.loop.queue import Word
 
 _WORDS: tuple[Word, ...] = ("accept", "edit", "refuse", "reject", "reopen")
@@ -43,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     for item in loop.items():
         words = "" if item.consent else "no consent: "
         print(f"{item.id} {item.priority:3} {', '.join(item.why)} ({item.calls})"
-              f" {words}{_plain(item.question)[:100]}")  # fmt: skip
+              f" {words}{one_line(item.question)[:100]}")  # fmt: skip
     return 0
 
 
@@ -53,9 +54,4 @@ def _show(item: object) -> None:
     for name in names:
         value = getattr(item, name)
         if value:
-            print(f"{name}: {_plain(', '.join(value) if name == 'why' else str(value))}")
-
-
-def _plain(text: str) -> str:
-    """Take out what would steer the terminal."""
-    return "".join(each if each.isprintable() else " " for each in text)
+            print(f"{name}: {one_line(', '.join(value) if name == 'why' else str(value))}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from genai import extras
-from genai.errors import InputError
+from genai.errors import InputError, one_line
 from genai.ledger import Ledger
 from genai.ledger.query import dollars
 from genai.ledger.rollup import day_name
@@ -257,7 +257,7 @@ def text(found: Sequence[Incident], *, per_lost: float = 0.0) -> str:
         return "no incident: every figure stayed near its reference"
     lines = []
     for each in found:
-        why = " ".join(each.cause) if each.cause[0] else "no single cause"
+        why = one_line(" ".join(each.cause)) if each.cause[0] else "no single cause"
         money = each.money(per_lost)
         cost = "cost unknown" if money is None else dollars(money)
         lines.append(f"{each.first} to {each.last}: {why}; {cost} ({each.questions} questions)")
@@ -275,4 +275,4 @@ def _moved(each: Stretch) -> str:
     before, now = each.before, each.now
     if each.scale == "log":
         before, now = math.exp(before), math.exp(now)
-    return f"{each.figure}: {before:.4g} to {now:.4g} (t {each.sure:.1f})"
+    return f"{one_line(each.figure)}: {before:.4g} to {now:.4g} (t {each.sure:.1f})"

@@ -13,7 +13,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from genai import stats
-from genai.errors import InputError
+from genai.errors import InputError, one_line
 from genai.ledger import Ledger
 from genai.ledger.walk import walk
 from genai.reports.invoices.read import Format, InvoiceSettings, Line, rate_of
@@ -135,11 +135,12 @@ class Reconciliation:
         for row in self.rows:
             if row.state != "matched":
                 why = ", ".join(f"{name} {_money(a)}" for name, a in row.parts.items() if a)
+                both = f"billed {_money(row.billed)}, booked {_money(row.booked)}"
                 lines.append(
-                    f"{row.day}  {row.state:13}  {row.model}: billed {_money(row.billed)}, booked"
-                    f" {_money(row.booked)}, {row.calls} calls{f'; {why}' if why else ''}"
+                    f"{row.day}  {row.state:13}  {one_line(row.model)}: {both}, {row.calls} calls"
+                    f"{f'; {why}' if why else ''}"
                 )
-        return "\n".join([*lines, *(f"note: {each}" for each in self.notes)])
+        return "\n".join([*lines, *(f"note: {one_line(each)}" for each in self.notes)])
 
 
 def _money(amount: Decimal | None) -> str:
