@@ -297,6 +297,12 @@ def test_the_shipped_rules_are_judged_and_tested_on_the_command_line(
     (tmp_path / "configs" / "genai.yaml").write_text("version: 1\n")
     (tmp_path / "configs" / "alerts.yaml").write_text(source.read_text())
     monkeypatch.chdir(tmp_path)
+    prices = tmp_path / "configs" / "prices.yaml"
+    prices.write_text('models: {a/b: {cached_input: "-0.1"}}')
+    assert main(["alerts"]) == 64
+    said = "genai: configs/prices.yaml: `a/b`: `cached_input` must be a quoted decimal from 0 to"
+    assert capsys.readouterr().err.startswith(said)
+    prices.unlink()
     assert main(["alerts"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"14 rules judged, 0 fired", out)

@@ -333,7 +333,10 @@ def _date(value: Any, where: str) -> date:
 def _decimal(value: object, where: str) -> Decimal:
     amount = _dollars(value) if isinstance(value, str) else None
     if amount is None:
-        raise ConfigError(f'{where} must be a quoted decimal such as "0.00000015", got {value!r}')
+        raise ConfigError(
+            f"{where} must be a quoted decimal from 0 to {_MOST} dollars, such as"
+            f' "0.00000015", got {value!r}'
+        )
     return amount
 
 
