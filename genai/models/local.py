@@ -8,9 +8,10 @@ unless `temperature` is given.
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from genai import extras
 from genai.errors import ModelError
@@ -26,6 +27,8 @@ PARAMS = frozenset({
     "max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", "stop",
     "response_format",
 })  # fmt: skip
+T = TypeVar("T")
+_AGAIN = (0.02, 0.2)  # seconds until a folder that is being replaced is looked at again
 _MOST = 1024  # tokens of a reply where nothing is said
 _lock = threading.Lock()
 _engines: dict[Path, tuple[str, Engine]] = {}
@@ -46,7 +49,7 @@ class Local:
         """What the weights are, for the ledger and for telling runs apart."""
         if self._engine is not None:
             return self._path
-        return f"weights:{weights_digest(find_folder(self._path))[:12]}"
+        return f"weights:{_looked_at(self._path, weights_digest)[:12]}"
 
     async def stream(
         self, messages: Sequence[Message], params: Mapping[str, Any]
@@ -80,7 +83,23 @@ class Local:
         if self._engine is not None:
             return self._engine, ""
         with _lock:
-            return open_weights(find_folder(self._path))
+            return _looked_at(self._path, open_weights)
+
+
+def _looked_at(path: str, look: Callable[[Path], T]) -> T:
+    """Look at a folder again where the look fell between the two renames of a promotion."""
+    for wait in _AGAIN:
+        try:
+            return look(find_folder(path))
+        except ModelError:
+            if not _place(path).parent.is_dir():
+                raise
+            time.sleep(wait)
+    return look(find_folder(path))
+
+
+def _place(path: str) -> Path:
+    return find_project().state.parent / Path(path).expanduser()
 
 
 def find_folder(path: str) -> Path:
@@ -91,7 +110,7 @@ def find_folder(path: str) -> Path:
     Raises:
         ModelError: there is no such folder, and no such id is at hand.
     """
-    folder = find_project().state.parent / Path(path).expanduser()
+    folder = _place(path)
     if folder.is_dir():
         return folder.resolve()
     if path.count("/") == 1 and not path.startswith((".", "/", "~")):
