@@ -64,3 +64,25 @@ def test_marks_over_every_end_cost_a_few_tries_each_twice_as_long() -> None:
         1792 + 64,
         3584 + 64,
     ]
+
+
+class Whole(Everything):
+    """Needs the whole text, and marks it."""
+
+    name = "whole"
+    scope: Scope = "whole"
+
+
+def test_without_guards_every_piece_leaves_at_once() -> None:
+    told: list[tuple[Verdict, ...]] = []
+    gate = StreamGate([], "answer", done=told.append)
+    assert [gate.feed("Half a "), gate.feed("word"), gate.finish()] == ["Half a ", "word", ""]
+    assert (gate.held, gate.feed("more"), told) == (0, "", [()])
+
+
+def test_a_guard_of_the_whole_is_not_asked_about_a_text_that_was_stopped() -> None:
+    whole = Whole()
+    stops = Entry(Everything(), Action.BLOCK, "closed")
+    gate = StreamGate([stops, Entry(whole, Action.REDACT, "closed")], "answer")
+    assert gate.feed(TEXT) + gate.finish() == ""
+    assert (gate.stopped, gate.decision, whole.sizes) == (True, Action.BLOCK, [])
