@@ -99,7 +99,8 @@ def test_support_needs_the_numbers_too() -> None:
     assert coverage("The notice period is 30 days.", evidence) == [1.0, 0.0]
     assert support("The notice period is 90 days.", evidence) == [0.0, 0.0]
     assert support("A notice period of 30 days", evidence)[0] == 1.0
-    assert coverage("Is it the?", evidence) == [0.0, 0.0]  # no word that says anything
+    assert coverage("Is it the?", evidence) == [0.0, 0.0]
+    assert coverage("?!", evidence) == [0.0, 0.0]  # no word at all
     weight = {"notic": 3.0}
     assert coverage("notice birds", evidence, lambda stem: weight.get(stem, 1.0)) == [0.75, 0.25]
 
