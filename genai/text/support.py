@@ -16,8 +16,8 @@ Weight = Callable[[str], float]
 def coverage(claim: str, evidence: Sequence[str], weight: Weight | None = None) -> list[float]:
     """Give, per evidence text, the weighted share (0..1) of the claim's words that it holds.
 
-    A claim without a content word is covered by nothing: 0. `weight` is the idf of a stem;
-    without it all words count alike.
+    A claim made of stop words alone is measured by these; one without a word is covered by
+    nothing: 0. `weight` is the idf of a stem; without it all words count alike.
     """
     wanted, *held = content_stems([claim, *evidence])
     weights = {stem: weight(stem) if weight else 1.0 for stem in wanted}

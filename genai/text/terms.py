@@ -64,5 +64,5 @@ def _read(texts: Sequence[str], sql: str) -> list[list[str]]:
 
 
 def content_stems(texts: Sequence[str]) -> list[set[str]]:
-    """Give each text's stems without stop words."""
+    """Give each text's stems without stop words, which a text of nothing else keeps."""
     return [set(each) for each in stems([" ".join(words(text)) for text in texts])]
