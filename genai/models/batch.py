@@ -12,8 +12,9 @@ so fetching twice books once. What the dearest replies would cost is held by the
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from genai.errors import InputError, ModelError
@@ -80,18 +81,19 @@ class Batch:
             if self._hooks.budgets is not None:
                 worst.append(self._hooks.worst(self.name, messages, params).amount)
         mark = self._reserve(context, worst)
-        openai = package()
-        try:
-            client = self._client(openai)
+
+        def start(client: Any) -> Any:
             file = client.files.create(file=("batch.jsonl", b"\n".join(lines)), purpose="batch")
-            made = client.batches.create(
+            return client.batches.create(
                 input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h",
                 **({"metadata": {_MARK: mark}} if mark else {}),
             )  # fmt: skip
-        except openai.OpenAIError as error:
+
+        try:
+            return str(self._ask(start).id)
+        except ModelError:
             self._settle(mark, Decimal(0))
-            raise counted(self._sdk._named(error), 1) from error
-        return str(made.id)
+            raise
 
     def status(self, number: str) -> str:
         """Give the server's word for where the batch is, such as `in_progress`."""
@@ -99,11 +101,7 @@ class Batch:
 
     def cancel(self, number: str) -> None:
         """Ask the server to stop; what was answered by then is still fetched and billed."""
-        openai = package()
-        try:
-            self._client(openai).batches.cancel(number)
-        except openai.OpenAIError as error:
-            raise counted(self._sdk._named(error), 1) from error
+        self._ask(lambda client: client.batches.cancel(number))
 
     def replies(
         self, number: str, context: Context | None = None
@@ -124,16 +122,13 @@ class Batch:
                 f"batch {number}: the server refused it ({codes}); mend and submit it again",
                 "bad_request",
             )
-        openai, replies = package(), {}
+        replies: dict[str, Reply | ModelError] = {}
         where = merged(context)
         took = float((found.completed_at or found.created_at) - found.created_at)
         for file in (found.output_file_id, found.error_file_id):
             if not file:
                 continue
-            try:
-                text = self._client(openai).files.content(file).text
-            except openai.OpenAIError as error:
-                raise counted(self._sdk._named(error), 1) from error
+            text = self._ask(partial(_content, file))
             for line in filter(str.strip, text.splitlines()):
                 key, reply = self._read(number, line, where, found.created_at, took)
                 replies[key] = reply
@@ -201,11 +196,15 @@ class Batch:
             self._hooks.budgets.settle_later(mark, amount)
 
     def _get(self, number: str) -> Any:
+        return self._ask(lambda client: client.batches.retrieve(number))
+
+    def _ask(self, ask: Callable[[Any], Any]) -> Any:
+        """Ask the server for something; what the SDK raises comes in our words."""
         openai = package()
         try:
-            return self._client(openai).batches.retrieve(number)
+            return ask(self._client(openai))
         except openai.OpenAIError as error:
-            raise counted(self._sdk._named(error), 1) from error
+            raise counted(self._sdk.named(error), 1) from error
 
     def _client(self, openai: Any) -> Any:
         if self._own is None:
@@ -219,6 +218,10 @@ class Batch:
             # sent once: a batch that is asked for twice is two batches
             self._own = openai.OpenAI(base_url=self._url, api_key=key or "none", max_retries=0)
         return self._own
+
+
+def _content(file: str, client: Any) -> str:
+    return str(client.files.content(file).text)
 
 
 def _total(amounts: list[Decimal | None]) -> Decimal | None:

@@ -101,7 +101,7 @@ async def _asked(sdk: SDK, path: Path, ask: Callable[[Any], Any], gone: bool = F
     """
     openai = package()
     try:
-        client = await sdk._client(openai)
+        client = await sdk.client(openai)
         if isinstance(client, openai.OpenAI):  # the caller's own
             found = await asyncio.to_thread(ask, client.files)
         else:
@@ -128,7 +128,7 @@ async def _asked(sdk: SDK, path: Path, ask: Callable[[Any], Any], gone: bool = F
     except openai.OpenAIError as error:
         status = getattr(error, "status_code", None)
         if status not in (400, 413, 415, 422):
-            raise counted(sdk._named(error), 1) from error
+            raise counted(sdk.named(error), 1) from error
         raise ModelError(
             f"file {path.name}: the server at {sdk.host} refused it [HTTP {status}]; check its type"
             " and size",

@@ -102,7 +102,7 @@ class SDK:
         """Give the reply piece by piece."""
         openai = package()
         try:
-            client = await self._client(openai)
+            client = await self.client(openai)
             create, request, read = self._request(client, messages, params)
             finished = False
             events = _from_sync if isinstance(client, openai.OpenAI) else _from_async
@@ -113,7 +113,7 @@ class SDK:
             if not finished:
                 raise ValueError("the stream ended early")
         except openai.OpenAIError as error:
-            raise self._named(error) from error
+            raise self.named(error) from error
         except (ValueError, TypeError, AttributeError) as error:  # malformed or cut short
             raise ModelError(
                 f"model {self.name}/{self._model}: the server at {self._where()} sent a reply that"
@@ -160,7 +160,8 @@ class SDK:
         }
         return client.chat.completions.create, request, read_chunk
 
-    async def _client(self, openai: Any) -> Any:
+    async def client(self, openai: Any) -> Any:
+        """Give the caller's client, or ours of this loop. Raises `ModelError` without a key."""
         if self._own is not None:
             return self._own
         clients = _clients.setdefault(asyncio.get_running_loop(), {})
@@ -206,7 +207,8 @@ class SDK:
         token = identity.get_bearer_token_provider(found, _AZURE)
         return openai.AsyncAzureOpenAI(azure_ad_token_provider=token, **options), found
 
-    def _named(self, error: Exception) -> ModelError:
+    def named(self, error: Exception) -> ModelError:
+        """Give an error of the SDK in our words."""
         names = [cls.__name__ for cls in type(error).__mro__]
         kind = next((KINDS[name] for name in names if name in KINDS), "server")
         unsent = type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout")  # httpx's

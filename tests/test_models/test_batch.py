@@ -147,7 +147,7 @@ def test_a_refused_batch_says_why_and_not_what_was_asked(server: tuple[str, type
 
 
 def test_a_batch_over_budget_is_not_sent_and_others_are_held_and_settled(
-    server: tuple[str, type[Server]], tmp_path: Path
+    server: tuple[str, type[Server]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, played = server
     ledger = Ledger(tmp_path / "ledger.db")
@@ -168,6 +168,9 @@ def test_a_batch_over_budget_is_not_sent_and_others_are_held_and_settled(
     with pytest.raises(BudgetExceeded, match="has no price"):
         Batch(f"openai/no@{url}", hooks=batch._hooks).submit({"a": "hi"})
     assert played.uploads == []
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(ModelError, match="is not set"):  # nothing was sent, so nothing is held
+        Batch("openai/m", hooks=batch._hooks).submit({"a": "hi"}, max_tokens=600)
     number = batch.submit({"a": "hi"}, max_tokens=600)
     spent, reserved = held()
     assert (spent, reserved > Decimal("0.006")) == (0, True)
