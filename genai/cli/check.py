@@ -5,7 +5,7 @@ import sys
 
 import genai
 from genai.prompts import prompt_names
-from genai.wiring.check import Check, checks
+from genai.wiring.check import Check, checks, unread_files
 from genai.wiring.prompts import lint_prompts
 
 
@@ -18,7 +18,7 @@ def run(options: argparse.Namespace) -> int:
     root = genai.find_project().root
     made = checks()
     problems = [line for line in (_problem(check) for check in made.values()) if line]
-    found = lint_prompts()
+    found = [*unread_files(made), *lint_prompts()]
     problems += [each.message for each in found if each.level == "error"]
     problems = list(dict.fromkeys(problems))  # a mistake may be met on two ways
     for line in problems:

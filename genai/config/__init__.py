@@ -5,7 +5,15 @@ setting names the environment variable that holds one.
 """
 
 from genai.config.load import load_config
-from genai.config.read import Settings, digest, parse_yaml, read_settings, read_yaml, validate
+from genai.config.read import (
+    Currency,
+    Settings,
+    digest,
+    parse_yaml,
+    read_settings,
+    read_yaml,
+    validate,
+)
 from genai.config.sections import (
     BudgetSettings,
     ChainSettings,
@@ -23,7 +31,7 @@ from genai.config.sections import (
 )
 
 __all__ = [
-    "BudgetSettings", "ChainSettings", "ConfidenceSettings", "Config", "EvalSettings",
+    "BudgetSettings", "ChainSettings", "ConfidenceSettings", "Config", "Currency", "EvalSettings",
     "IndexSettings", "LedgerSettings", "ModelSettings", "RefusalSettings", "RefusalText",
     "ReplaySettings", "Settings", "TelemetrySettings", "TrackingSettings", "digest",
     "load_config", "parse_yaml", "read_settings", "read_yaml", "validate",

@@ -3,11 +3,12 @@
 import difflib
 import hashlib
 import json
+import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from genai.errors import ConfigError, shown
 
@@ -19,6 +20,15 @@ class Settings(BaseModel):
 
 
 S = TypeVar("S", bound=Settings)
+
+
+def _currency(given: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", given):
+        raise ValueError("must be a code of ISO 4217 such as USD or EUR")
+    return given
+
+
+Currency = Annotated[str, AfterValidator(_currency)]
 
 
 def digest(value: object) -> str:

@@ -10,11 +10,13 @@ import codecs
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from genai.errors import CaseError
 from genai.evals.case import Case
 from genai.evals.suite import Suite
 from genai.stats import wilson
+from genai.types import Place
 
 # a text and its place -> was it stopped?
 Screen = Callable[[str, str], bool]
@@ -132,21 +134,39 @@ def attack(suite: Suite, screen: Screen, mutators: Sequence[str] = ()) -> RedTea
     """Run every case, and every English attack on a question in the clothes of the mutators too.
 
     Raises:
-        CaseError: a case has no `metadata.place`.
+        CaseError: a case has no place of guards, or a risk that is none.
     """
+    check_attacks(suite)
     attempts = []
     for case in suite.cases:
-        place = (case.metadata or {}).get("place")
-        if not place:
-            raise CaseError(
-                f"evals/{suite.path.name}: case `{case.id}`: give `metadata: {{place: question}}`"
-            )
+        place = (case.metadata or {})["place"]
         attempts.append(Attempt(case, "", screen(case.question, place)))
         if case.expect == "refusal" and place == "question" and case.question.isascii():
             for name in mutators:
                 stopped = screen(MUTATORS[name](case.question), place)
                 attempts.append(Attempt(case, name, stopped))
     return RedTeam(attempts)
+
+
+def check_attacks(suite: Suite) -> None:
+    """Hold the cases against the places of guards and the numbers of OWASP's risks.
+
+    Raises:
+        CaseError: a case has no place of guards, or a risk that is none.
+    """
+    places = get_args(Place)
+    for case in suite.cases:
+        where = f"evals/{suite.path.name}: case `{case.id}`"
+        place = (case.metadata or {}).get("place")
+        if not place:
+            raise CaseError(f"{where}: give `metadata: {{place: question}}`")
+        if place not in places:
+            raise CaseError(
+                f"{where}: `metadata.place`: {place!r} is no place; use {', '.join(places)}"
+            )
+        for risk in case.risks:  # a taxonomy of somebody's own has other names
+            if re.fullmatch(r"(?i)llm\W?\d+", risk) and risk not in OWASP:
+                raise CaseError(f"{where}: `risks`: {risk!r} is no risk; use LLM01 to LLM10")
 
 
 def change_text(before: RedTeam, after: RedTeam) -> str:

@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,8 @@ AGGREGATES: Mapping[str, tuple[str, str]] = {
     "latency_p95": ("seconds", "p95"),
     "tokens_per_case": ("tokens", "mean"),
 }
+# scorers of ours that give amounts; the others give shares
+_AMOUNTS = {*(scorer for scorer, _ in AGGREGATES.values()), "output_tokens", "ttft"}
 
 
 class MetricSettings(Settings):
@@ -191,10 +194,25 @@ def _check_metrics(suite: Suite, shown: str) -> None:
             close = difflib.get_close_matches(scorer, [*known, *AGGREGATES], n=1)
             hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known)}"
             raise CaseError(f"{shown}: `{scorer}` is not a metric; {hint}")
+        if problem := out_of_range(name, metric):
+            raise CaseError(f"{shown}: `metrics.{name}.{problem}")
         if metric.where and not any(metric.where in (*c.tags, *c.risks) for c in suite.cases):
             raise CaseError(
                 f"{shown}: `metrics.{name}.where`: no case has the tag {metric.where!r}"
             )
+
+
+def out_of_range(name: str, metric: MetricSettings) -> str:
+    """Say which limit of a metric of ours no value of it can be near; '' where none is so."""
+    scorer = AGGREGATES[name][0] if name in AGGREGATES else metric.scorer or name
+    most, what = math.inf, "0 or more, the amount"
+    if scorer not in _AMOUNTS:
+        most, what = 1.0, "0 to 1, the share"
+    for key in ("min", "max", "margin"):
+        value = getattr(metric, key)
+        if ":" not in scorer and value is not None and not 0 <= value <= most:
+            return f"{key}`: must be {what} that `{scorer}` gives (got {value:g})"
+    return ""
 
 
 def _check_gold(suite: Suite, shown: str, lines: Mapping[str, int]) -> None:

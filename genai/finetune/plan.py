@@ -176,7 +176,7 @@ def plan_apart(recipe: Recipe, project: Project) -> None:
     around = {key: value for key, value in os.environ.items() if not key.startswith(_GROUP)}
     around["GENAI_PROJECT"] = str(project.state.parent)
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", dir=folder) as file:
-        json.dump(recipe.model_dump(mode="json"), file)  # JSON is YAML
+        json.dump(recipe.model_dump(mode="json", exclude_unset=True), file)  # JSON is YAML
         file.flush()
         command = [sys.executable, "-m", "genai", "finetune", "plan", file.name]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=around)

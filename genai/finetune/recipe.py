@@ -29,6 +29,13 @@ from genai.project import Project
 
 Method = Literal["sft", "dpo", "kto", "orpo"]
 Mask = Literal["completion", "assistant", "all"]
+# what each method takes of `preference`
+_PREFERENCE: dict[Method, set[str]] = {
+    "sft": set(),
+    "dpo": {"beta", "losses", "label_smoothing", "precompute_reference"},
+    "kto": {"beta", "desirable_weight", "undesirable_weight", "precompute_reference"},
+    "orpo": {"beta"},
+}
 _MAKE = "run the recipe that makes it, or name a Hugging Face id"
 # names that trainers had once, or have under another section here
 _RENAMED = {
@@ -185,7 +192,10 @@ def load_recipe(path: Path) -> Recipe:
     if isinstance(data, dict):
         for key in _keys_outside(data):
             raise ConfigError(f"{name}: `{key}` is not a setting; use `{_RENAMED[key]}`")
-    return validate(Recipe, data, name)
+    recipe = validate(Recipe, data, name)
+    for key in _keys_unused(recipe):
+        raise ConfigError(f"{name}: `{key}` does nothing for `{recipe.method}`; take it out")
+    return recipe
 
 
 def _keys_outside(data: dict[str, Any]) -> list[str]:
@@ -196,6 +206,19 @@ def _keys_outside(data: dict[str, Any]) -> list[str]:
         known = getattr(field.annotation, "model_fields", None) if field else None
         if isinstance(given, dict) and known is not None:
             found += [key for key in given if key in _RENAMED and key not in known]
+    return found
+
+
+def _keys_unused(recipe: Recipe) -> list[str]:
+    """Give what a recipe states and its method does not read."""
+    found = []
+    if "preference" in recipe.model_fields_set:
+        given = recipe.preference.model_fields_set - _PREFERENCE[recipe.method]
+        found = [f"preference.{key}" for key in sorted(given)]
+        if recipe.method == "sft":
+            found = ["preference"]
+    if recipe.method != "sft" and recipe.training.packing is True:
+        found.append("training.packing")
     return found
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from genai.config import Settings
+from genai.config import Currency, Settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 # ranks that vLLM serves; another one trains and then cannot be served there
@@ -153,7 +153,7 @@ class BudgetSettings(Settings):
     max_gib: float | None = Field(default=None, gt=0)
     max_cost: float | None = Field(default=None, gt=0)
     hourly_price: float | None = Field(default=None, ge=0, description="of the whole machine")
-    currency: str = "USD"
+    currency: Currency = "USD"
     watts: float | None = Field(default=None, gt=0, description="of the machine under load")
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from genai.config import Settings, read_settings
+from genai.config import Currency, Settings, read_settings
 from genai.errors import ConfigError, InputError
 
 Number = float | list[float]
@@ -113,7 +113,7 @@ class Law(Settings):
 class Costs(Settings):
     """What it takes; `c_run` is money a task."""
 
-    currency: str = "EUR"
+    currency: Currency = "EUR"
     c_run: Amount
     build_cost: Amount
     run_fixed_per_year: Amount = 0.0

@@ -7,9 +7,11 @@ through its buffer: that one loses the end of a text.
 """
 
 import functools
-import importlib
+import importlib.util
 import os
 from collections.abc import Mapping, Sequence
+from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import Any
 
 from genai import extras
@@ -52,8 +54,11 @@ class GuardrailsGuard:
         """Take a validator, or `package.module:Class` with its arguments.
 
         Raises:
-            ConfigError: there is no such class, or it does not take the arguments.
+            ConfigError: there is no such class; its arguments are tried on first use.
+            MissingExtra: guardrails-ai is not installed.
         """
+        if isinstance(validator, str):
+            _find(validator)
         self.name = validator if isinstance(validator, str) else validator.rail_alias
         self._validator = None if isinstance(validator, str) else validator
         self._params = dict(params or {})
@@ -89,10 +94,38 @@ def _validator(path: str, params: Mapping[str, Any]) -> Any:
         made = getattr(importlib.import_module(module), name)
         return made(**{"on_fail": "noop", **params})
     except (ImportError, AttributeError, TypeError) as error:
-        raise ConfigError(
-            f"configs/guards.yaml: validator {path!r} cannot be made ({error}); give"
-            " `package.module:Class` and its `params`"
-        ) from error
+        raise _wrong(path, str(error)) from error
+
+
+def _wrong(path: str, why: str) -> ConfigError:
+    return ConfigError(
+        f"configs/guards.yaml: `validator`: {path!r} cannot be made ({why}); give"
+        " `package.module:Class` and its `params`"
+    )
+
+
+def _find(path: str) -> None:
+    """Refuse a validator that is not there, by its files alone: an import takes seconds."""
+    if importlib.util.find_spec("guardrails") is None:
+        extras.load("guardrails", "guards")
+    module, _, name = path.partition(":")
+    package, *inner = module.split(".")
+    if not all(each.isidentifier() for each in (package, *inner, name)):
+        raise _wrong(path, "it is no such path")
+    try:
+        spec, here = importlib.util.find_spec(package), package
+        for each in inner:
+            places = spec.submodule_search_locations if spec else None
+            here = f"{here}.{each}"
+            spec = PathFinder.find_spec(here, list(places or ()))
+    except (KeyError, ValueError):  # a package in pieces, or one made by hand: first use will tell
+        return
+    if spec is None:
+        raise _wrong(path, f"there is no module {module}")
+    if spec.origin and spec.origin.endswith(".py"):
+        text = Path(spec.origin).read_text("utf-8", "replace")
+        if not any(each in text for each in (name, "import *", "__getattr__")):
+            raise _wrong(path, f"{module} holds no {name}")
 
 
 def as_validator(guard: Guard, place: Place = "answer", *, on_fail: str = "fix") -> Any:

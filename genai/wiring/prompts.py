@@ -1,5 +1,6 @@
 """Prompts on the project's parts: versions and arms, lint, locks by eval, diffs with money."""
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from genai.prompts import (
 )
 from genai.prompts.diff import CALLS, Comparison, compare, signed
 from genai.prompts.lint import lint, text_of
+from genai.prompts.load import VERSIONS
 from genai.prompts.lock import Lock, Receipt, read_lock, unproven_labels, write_lock
 from genai.prompts.sarif import Result
 from genai.text.secrets import find_secrets
@@ -160,13 +162,20 @@ def lint_prompts(name: str = "") -> list[Result]:
 def _versions(lock: Lock, folder: Path) -> list[Result]:
     """See that every locked version is there and is what its hash says."""
     found = []
+    file, known = "prompts/prompts.lock", prompt_names(folder)
     for name, versions in lock.prompts.items():
-        for each in versions:
+        for n, each in enumerate(versions):
             try:
                 load_prompt(f"{name}@{each.hash[:12]}", folder)
             except GenaiError as error:
-                found.append(Result("unreadable", "error", "prompts/prompts.lock", str(error)))
-    return found
+                said = f"{file}: `prompts.{name}.{n}.hash`: {error}"
+                kept = folder / VERSIONS / f"{name}@{each.hash[:12]}.json"
+                if name not in known and not kept.exists():
+                    close = difflib.get_close_matches(name, known, n=1)
+                    cure = f"did you mean `{close[0]}`?" if close else "take it out"
+                    said = f"{file}: `prompts.{name}`: there is no such prompt; {cure}"
+                found.append(Result("unreadable", "error", file, said))
+    return list(dict.fromkeys(found))
 
 
 def lock_prompts(names: Sequence[str], suite: str, run: str = "") -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from genai.errors import ConfigError
 from genai.guards import Policy, PolicySettings, apply, load_policy
 from genai.guards.guardrails_ai import GuardrailsGuard, as_validator, silent
 from genai.guards.pii import PiiGuard
@@ -114,10 +115,46 @@ def test_a_policy_file_names_its_validator(tmp_path: Path) -> None:
         sys.path.remove(str(tmp_path))
 
 
-def test_a_validator_that_is_not_there_is_a_verdict() -> None:
-    guard = GuardrailsGuard("guards_nowhere:Nothing")
+def test_a_validator_that_cannot_be_made_is_a_verdict() -> None:
+    guard = GuardrailsGuard("json.decoder:JSONDecoder", {"most": 2})
     policy = Policy(PolicySettings(), extra=[("answer", guard)])
     assert policy.check("text", "answer")[0].reason.endswith("failed (ConfigError).")
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("guards_nowhere:Nothing", "there is no module guards_nowhere"),
+        ("guards_nowhere.hub:Nothing", "there is no module guards_nowhere.hub"),
+        ("json.nowhere.at_all:Nothing", "there is no module json.nowhere.at_all"),
+        ("json.decoder:Nothing", "json.decoder holds no Nothing"),
+        ("json.decoder", "it is no such path"),
+        ("json decoder:JSONDecoder", "it is no such path"),
+    ],
+)
+def test_a_validator_that_is_not_there_is_refused_without_an_import(path: str, why: str) -> None:
+    loaded = set(sys.modules)
+    with pytest.raises(ConfigError) as caught:
+        GuardrailsGuard(path)
+    assert f"configs/guards.yaml: `validator`: {path!r} cannot be made ({why}); give" in str(
+        caught.value
+    )
+    assert set(sys.modules) == loaded
+
+
+@pytest.mark.parametrize("path", ["pkg.inner:Fine", "pkg:Made", "spread.deep.er:Fine", "pkg:Any"])
+def test_a_validator_that_may_be_there_is_left_to_its_first_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    for name, text in {
+        "pkg/__init__.py": "from json import *\n",
+        "pkg/inner.py": "class Fine: ...\n",
+        "spread/deep/er.py": "class Fine: ...\n",  # packages without an `__init__`
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert GuardrailsGuard(path).name == path
 
 
 def test_telemetry_stays_off_for_guards_made_later() -> None:

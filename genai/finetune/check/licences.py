@@ -1,14 +1,18 @@
 """May the result be used as intended? The terms of base and data, against what was accepted."""
 
+import difflib
 import re
 
+from genai.errors import ConfigError
 from genai.finetune.check.report import Finding
 from genai.finetune.recipe import Recipe
 
-_FREE = re.compile(
-    r"apache-2\.0|mit|bsd-[234]-clause|isc|unlicense|0bsd|zlib|cc0(-1\.0)?|cc-by-[34]\.0|cc-by|pddl"
-    r"|odc-by(-1\.0)?|cdla-permissive-[12]\.0|public-domain|proprietary"
-)
+_FREE = (
+    "Apache-2.0", "MIT", "BSD-2-Clause", "BSD-3-Clause", "BSD-4-Clause", "ISC", "Unlicense", "0BSD",
+    "Zlib", "CC0-1.0", "CC0", "CC-BY-4.0", "CC-BY-3.0", "CC-BY", "PDDL-1.0", "PDDL", "ODC-By-1.0",
+    "ODC-By", "CDLA-Permissive-2.0", "CDLA-Permissive-1.0", "public-domain", "proprietary",
+)  # fmt: skip
+_PLAIN = {each.casefold(): each for each in _FREE}
 # licences with terms of their own, by a part of their name
 _NAMED = (
     (r"odbl", "ODbL"),
@@ -25,7 +29,26 @@ def terms(licence: str) -> set[str]:
     """Give the terms of a licence that somebody must have accepted; `unknown` for one not known."""
     name = licence.strip().casefold().replace("_", "-").replace(" ", "-")
     found = {term for pattern, term in _NAMED if re.search(pattern, name)}
-    return found or (set() if _FREE.fullmatch(name) else {"unknown"})
+    return found or (set() if name in _PLAIN else {"unknown"})
+
+
+def check_known(recipe: Recipe, shown: str) -> None:
+    """Refuse a licence whose terms nobody can look up and nobody has read.
+
+    Raises:
+        ConfigError: names the file `shown`, key, licence and cure.
+    """
+    if "unknown" in {each.casefold() for each in recipe.licences.accepted}:
+        return
+    given = {"licences.base": recipe.licences.base}
+    given |= {f"data.{n}.licence": each.licence for n, each in enumerate(recipe.data)}
+    for key, licence in given.items():
+        if "unknown" in terms(licence):
+            close = difflib.get_close_matches(licence.casefold(), _PLAIN, n=1)
+            cure = f"did you mean {_PLAIN[close[0]]}?" if close else (
+                "give its SPDX name, or read it and add `unknown` to `licences.accepted`"
+            )  # fmt: skip
+            raise ConfigError(f"{shown}: `{key}`: {licence!r} is no licence we know; {cure}")
 
 
 def licences(recipe: Recipe) -> Finding:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from genai.config import Settings, read_settings
+from genai.config import Currency, Settings, read_settings
 from genai.errors import ConfigError
 
 # what the formulas need, with unit and meaning
@@ -118,7 +118,7 @@ class BusinessSettings(Settings):
     version: Literal[1] = 1
     title: str = "Business case"
     decision: str = ""
-    currency: str = "USD"
+    currency: Currency = "USD"
     months: int = Field(default=24, ge=1, le=240)
     discount: float = Field(default=0.10, ge=0, lt=1, description="a year")
     ramp: list[float] = Field(

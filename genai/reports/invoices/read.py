@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 
-from genai.config import Settings, read_settings
+from genai.config import Currency, Settings, read_settings
 from genai.errors import ConfigError, InputError
 from genai.types import Usage
 
@@ -50,7 +50,7 @@ class Format(Settings):
     provider: str
     columns: Columns
     unit: Decimal = Field(default=Decimal(1), gt=0, description='"0.01" where amounts are cents')
-    currency: str = "USD"
+    currency: Currency = "USD"
     timezone: str = "UTC"
     decimal: Literal[".", ","] = "."
     model_before: str = Field(default="", description="the model is the item up to this")
@@ -87,7 +87,7 @@ class InvoiceSettings(Settings):
 
     version: Literal[1] = 1
     tolerance: Tolerance = Tolerance()
-    rates: dict[str, Decimal] = Field(default_factory=dict)
+    rates: dict[Currency, Decimal] = Field(default_factory=dict)
     models: dict[str, str] = Field(default_factory=dict)
     formats: dict[str, Format]
 
