@@ -302,11 +302,12 @@ def test_a_guard_of_the_whole_judges_100_000_characters_and_no_more(
     assert len(asked) == 1
 
 
-def test_a_limit_marks_what_is_over_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["word " * 100, "a short sentence. " * 28])  # in one part, in many
+def test_a_limit_marks_what_is_over_it(tmp_path: Path, text: str) -> None:
     limit = "{guard: length, action: redact, on_error: closed, max_chars: 300}"
-    made, text = policy(tmp_path, limit), "word " * 100
+    made = policy(tmp_path, limit)
     (found,) = made.check(text, "answer")
-    assert (found.spans[0].start, found.spans[-1].end, found.score) == (300, 500, 1.0)
+    assert (found.spans[0].start, found.spans[-1].end, found.score) == (300, len(text), 1.0)
     assert made.apply(text, [found]).startswith(text[:300] + "[removed]")
     assert made.check(text[:300], "answer")[0].spans == ()
 
