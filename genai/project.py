@@ -1,7 +1,7 @@
 """Where a project's files are: the nearest folder upward with settings or suites, else the starter.
 
 Settings are `configs/genai.yaml`; a suite in `evals/` is enough for an application that only wants
-its tests, and everything else has its default there. `write_whole` writes one of these files.
+its tests, and everything else has its default there. `write_whole` writes one of them.
 The starter is the content that `genai init` copies: in a checkout the repository root, in an
 installed wheel `genai/_starter/`.
 """
@@ -9,6 +9,7 @@ installed wheel `genai/_starter/`.
 import os
 import re
 import shutil
+import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,17 @@ def default_suite() -> str:
     """Name the suite that is meant where none is named: a project's only one, or the starter's."""
     found = list((find_project().root / "evals").glob("*.yaml"))
     return found[0].stem if len(found) == 1 else "handbook"
+
+
+def git(root: Path, *words: str) -> str:
+    """Give what git says of a folder, such as its commit (`rev-parse HEAD`); "" where nothing."""
+    command = ["git", "-C", str(root), *words]
+    try:
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace",
+                              timeout=20)  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def write_whole(path: Path, content: str | bytes, error: type[InputError] = InputError) -> None:

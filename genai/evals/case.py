@@ -113,6 +113,12 @@ class Case(_Part, frozen=True, gc=False):
         return self.input or self.messages[-1].content
 
     @property
+    def said(self) -> Sequence[str]:
+        """What a user says: the input, or every user turn."""
+        turns = [turn.content for turn in self.messages if turn.role == "user"]
+        return [self.input] if self.input else turns
+
+    @property
     def grades(self) -> Mapping[str, float]:
         """The relevant passage ids with their grades, 1 where none is given."""
         if isinstance(self.relevant, dict):

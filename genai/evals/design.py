@@ -5,7 +5,6 @@ decides, margin, sample, stage, stopping rule, and the hash of the cases. Commit
 so that anybody can see which came first.
 """
 
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from genai.errors import CaseError, ConfigError
 from genai.evals.gate import MARGINS, Decision, Stage
 from genai.evals.report import Report
 from genai.evals.suite import Suite
+from genai.project import git
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
@@ -92,7 +92,7 @@ def write_design(
         "metric": metric, "margin": margin, "cases": len(sample.cases),
         "baseline": suite.settings.gate.baseline, "stage": stage, "dataset": sample.hash,
         "at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "commit": _commit(suite.path.parent),
+        "commit": git(suite.path.parent, "rev-parse", "HEAD"),
     }  # fmt: skip
     try:
         design = validate(Design, given, f"evals/designs/{path.name}")
@@ -239,13 +239,3 @@ def _started(report: Report) -> str:
     except ValueError:
         return report.at
     return begun.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _commit(folder: Path) -> str:
-    """Give the commit that the project stands at; empty outside git."""
-    command = ["git", "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -21,6 +21,7 @@ from genai.errors import BudgetExceeded, CaseError
 from genai.evals.gate import decide
 from genai.evals.plot import scatter
 from genai.evals.report import Report, read_report
+from genai.evals.report.text import align
 from genai.evals.scorecard import Scorecard
 from genai.evals.store import read_log
 from genai.evals.suite import AGGREGATES, Suite
@@ -86,7 +87,7 @@ class GridReport:
         heads = ("tie", "cell", self.metric, "95 %", "n", "$ a case", "p95 s", "q", "frontier")
         lines = [
             f"grid of suite {self.suite}, dataset {self.dataset}, by {self.metric}",
-            *_align([heads, *(_row(each) for each in self.entries)]),
+            *align([heads, *(_row(each) for each in self.entries)]),
             "cells with one number under `tie` are not told apart (paired tests, Holm, .05); q is"
             " that a cell is worse than the best",
             "* on the frontier: no cell is as good and cheaper",
@@ -356,11 +357,3 @@ def _row(each: Entry) -> tuple[str, ...]:
         "-" if each.p95 is None else f"{each.p95:.3f}",
         "" if each.q is None else f"{each.q:.3f}", "*" if each.frontier else "",
     )  # fmt: skip
-
-
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

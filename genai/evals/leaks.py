@@ -71,7 +71,7 @@ class Known:
         question = tokens(case.question)
         self._exact.setdefault(case.question.strip(), case.id)
         self._normalised.setdefault(question, case.id)
-        for text in (*_said(case), *(each for each in case.expectations if isinstance(each, str))):
+        for text in (*case.said, *(each for each in case.expectations if isinstance(each, str))):
             words = tokens(text)
             for start in range(len(words) - _GRAM + 1):
                 self._look_for(words[start : start + _GRAM], case.id)
@@ -188,11 +188,6 @@ def _paragraphs(text: str, line: int, shown: str) -> Iterator[Source]:
             yield Source(shown, line + number, bare)
     if text.strip():
         yield Source(shown, line, text)
-
-
-def _said(case: Case) -> Sequence[str]:
-    """The texts a case puts in: its input, or the turns of its user."""
-    return [case.input] if case.input else [t.content for t in case.messages if t.role == "user"]
 
 
 def tokens(text: str) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ A merge is reloaded from disk and must say what the adapter said, number by numb
 an export holds no pickle and carries its lock, its gate record, its card and its checksums.
 """
 
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from genai.evals import load_suite
 from genai.finetune.card import write_card
 from genai.finetune.gate import GATE, copy_model, read_gate, refusal
 from genai.finetune.launch import write_serving
-from genai.finetune.lock import LOCK, read_lock
+from genai.finetune.lock import LOCK, file_digest, read_lock
 from genai.finetune.recipe import Recipe, located
 from genai.models.engine import Engine, Job, on_base
 from genai.models.local import encode, find_folder, load_model
@@ -201,10 +200,5 @@ def write_sums(folder: Path) -> None:
     for path in files:
         if path.suffix in (".bin", ".pt", ".pth", ".pkl", ".ckpt"):
             raise InputError(f"{path.name}: may hold a pickle, which runs code when it is loaded")
-    lines = [f"{_digest(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
+    lines = [f"{file_digest(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

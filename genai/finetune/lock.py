@@ -10,7 +10,6 @@ import math
 import os
 import platform
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ from genai.finetune.data import rows_hash
 from genai.finetune.job import Job, prepare
 from genai.finetune.recipe import Recipe, located
 from genai.models.weights import text_digest, weights_digest
-from genai.project import Project, write_whole
+from genai.project import Project, git, write_whole
 
 if TYPE_CHECKING:
     from genai.finetune.train import Outcome
@@ -48,7 +47,7 @@ def inputs(job: Job, project: Project) -> dict[str, Any]:
         "data": {
             each.path: {
                 **each.model_dump(mode="json"),
-                "sha256": _file(located(project, each.path)),
+                "sha256": file_digest(located(project, each.path)),
             }
             for each in recipe.data
         },
@@ -205,7 +204,8 @@ def _judge(
     return Verdict(worst <= _CLOSE, None, steps, words)
 
 
-def _file(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """Give the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -213,7 +213,7 @@ def _file(path: Path) -> str:
 def _base_weights(job: Job) -> str:
     """Give the digest of the base; random weights follow from their config and the seed."""
     if job.recipe.weights == "random":
-        return f"random:{_file(job.source / 'config.json')}"
+        return f"random:{file_digest(job.source / 'config.json')}"
     return weights_digest(job.source)
 
 
@@ -237,16 +237,5 @@ def _machine(job: Job) -> dict[str, Any]:
 
 def _git(root: Path) -> dict[str, Any]:
     """Give the commit and whether there are changes beside it; nothing where git knows nothing."""
-
-    def ask(*words: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(root), *words], capture_output=True, text=True, timeout=20,
-                check=False,
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit = ask("rev-parse", "HEAD")
-    return {"commit": commit, "dirty": bool(ask("status", "--porcelain")) if commit else None}
+    commit = git(root, "rev-parse", "HEAD") or None
+    return {"commit": commit, "dirty": bool(git(root, "status", "--porcelain")) if commit else None}

@@ -7,7 +7,6 @@ gives cases and no pairs. Without consent or with personal data left nothing is 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
@@ -90,7 +89,7 @@ def _case(item: Item, suite: Suite, consent: str, basis: Basis) -> Case:
     return Case(
         id=f"loop-{item.id}", input=question, tags=tuple(tags), **fields,
         provenance={
-            "maker": "loop", "call": item.call_id, "at": _date(item.at), "consent": consent,
+            "maker": "loop", "call": item.call_id, "at": item.day, "consent": consent,
             "user": item.user_key, "model": item.model, "prompt": item.prompt_id,
             "calls": item.calls, "scrubbed": f"genai {__version__}",
         },
@@ -219,10 +218,6 @@ def _clean(item: Item, text: str, basis: Basis) -> str:
     if why:
         raise InputError(f"{item.id}: a text {why}, so it is not kept; reject the item")
     return clean
-
-
-def _date(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
 
 
 def suites_of(evals: Path) -> list[Suite]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -99,6 +100,11 @@ class Item:
     def priority(self) -> int:
         """What comes first: how much the reasons weigh, and how many asked."""
         return sum(WEIGHTS.get(each, 0) for each in self.why) + min(self.calls - 1, 10)
+
+    @property
+    def day(self) -> str:
+        """The UTC day of the question, as an ISO date."""
+        return datetime.fromtimestamp(self.at, UTC).date().isoformat()
 
     @property
     def group(self) -> str:

@@ -8,7 +8,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -133,7 +132,7 @@ def _case(item: Item, runs: _Runs, ledger: Ledger) -> tuple[str, str]:
     after = passed[-1]
     cause = _cause(ledger, case, before, after)
     return "case, passes", (
-        f"- The case `{case}` of {suite} (a question of {_date(item.at)}, {' and '.join(item.why)},"
+        f"- The case `{case}` of {suite} (a question of {item.day}, {' and '.join(item.why)},"
         f" asked {item.calls} times, reviewed by {item.reviewer}) is answered as it should be:"
         f" {cause}; it failed in run {before.run} and passes in run {after.run}."
     )
@@ -200,7 +199,7 @@ class _Training:
             words = ", ".join(f"{each.word} against {each.baseline}" for each in read_gate(folder))
             return "pair, served", (
                 f"- The model `local/.genai/adapters/{folder.name}` was trained on the pair `{row}`"
-                f" (a question of {_date(item.at)}, {' and '.join(item.why)}, reviewed by"
+                f" (a question of {item.day}, {' and '.join(item.why)}, reviewed by"
                 f" {item.reviewer}); the evals say {words}."
             )
         if _after(self._runs, data, item.changed_at):
@@ -250,7 +249,3 @@ def _agreement(queue: Queue, items: Sequence[Item]) -> list[str]:
             f"{name} and the reviewers agree on {same} of {len(both)} calls, kappa {kappa}"
         )
     return lines
-
-
-def _date(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")

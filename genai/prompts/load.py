@@ -13,7 +13,7 @@ from pathlib import Path
 
 from genai.config import validate
 from genai.errors import PromptError
-from genai.project import write_whole
+from genai.project import git, write_whole
 from genai.prompts.file import Prompt, assemble, parse_prompt
 from genai.prompts.front import FrontMatter
 from genai.prompts.labels import read_labels
@@ -22,6 +22,7 @@ from genai.prompts.template import Turn
 
 PARTIALS = "partials"
 VERSIONS = "versions"
+_NEWEST = 10  # commits that a prompt's page lists
 HASH = re.compile(r"[0-9a-f]{12}")
 
 
@@ -75,19 +76,14 @@ def find_prompt(name: str, root: Path) -> Prompt:
     return parse_prompt(_at(revision, path, root), name, partial)
 
 
-def revisions(name: str, root: Path, most: int = 10) -> list[tuple[str, str]]:
+def revisions(name: str, root: Path) -> list[tuple[str, str]]:
     """Give the newest commits that touched a prompt's file: `REVISION:file` and the day.
 
     Nothing where the project is not in git.
     """
     path = f"prompts/{name}.md"
-    command = ["git", "log", f"-{most}", "--format=%h %cs", "--", path]
-    try:
-        done = subprocess.run(command, cwd=root, capture_output=True, check=True, timeout=20)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    lines = done.stdout.decode("utf-8", "replace").split("\n")
-    return [(f"{line.split()[0]}:{path}", line.split()[1]) for line in lines if line]
+    lines = git(root, "log", f"-{_NEWEST}", "--format=%h %cs", "--", path).splitlines()
+    return [(f"{line.split()[0]}:{path}", line.split()[1]) for line in lines]
 
 
 def write_version(prompt: Prompt, folder: Path) -> Path:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from genai.governance.usecase import UseCase, business_inputs, load_usecases, parts
 from genai.ledger import Ledger
-from genai.project import Project, find_project
-from genai.wiring import tracked
+from genai.project import Project, find_project, git
 from genai.wiring.parts import open_ledger
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ def business_case(
         settings = planned_business(settings, usecase, project)
     found: Mapping[str, Input] = {}
     warnings: list[str] = []
-    stamp = {"commit": tracked.commit(project.root) or "none"}
+    stamp = {"commit": git(project.root, "rev-parse", "HEAD")[:12] or "none"}
     if any(each.measured for each in settings.inputs.values()):
         ledger, (since, until) = open_ledger(project), period.bounds if period else (0.0, None)
         quality = _quality(ledger, project, since, until)

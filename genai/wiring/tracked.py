@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from genai.config import Config, ModelSettings
 from genai.errors import CaseError
 from genai.evals import Suite
 from genai.models import Model
-from genai.project import Project
+from genai.project import Project, git
 from genai.prompts import load_prompt, prompt_names
 from genai.prompts.labels import read_labels
 from genai.prompts.render import Segment
@@ -63,7 +62,7 @@ def facts(task: Any, suite: Suite, config: Config, root: Path) -> dict[str, str]
         }  # fmt: skip
         params = own.models.get(own.chain.model, ModelSettings()).params
         found["seed"] = str({**task.prompt.params, **params}.get("seed", ""))
-    found["git"] = commit(root)
+    found["git"] = git(root, "rev-parse", "HEAD")[:12]
     return {name: value for name, value in found.items() if value != ""}
 
 
@@ -324,13 +323,3 @@ def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         elif value not in (None, "", []):
             found[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)
     return found
-
-
-def commit(root: Path) -> str:
-    """Give the beginning of the commit that a folder is at; '' where there is none."""
-    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip()[:12] if done.returncode == 0 else ""

@@ -17,7 +17,7 @@ def table(report: Report) -> str:
     heads = ("metric", "value", "95 % interval", "n", "unmeasured", "limit", "")
     rows = [heads, *(_row(each) for each in report.metrics)]
     failed = [each.words() for each in report.metrics if each.state not in ("pass", "shown")]
-    return "\n".join([headline(report), *_align(rows), *_notes(report), *failed])
+    return "\n".join([headline(report), *align(rows), *_notes(report), *failed])
 
 
 def headline(report: Report) -> str:
@@ -123,7 +123,7 @@ def decision_text(decision: Decision, flips: int = 10) -> str:
         return head
     heads = ("metric", "before", "now", "difference", "90 % bounds", "q", "n", "coverage", "")
     rows = [heads, *(_compared(each) for each in decision.comparisons)]
-    lines = [head, *_align(rows)]
+    lines = [head, *align(rows)]
     for each in decision.comparisons:
         if each.gate and each.worst not in (None, each.word):
             lines.append(f"{each.metric}: {each.worst} if every unmeasured case had failed")
@@ -169,8 +169,9 @@ def _flips(each: Comparison, most: int) -> list[str]:
     return lines
 
 
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+def align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Give the rows of a table as lines, each column as wide as its widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from genai.errors import GenaiError, shown
-from genai.evals.case import Case
 from genai.evals.suite import load_suite
 from genai.finetune.check.near import Signatures, near_pairs, near_within, normalised
 from genai.finetune.check.report import Finding, by_limit
@@ -63,7 +62,7 @@ def held_out(recipe: Recipe, project: Project) -> Sets:
         cases = suite.cases
         name = shown(path)
         sets.held.setdefault(name, []).extend(
-            Text(f"{name} {case.id}", text) for case in cases for text in _asked(case)
+            Text(f"{name} {case.id}", text) for case in cases for text in case.said
         )
         sets.runs.setdefault(name, []).extend(
             Text(f"{name} {case.id}", str(each)) for case in cases for each in case.expectations
@@ -99,10 +98,6 @@ def _hold(sets: Sets, path: Path, method: str) -> None:
                 sets.groups.setdefault(group, f"{row.file}:{row.line}")
         return
     sets.unread.append(problem)
-
-
-def _asked(case: Case) -> Sequence[str]:
-    return [case.input] if case.input else [t.content for t in case.messages if t.role == "user"]
 
 
 def asked(row: Row) -> Iterator[Text]:

@@ -5,22 +5,20 @@ texts that share a band are compared by the Jaccard index of their real sets. Th
 of characters below 30 words, else 8-grams of words, and 13-grams above 500 words.
 """
 
-import re
-import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from genai import extras
+from genai.evals.leaks import tokens
 
 _PERMUTATIONS, _BANDS = 128, 32
-_WORD = re.compile(r"\w+", re.UNICODE)
 _TRIED = 8  # candidates whose real sets are compared, the likeliest first
 
 
 def normalised(text: str) -> str:
     """Give a text as its words alone: compatibility forms folded, lower case, no punctuation."""
-    return " ".join(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
+    return " ".join(tokens(text))
 
 
 def grams(text: str) -> frozenset[str]:
