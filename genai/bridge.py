@@ -18,20 +18,19 @@ T = TypeVar("T")
 _IDLE = 0.25  # seconds after which the other side may have closed a kept connection
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
-_thread_id: int | None = None
+_thread: threading.Thread | None = None
 _main: asyncio.AbstractEventLoop | None = None
 _last_used = 0.0
 _leaked: list[object] = []
 
 
 def _background_loop() -> asyncio.AbstractEventLoop:
-    global _loop, _thread_id
+    global _loop, _thread
     with _lock:
         if _loop is None or _loop.is_closed():
             _loop = asyncio.new_event_loop()
-            thread = threading.Thread(target=_loop.run_forever, name="genai-loop", daemon=True)
-            thread.start()
-            _thread_id = thread.ident
+            _thread = threading.Thread(target=_loop.run_forever, name="genai-loop", daemon=True)
+            _thread.start()
         return _loop
 
 
@@ -54,11 +53,14 @@ def _end() -> None:
     if own is not None and not own.is_running():
         own.run_until_complete(own.shutdown_asyncgens())
         own.close()
-    if background is not None and background.is_running():
+    if background is not None and background.is_running() and _thread is not None:
         ended = asyncio.run_coroutine_threadsafe(background.shutdown_asyncgens(), background)
         with suppress(TimeoutError):
             ended.result(2)
         background.call_soon_threadsafe(background.stop)
+        _thread.join(2)
+        if not background.is_running():
+            background.close()
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -102,7 +104,7 @@ async def _look_round() -> None:
 
 def _run_there(coroutine: Coroutine[Any, Any, T], context: contextvars.Context) -> T:
     loop = _background_loop()
-    if threading.get_ident() == _thread_id:
+    if threading.current_thread() is _thread:
         coroutine.close()
         raise RuntimeError("a sync call inside async code would never end; await the a-form of it")
     waiting = _Waiting(coroutine, context)
