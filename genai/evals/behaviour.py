@@ -115,19 +115,17 @@ def relations_in(cases: Sequence[Case]) -> list[str]:
     return sorted({case.variant.relation for case in cases if case.variant is not None})
 
 
-def violations(
-    run: Report | Scorecard, suite: Suite, metric: str, relation: str, *, threshold: float = _HALF
-) -> Violations:
+def violations(run: Report | Scorecard, suite: Suite, metric: str, relation: str) -> Violations:
     """Measure how often a relation is violated.
 
     The verdict of a case is whether it passes (in most of its repeats), for a score whether it
-    reaches `threshold`.
+    reaches a half.
 
     Raises:
         CaseError: the run is of other cases, or has no such metric or relation.
     """
     card = run.scorecard if isinstance(run, Report) else run
-    head, units = _units(card, suite, metric, relation, threshold)
+    head, units = _units(card, suite, metric, relation)
     values = [unit.value for unit in units]
     measured = [value for value in values if isinstance(value, int)]
     k, n = len(measured) - sum(measured), len(measured)
@@ -178,7 +176,7 @@ def variants_by(suite: Suite, relation: str) -> list[Case]:
 
 
 def _units(
-    card: Scorecard, suite: Suite, metric: str, relation: str, threshold: float
+    card: Scorecard, suite: Suite, metric: str, relation: str
 ) -> tuple[MetricHead, list[_Unit]]:
     head = metric_head(card, suite, metric)
     cases = {case.id: case for case in suite.cases}
@@ -193,7 +191,7 @@ def _units(
                 " run; run the whole suite"
             )
         unit = units.setdefault(source.id, _Unit(source, old, card.cell(old, metric)))
-        _pair(unit, card.cell(row, metric), case, row, (head, threshold))
+        _pair(unit, card.cell(row, metric), case, row, head)
     return head, list(units.values())
 
 
@@ -211,14 +209,13 @@ def metric_head(card: Scorecard, suite: Suite, metric: str) -> MetricHead:
     return head
 
 
-def _pair(unit: _Unit, cell: Cell, case: Case, row: Row, judged: tuple[MetricHead, float]) -> None:
-    head, threshold = judged
+def _pair(unit: _Unit, cell: Cell, case: Case, row: Row, head: MetricHead) -> None:
     if unit.source.mean is None or cell.mean is None:
         absent = "-" in (unit.source.missing, cell.missing)
         unit.not_applicable += absent
         unit.unmeasured += not absent
         return
-    before, after = (_passes(head, each.mean or 0.0, threshold) for each in (unit.source, cell))
+    before, after = (_passes(head, each.mean or 0.0) for each in (unit.source, cell))
     p, q = unit.source.mean, cell.mean
     if head.kind == "score":
         p, q = float(before), float(after)
@@ -230,9 +227,8 @@ def _pair(unit: _Unit, cell: Cell, case: Case, row: Row, judged: tuple[MetricHea
         unit.broken.append(Violation(unit.case.id, case.id, unit.row.answer, row.answer))
 
 
-def _passes(head: MetricHead, value: float, threshold: float) -> bool:
-    limit = _HALF if head.kind == "pass" else threshold
-    return value <= limit if head.better == "lower" else value >= limit
+def _passes(head: MetricHead, value: float) -> bool:
+    return value <= _HALF if head.better == "lower" else value >= _HALF
 
 
 def compare(
@@ -277,7 +273,7 @@ def _card(card: Scorecard, suite: Suite, kept: Suite, metric: str, relation: str
     """Give a scorecard of the relation: a row a source case."""
     metric_head(card, suite, metric)
     copy = Scorecard(msgspec.structs.replace(card.head, dataset=kept.hash), card.rows)
-    head, units = _units(copy, kept, metric, relation, _HALF)
+    head, units = _units(copy, kept, metric, relation)
     relation_head = MetricHead(
         f"{metric}.{relation}", digest([head.id, relation]), kind="pass", gate=True,
         judge=head.judge, distrust=head.distrust,

@@ -41,12 +41,11 @@ class Checked:
 class Audit:
     """The log of one project: `<folder>/guards.jsonl`, with its key and its head beside it."""
 
-    def __init__(self, folder: Path, key: bytes | None = None) -> None:
-        """Open the log; `key` replaces the one kept in the folder."""
+    def __init__(self, folder: Path) -> None:
         self._log = folder / "guards.jsonl"
         self._head = folder / "guards.head"
         self._key_file = folder / "guards.key"
-        self._given = key
+        self._given: bytes | None = None
         self._lock = threading.Lock()
 
     def write(self, verdicts: Sequence[Verdict], place: Place, policy: str, call: str = "") -> None:
@@ -87,7 +86,7 @@ class Audit:
             raise InputError(
                 f"{self._log.name}: no log of verdicts; set `audit: true` in configs/guards.yaml"
             )
-        if self._given is None and not self._key_file.is_file():
+        if not self._key_file.is_file():
             raise InputError(f"{self._key_file.name}: is missing, so no line can be checked")
         count, last, seen = 0, _START, not head
         with self._log.open(encoding="utf-8") as file:

@@ -38,22 +38,21 @@ class Policy:
         *,
         extra: Iterable[tuple[Place, Guard]] = (),
         lists: Lists | None = None,
-        embed: Embed | None = None,
         ask: Ask | None = None,
         pseudonyms: Pseudonyms | None = None,
         audit: Audit | None = None,
     ):
         """Make the guards a file names; `extra` adds guards of your own, blocking, closed.
 
-        `embed` replaces the shipped embedder; `ask` is the model of judge guards; `pseudonyms`
-        are kept in memory, under a key of this process, where none are given.
+        `ask` is the model of judge guards; `pseudonyms` are kept in memory, under a key of this
+        process, where none are given.
         """
         said = settings.model_dump(mode="json")
         self.hash = digest(said)
         self._places = {place: digest([__version__, said[place]]) for place in PLACES}
         self.pseudonyms = pseudonyms or Pseudonyms()
         self._audit = audit
-        parts = Parts(lists or Lists(), embed, ask)
+        parts = Parts(lists or Lists(), ask)
         self._entries: dict[Place, list[Entry]] = {
             place: [parts.entry(s) for s in getattr(settings, place)] for place in PLACES
         }
@@ -152,9 +151,9 @@ def _given(entry: Entry, evidence: Sequence[str]) -> Entry:
 class Parts:
     """Makes the guards that settings name."""
 
-    def __init__(self, lists: Lists, embed: Embed | None, ask: Ask | None) -> None:
+    def __init__(self, lists: Lists, ask: Ask | None) -> None:
         self._lists, self._ask = lists, ask
-        self._embed = embed or _shipped_embedder()
+        self._embed = _shipped_embedder()
 
     def entry(self, settings: GuardSettings) -> Entry:
         """Make one guard with what follows from it."""
@@ -217,7 +216,6 @@ def _shipped_embedder() -> Embed:
 def load_policy(
     path: Path,
     *,
-    embed: Embed | None = None,
     ask: Ask | None = None,
     pseudonyms: Pseudonyms | None = None,
     audit: Audit | None = None,
@@ -235,7 +233,6 @@ def load_policy(
     return Policy(
         settings,
         lists=Lists(path.parent / "guards"),
-        embed=embed,
         ask=ask,
         pseudonyms=pseudonyms,
         audit=audit if settings.audit else None,

@@ -49,7 +49,7 @@ class Exported:
     aside: Path | None
 
 
-def parquet(ledger: "Ledger", folder: Path, since: float = 0.0, until: float = float("inf")) -> int:
+def parquet(ledger: "Ledger", folder: Path) -> int:
     """Write calls as Parquet, one file a day and batch, money as decimal128(38, 12).
 
     Returns:
@@ -63,7 +63,7 @@ def parquet(ledger: "Ledger", folder: Path, since: float = 0.0, until: float = f
     ledger.drain()
     written = 0
     kinds = ("chain", "model", "embedding", "guard", "eval")
-    for number, rows in enumerate(walk(ledger.database, since, until, kinds)):
+    for number, rows in enumerate(walk(ledger.database, kinds=kinds)):
         days: dict[str, list[Call]] = defaultdict(list)
         for call in rows:
             days[f"{datetime.fromtimestamp(call.started_at, UTC):%Y-%m-%d}"].append(call)
@@ -117,9 +117,7 @@ _TEXTS = (
 _Key = tuple[str, str, str, str, str, Decimal, str]
 
 
-def focus(
-    ledger: "Ledger", path: Path, month: str, rates: Rates, *, account: str = "genai"
-) -> Exported:
+def focus(ledger: "Ledger", path: Path, month: str, rates: Rates) -> Exported:
     """Write the cost file of a month (`2026-11`), UTC days, periods with their end excluded.
 
     `rates` gives dollars a token by bucket for a call; where they do not explain its cost, the
@@ -147,7 +145,7 @@ def focus(
                 key = (day, call.provider, call.model, meter, tier, rate, call.context.tenant)
                 total, count = sums[key]
                 sums[key] = (total + quantity, count + 1)
-    lines = [_line(key, total, account, start, end) for key, (total, _) in sorted(sums.items())]
+    lines = [_line(key, total, start, end) for key, (total, _) in sorted(sums.items())]
     _write(path, [*_MANDATORY, *_MORE], lines)
     beside = None
     if aside:
@@ -177,7 +175,7 @@ def _meters(call: Call, rates: Rates) -> list[tuple[str, Decimal, Decimal]]:
 
 
 def _line(
-    key: _Key, quantity: Decimal, account: str, start: datetime, end: datetime
+    key: _Key, quantity: Decimal, start: datetime, end: datetime
 ) -> dict[str, Any]:
     day, provider, model, meter, tier, rate, tenant = key
     with localcontext() as context:
@@ -187,7 +185,7 @@ def _line(
     unit = "USD" if meter == "dollars" else "Tokens"
     return {
         "BilledCost": cost, "EffectiveCost": cost, "ContractedCost": cost, "ListCost": cost,
-        "BillingAccountId": account, "BillingCurrency": "USD",
+        "BillingAccountId": "genai", "BillingCurrency": "USD",
         "BillingPeriodStart": _stamp(start), "BillingPeriodEnd": _stamp(end),
         "ChargeCategory": "Usage", "ChargeFrequency": "Usage-Based",
         "ChargeDescription": f"{model} {meter}{f' ({tier})' if tier else ''}",

@@ -42,7 +42,7 @@ class Complaint:
 
 def outcomes(
     ledger: "Ledger", by: str, arms: Sequence[str], *, since: float = 0.0,
-    until: float | None = None, kind: str = "chain", feature: str = "",
+    kind: str = "chain", feature: str = "",
 ) -> list[Outcome]:  # fmt: skip
     """Give every call whose column `by` is one of `arms`, oldest first.
 
@@ -63,8 +63,6 @@ def outcomes(
         .where(call.c[by].in_(arms), call.c.kind == kind, call.c.started_at >= since)
         .order_by(call.c.started_at, call.c.id)
     )  # fmt: skip
-    if until is not None:
-        query = query.where(call.c.started_at < until)
     if feature:
         query = query.where(call.c.feature == feature)
     return [
@@ -72,7 +70,7 @@ def outcomes(
             row.arm, row.user_key or row.session or row.id, row.started_at, row.outcome,
             None if row.value is None else bool(row.value),
         )
-        for row in _read(ledger, query)
+        for row in ledger.read(query)
     ]  # fmt: skip
 
 
@@ -80,7 +78,7 @@ def last_thumbs(ledger: "Ledger", since: float = 0.0) -> dict[str, bool]:
     """Give the last thumb of each call that got one since a Unix time: whether it is up."""
     thumb = _thumbs(since)
     query = _sa().select(thumb.c.call_id, thumb.c.value)
-    return {call_id: bool(value) for call_id, value in _read(ledger, query)}
+    return {call_id: bool(value) for call_id, value in ledger.read(query)}
 
 
 def thumb_counts(
@@ -106,11 +104,11 @@ def thumb_counts(
         .where(*(call.c[name] == value for name, value in (where or {}).items()))
         .group_by(*(sa.literal_column(str(n + 1)) for n in range(len(keys))))
     )
-    return {tuple(row[:-2]): (int(row[-2]), int(row[-1])) for row in _read(ledger, query)}
+    return {tuple(row[:-2]): (int(row[-2]), int(row[-1])) for row in ledger.read(query)}
 
 
-def complaints(ledger: "Ledger", *, since: float = 0.0, limit: int = 1000) -> list[Complaint]:
-    """Give the newest calls whose last thumb is down, and those that failed, newest first."""
+def complaints(ledger: "Ledger") -> list[Complaint]:
+    """Give the newest 1,000 calls whose last thumb is down, and those that failed, newest first."""
     from genai.ledger import tables
 
     call, text, thumb = tables.calls, tables.content, _thumbs()
@@ -126,14 +124,13 @@ def complaints(ledger: "Ledger", *, since: float = 0.0, limit: int = 1000) -> li
             )
         )
         .where(
-            call.c.started_at >= since,
             sa.or_(
                 thumb.c.value.is_(False),
                 sa.and_(call.c.kind == "chain", call.c.outcome == "error", thumb.c.value.is_(None)),
-            ),
+            )
         )
         .order_by(call.c.started_at.desc(), call.c.id.desc())
-        .limit(limit)
+        .limit(1000)
     )  # fmt: skip
     return [
         Complaint(
@@ -141,7 +138,7 @@ def complaints(ledger: "Ledger", *, since: float = 0.0, limit: int = 1000) -> li
             (row.error if row.value is None else row.reason) or "", row.comment or "",
             row.question or "", row.answer or "",
         )
-        for row in _read(ledger, query)
+        for row in ledger.read(query)
     ]  # fmt: skip
 
 
@@ -157,12 +154,6 @@ def _thumbs(since: float = 0.0, until: float | None = None) -> Any:
         given = given.where(table.c.created_at < until)
     ranked = given.subquery()
     return sa.select(ranked).where(ranked.c.rank == 1).subquery("thumb")
-
-
-def _read(ledger: "Ledger", query: Any) -> Sequence[Any]:
-    ledger.drain()
-    with ledger.database.begin(write=False) as db:
-        return db.execute(query).all()
 
 
 def _sa() -> Any:

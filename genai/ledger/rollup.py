@@ -178,18 +178,18 @@ def of_runs(kind: str) -> str:
     return _RUNS + kind
 
 
-def misdated(database: Database, *, kind: str = "chain", now: float) -> int:
-    """Count the rows of a kind that are dated before 2020 or after today, by a clock that is wrong.
+def misdated(database: Database, *, now: float) -> int:
+    """Count the questions that are dated before 2020 or after today, by a clock that is wrong.
 
     No period holds them, so whoever gives figures of one says how many there are.
     """
     import sqlalchemy as sa
 
     query = (
-        "SELECT coalesce(sum(calls), 0) FROM rollup WHERE kind = :kind"
+        "SELECT coalesce(sum(calls), 0) FROM rollup WHERE kind = 'chain'"
         " AND (day < :earliest OR day > :today)"
     )
-    values = {"kind": kind, "earliest": EARLIEST, "today": int(now // 86_400)}
+    values = {"earliest": EARLIEST, "today": int(now // 86_400)}
     with database.begin() as db:
         _create(db)
         return int(db.execute(sa.text(query), values).scalar_one())

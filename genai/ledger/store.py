@@ -256,13 +256,13 @@ class Ledger:
                 raise LedgerUnusable(f"calls have no column `{column}`; use {', '.join(_FILTERS)}")
             query = query.where(table.c[column] == wanted)
         query = query.order_by(table.c.started_at.desc(), table.c.id.desc()).limit(limit)
-        return [unflatten(row._mapping) for row in self._read(query)]
+        return [unflatten(row._mapping) for row in self.read(query)]
 
     def call(self, call_id: str) -> Call | None:
         """Give one call by its id."""
         from genai.ledger import tables
 
-        rows = self._read(tables.calls.select().where(tables.calls.c.id == call_id))
+        rows = self.read(tables.calls.select().where(tables.calls.c.id == call_id))
         return unflatten(rows[0]._mapping) if rows else None
 
     def children(self, call_id: str) -> list[Call]:
@@ -271,7 +271,7 @@ class Ledger:
 
         table = tables.calls
         query = table.select().where(table.c.parent_id == call_id).order_by(table.c.started_at)
-        return [unflatten(row._mapping) for row in self._read(query)]
+        return [unflatten(row._mapping) for row in self.read(query)]
 
     def thumbs(self, call_id: str) -> list[bool]:
         """Give the thumbs of a call, oldest first."""
@@ -279,7 +279,7 @@ class Ledger:
 
         table = tables.feedback
         query = table.select().where(table.c.call_id == call_id).order_by(table.c.created_at)
-        return [bool(row.value) for row in self._read(query)]
+        return [bool(row.value) for row in self.read(query)]
 
     def groups(self, since: float = 0.0) -> Groups:
         """Give the sums and sorted times of every kind, day and model, to be added up."""
@@ -318,7 +318,8 @@ class Ledger:
         self.drain()
         return reprice(self.database, layer, cost, since, dry_run)
 
-    def _read(self, query: Any) -> Sequence[Any]:
+    def read(self, query: Any) -> Sequence[Any]:
+        """Give the rows of a query, once what waits is stored. Raises `LedgerUnusable`."""
         self.drain()
         with self.database.begin(write=False) as db:
             return db.execute(query).all()

@@ -170,9 +170,7 @@ def _spent(ledger: Ledger, runs: Path) -> Decimal:
         call.c.run.in_(names),
         call.c.kind.in_(("model", "embedding")),
     )
-    ledger.drain()
-    with ledger.database.begin(write=False) as db:
-        costs = [from_pico(row.cost) for row in db.execute(query) if row.cost is not None]
+    costs = [from_pico(row.cost) for row in ledger.read(query) if row.cost is not None]
     return sum(filter(None, costs), Decimal(0))
 
 

@@ -45,11 +45,6 @@ class Seen:
     why: tuple[str, ...]
     consent: str
 
-    @property
-    def weight(self) -> int:
-        """How much its reasons weigh."""
-        return sum(WEIGHTS[each] for each in self.why)
-
 
 def look(ledger: Ledger, settings: LoopSettings, since: float) -> tuple[list[Seen], int]:
     """Give the calls to look at, oldest first, and the number of those without a stored text.

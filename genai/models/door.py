@@ -8,7 +8,7 @@ from pathlib import Path
 from genai.config import ModelSettings
 from genai.errors import ModelError
 from genai.models.attempts import Hooks, Route, Target, Timeouts
-from genai.models.base import Model, Pricer, Provider, Recorder
+from genai.models.base import Model, Provider, Recorder
 from genai.models.embed import make_embedder
 from genai.models.limits import gate_for
 
@@ -41,7 +41,6 @@ def open_model(
     settings: ModelSettings | None = None,
     client: object | None = None,
     provider: Provider | None = None,
-    price: Pricer | None = None,
     record: Recorder | None = None,
     others: Mapping[str, ModelSettings] = _NONE,
     hooks: Hooks | None = None,
@@ -57,8 +56,6 @@ def open_model(
     """
     settings = settings or ModelSettings()
     hooks = hooks or Hooks()
-    if price is not None:
-        hooks = replace(hooks, price=price)
     if record is not None:
         hooks = replace(hooks, record=record)
     if settings.weights:

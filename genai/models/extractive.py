@@ -19,6 +19,7 @@ from genai.types import Message
 
 Encode = Callable[[Sequence[str]], Any]
 NO_ANSWER = "NO_ANSWER"
+_KEEP = 0.75  # share of the best sentence's score
 _MARKUP = re.compile(r"^(?:[-*+>]|\d{1,3}[.)]|#{1,6})\s+")
 _RULE = re.compile(r"^\|?[\s:|-]*--[\s:|-]*$")
 
@@ -28,11 +29,10 @@ class Extractive:
 
     label = "extractive (no LLM: quotes from the documents)"
 
-    def __init__(self, encode: Encode, *, most: int = 3, keep: float = 0.75) -> None:
-        """Quote at most `most` sentences that score at least `keep` of the best one."""
+    def __init__(self, encode: Encode, *, most: int = 3) -> None:
+        """Quote at most `most` sentences that score nearly as well as the best one."""
         self._encode = encode
         self._most = most
-        self._keep = keep
 
     async def stream(
         self, messages: Sequence[Message], params: Mapping[str, Any]
@@ -64,7 +64,7 @@ class Extractive:
         texts = [passages[number - 1][start:end] for number, start, end in found]
         scores = self._score(question, texts, [number for number, _, _ in found])
         order = sorted(range(len(found)), key=lambda i: (-scores[i], i))
-        best = [i for i in order[: self._most] if scores[i] >= self._keep * scores[order[0]]]
+        best = [i for i in order[: self._most] if scores[i] >= _KEEP * scores[order[0]]]
         return [found[i] for i in sorted(best)]
 
     def _score(self, question: str, texts: Sequence[str], numbers: Sequence[int]) -> list[float]:

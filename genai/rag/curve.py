@@ -83,11 +83,11 @@ def bootstrap(
     return found[int(0.025 * len(found))], found[int(0.975 * len(found)) - 1]
 
 
-def risk_bound(wrong: int, n: int, confidence: float = 0.95) -> float:
-    """Give the upper Clopper-Pearson bound of a share of errors; 1 without answers."""
+def risk_bound(wrong: int, n: int) -> float:
+    """Give the upper 95 % Clopper-Pearson bound of a share of errors; 1 without answers."""
     if wrong >= n:
         return 1.0
-    return float(extras.load("scipy.special", "evals").betaincinv(wrong + 1, n - wrong, confidence))
+    return float(extras.load("scipy.special", "evals").betaincinv(wrong + 1, n - wrong, 0.95))
 
 
 def draw(

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from genai import project as projects
 from genai import tracking
 from genai.errors import CaseError
 from genai.evals import Decision, Report, decide, read_report
 from genai.evals.report.text import decision_text, headline
-from genai.project import Project
+from genai.project import Project, find_project
 from genai.tracking import Store, Waiting
 from genai.wiring import tracked
 from genai.wiring.money import find_any
@@ -55,9 +54,9 @@ class Difference:
         return "\n".join([*lines, decision_text(self.decision)])
 
 
-def experiments(project: Project | None = None, limit: int = 20) -> list[Experiment]:
-    """Give the newest runs, grids and trainings of a project."""
-    found = project or projects.find_project()
+def experiments(limit: int = 20) -> list[Experiment]:
+    """Give the newest runs, grids and trainings of the project."""
+    found = find_project()
     paths = [
         *(("eval", path) for path in (found.state / "runs").glob("*/*/report.json")),
         *(("grid", path) for path in (found.state / "runs").glob("*/grid-*/grid.txt")),
@@ -97,13 +96,13 @@ def listing(found: Sequence[Experiment]) -> str:
     )
 
 
-def difference(before: str, after: str, project: Project | None = None) -> Difference:
+def difference(before: str, after: str) -> Difference:
     """Hold one run against another on the cases they share.
 
     Raises:
         InputError: no such run, or several; or they are of two suites.
     """
-    found = project or projects.find_project()
+    found = find_project()
     old, new = find_any(found, before), find_any(found, after)
     if old.suite != new.suite:
         raise CaseError(f"{old.run} is of suite {old.suite}, {new.run} of {new.suite}; compare runs"
@@ -120,13 +119,13 @@ def difference(before: str, after: str, project: Project | None = None) -> Diffe
     return Difference(old, new, changed if all(facts) else (), decision, note)
 
 
-def push(project: Project | None = None) -> Waiting:
+def push() -> Waiting:
     """Mirror every prompt with its labels, and deliver all that waits for MLflow, now.
 
     Raises:
         InputError: tracking is off, or MLflow is not installed.
     """
-    found = project or projects.find_project()
+    found = find_project()
     where = _store(found, "exp push")
     tracked.mirror_prompts(found, where)
     return tracking.deliver(where)
@@ -139,20 +138,19 @@ def _store(project: Project, word: str) -> Store:
     return where
 
 
-def view(port: int, project: Project | None = None) -> int:
+def view(port: int) -> int:
     """Serve MLflow's pages over the project's own store until they are ended.
 
     Raises:
         InputError: tracking is off, goes to a server that has pages, or MLflow is not installed.
     """
-    where = _store(project or projects.find_project(), "exp ui")
+    where = _store(find_project(), "exp ui")
     if where.url:
         raise CaseError(f"exp ui: runs go to a server, which has these pages: {where.url}")
     return tracking.view(where, port)
 
 
-def outstanding(project: Project | None = None) -> Waiting | None:
+def outstanding() -> Waiting | None:
     """Say what waits for MLflow; None where nothing does."""
-    found = project or projects.find_project()
-    waits = tracking.waiting(Store(found.state / "mlflow"))
+    waits = tracking.waiting(Store(find_project().state / "mlflow"))
     return waits if waits.queued or waits.refused else None

@@ -148,14 +148,14 @@ def _compared(each: Comparison) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def comparison_text(each: Comparison, flips: int = 10) -> str:
+def comparison_text(each: Comparison) -> str:
     """Give one metric's difference with its bounds, and the cases that are worse."""
     before, after = each.before or 0.0, each.after or 0.0
     head = (
         f"{each.metric} fell from {before:.3f} to {after:.3f} (bounds {each.low:+.3f} to"
         f" {each.high:+.3f}, margin {each.margin:g}, q {each.q:.3f}, n {each.n})"
     )
-    return "\n".join([head, *_flips(each, flips)])
+    return "\n".join([head, *_flips(each, 10)])
 
 
 def _flips(each: Comparison, most: int) -> list[str]:

@@ -82,16 +82,15 @@ def as_sent(sent: Callable[[str, str], Sequence[Message]]) -> Rebuild:
 
 
 def from_feedback(
-    ledger: "Ledger", method: str, *, basis: str = "", rebuild: Rebuild = question_alone,
-    since: float = 0.0,
-) -> Gathered:  # fmt: skip
+    ledger: "Ledger", method: str, *, basis: str = "", rebuild: Rebuild = question_alone
+) -> Gathered:
     """Make rows of what people said of answers.
 
     A turn that a person let be stored with the thumb has consent; `basis` names another ground for
     turns that the settings store anyway. `rebuild` gives the prompt that a call was asked with;
     None, or an `InputError` that says why, where nobody can tell any more.
     """
-    calls = list(heard(ledger, since))
+    calls = list(heard(ledger))
     done = Gathered()
     for row in _rows(calls, method, rebuild, done.dropped):
         given = row.provenance.consent or basis

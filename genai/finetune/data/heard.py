@@ -33,7 +33,7 @@ class Heard:
     events: tuple[str, ...]
 
 
-def heard(ledger: "Ledger", since: float = 0.0) -> Iterator[Heard]:
+def heard(ledger: "Ledger") -> Iterator[Heard]:
     """Give the answered calls whose text the ledger holds, oldest first.
 
     Raises:
@@ -56,12 +56,10 @@ def heard(ledger: "Ledger", since: float = 0.0) -> Iterator[Heard]:
                 thumb, thumb.c.call_id == call.c.id
             )
         )
-        .where(call.c.started_at >= since, call.c.outcome == "ok")
+        .where(call.c.outcome == "ok")
         .order_by(call.c.started_at, call.c.id, thumb.c.created_at, thumb.c.id)
     )  # fmt: skip
-    ledger.drain()
-    with ledger.database.begin(write=False) as db:
-        rows = db.execute(query).all()
+    rows = ledger.read(query)
     start = 0
     for at in range(1, len(rows) + 1):
         if at == len(rows) or rows[at].id != rows[start].id:

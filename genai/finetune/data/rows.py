@@ -150,13 +150,13 @@ class _Wrong(Exception):
         self.kind: FaultKind = kind
 
 
-def scan(path: Path, method: str, shown: str = "") -> Iterator[Row | Fault]:
+def scan(path: Path, method: str) -> Iterator[Row | Fault]:
     """Give every line of a file as a row, or as the fault it has.
 
     Raises:
         InputError: the file cannot be read.
     """
-    shown = shown or path.name
+    shown = path.name
     first: frozenset[str] | None = None
     for number, line in _lines(path, shown):
         try:

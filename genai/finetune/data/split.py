@@ -12,12 +12,12 @@ from genai.finetune.data.rows import Row, read_rows, write_rows
 from genai.project import write_whole
 
 
-def side(group: str, share: float, salt: str = "held-out") -> bool:
+def side(group: str, share: float) -> bool:
     """Say whether a group is among the `share` that is held out, for good."""
-    return _place(group, salt) < share
+    return _place(group, "held-out") < share
 
 
-def split(rows: Iterable[Row], shares: Mapping[str, float], salt: str = "") -> dict[str, list[Row]]:
+def split(rows: Iterable[Row], shares: Mapping[str, float]) -> dict[str, list[Row]]:
     """Part rows into named shares and `train`, by who wrote them or else by what was asked.
 
     Rows of one person, one conversation or one wording of a prompt stay together.
@@ -29,7 +29,7 @@ def split(rows: Iterable[Row], shares: Mapping[str, float], salt: str = "") -> d
         raise InputError(f"shares {dict(shares)}: each must be above 0 and all together below 1")
     found: dict[str, list[Row]] = {"train": [], **{name: [] for name in shares}}
     for row in rows:
-        place = _place(_group(row), salt)
+        place = _place(_group(row), "")
         for name, share in shares.items():
             if place < share:
                 found[name].append(row)

@@ -112,12 +112,10 @@ class Store(Connection):
 
     # -- passages --------------------------------------------------------------------------------
 
-    def ids(self, document: str | None = None) -> set[str]:
-        """Give the passage ids of one document, or of all."""
-        sql = "SELECT id FROM passage" + (" WHERE document = ?" if document is not None else "")
+    def ids(self) -> set[str]:
+        """Give the ids of all passages."""
         with self._named():
-            rows = self._db().execute(sql, () if document is None else (document,))
-            return {row[0] for row in rows}
+            return {row[0] for row in self._db().execute("SELECT id FROM passage")}
 
     def at(self, rows: Sequence[int]) -> dict[int, Passage]:
         """Look passages up by row; rows that are gone are left out."""

@@ -46,8 +46,7 @@ class Days:
 
 
 def measured(
-    ledger: Ledger, since: float = 0.0, until: float | None = None, quality: Quality | None = None,
-    *, days: Days | None = None,
+    ledger: Ledger, since: float = 0.0, quality: Quality | None = None, *, days: Days | None = None
 ) -> tuple[dict[str, Input], list[str]]:  # fmt: skip
     """Give the inputs that the ledger can measure, and what speaks against a headline figure.
 
@@ -57,12 +56,11 @@ def measured(
     day to the last. With a `quality`, `success` and `undetected` are the shares of all questions
     answered rightly and wrongly, and `review` the share that a person read. Questions of eval runs
     are left out, as are rows that a wrong clock dated before 2020 or after today, and the source
-    counts them. Periods are whole UTC days, from the one of `since` up to the one before `until`,
-    which is the first moment after it.
+    counts them. Periods are whole UTC days from the one of `since` on.
     """
     found: dict[str, Input] = {}
     warnings: list[str] = []
-    days = days or days_of(ledger, since, until)
+    days = days or days_of(ledger, since)
     asked, source = days.asked, days.source
     if not asked:
         return {}, ["the ledger holds no question yet"]
@@ -138,12 +136,11 @@ def _snapshots(ledger: Ledger, first: int, last: int) -> list[str]:
     query = sa.select(table.c.price_snapshot).where(
         table.c.day >= first, table.c.day <= last, table.c.price_snapshot != ""
     )
-    with ledger.database.begin(write=False) as db:
-        return sorted(db.execute(query.distinct()).scalars())
+    return sorted(row.price_snapshot for row in ledger.read(query.distinct()))
 
 
 def days_of(ledger: Ledger, since: float = 0.0, until: float | None = None) -> Days:
-    """Read a period once, for `measured` and `stamp`. Its bounds are those of `measured`."""
+    """Read a period once, for `measured` and `stamp`; its bounds are Unix times, UTC days."""
     ledger.roll_up()
     now = time.time()
     first, last = max(since, EARLIEST * 86_400.0), now if until is None else min(until - 1, now)

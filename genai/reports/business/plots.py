@@ -9,6 +9,7 @@ from genai import extras
 from genai.reports.business.draws import Outlook, Swing
 
 _W, _H, _PAD = 640.0, 260.0, 56.0
+_SWINGS = 8  # inputs of a tornado
 _SCALE = 3  # pixels of a PNG to one unit
 _INK, _LINE, _BAND = "#222", "#38a", "#c5dbea"
 _ANCHORS = {"start": "ls", "middle": "ms", "end": "rs"}
@@ -117,9 +118,9 @@ def fan(found: Outlook) -> Plot:
     return plot
 
 
-def tornado(swings: Sequence[Swing], most: int = 8) -> Plot:
+def tornado(swings: Sequence[Swing]) -> Plot:
     """Plot what moves the value most, from P10 to P90 of each input."""
-    shown = list(swings[:most])
+    shown = list(swings[:_SWINGS])
     plot = Plot("What moves the value most", 30.0 * len(shown) + 16)
     ends = [end for each in shown for end in (each.low, each.high)] or [0.0, 1.0]
     a, b = _scale(min(ends), max(ends), 130, _W - 150)

@@ -86,5 +86,5 @@ def _texts(ledger: Ledger, since: float, until: float) -> dict[str, str]:
         .join(calls, calls.c.id == content.c.call_id)
         .where(calls.c.started_at >= since, calls.c.started_at < until, content.c.question != "")
     )
-    with ledger.database.begin(write=False) as db:
-        return {row.call_id: " ".join(row.question.casefold().split()) for row in db.execute(query)}
+    rows = ledger.read(query)
+    return {row.call_id: " ".join(row.question.casefold().split()) for row in rows}

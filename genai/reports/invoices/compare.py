@@ -45,7 +45,6 @@ class _Billed:
 class _Booked:
     calls: int = 0
     unknown: int = 0
-    estimated: int = 0
     amount: Decimal = _ZERO
     tokens: int = 0
     one: Call | None = None
@@ -215,7 +214,6 @@ def _booked(
             held.calls += 1
             held.one = held.one or call
             held.tokens += call.usage.input_tokens + call.usage.output_tokens
-            held.estimated += call.cost.status.value == "estimated"
             if call.cost.amount is None:
                 held.unknown += 1
             else:

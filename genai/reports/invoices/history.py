@@ -14,7 +14,7 @@ from genai.reports.invoices.compare import Reconciliation
 _NEEDED = {"provider", "first", "last", "error", "low", "high"}
 
 
-def track(path: Path, found: Reconciliation, at: float | None = None) -> list[str]:
+def track(path: Path, found: Reconciliation) -> list[str]:
     """Keep how far off the ledger was, and give the history, a line a period, oldest first.
 
     A period that is reconciled again takes the place of its earlier figure.
@@ -27,7 +27,7 @@ def track(path: Path, found: Reconciliation, at: float | None = None) -> list[st
     held[key] = {
         "provider": key[0], "first": key[1], "last": key[2], "billed": str(found.billed),
         "booked": str(found.booked), "error": found.error, "low": found.low, "high": found.high,
-        "calls": found.calls, "unpriced": found.unpriced, "at": at or time.time(),
+        "calls": found.calls, "unpriced": found.unpriced, "at": time.time(),
     }  # fmt: skip
     rows = sorted(held.values(), key=lambda each: (each["provider"], each["first"], each["last"]))
     write_whole(path, "".join(json.dumps(each) + "\n" for each in rows))
