@@ -44,11 +44,12 @@ def check_known(recipe: Recipe, shown: str) -> None:
     given |= {f"data.{n}.licence": each.licence for n, each in enumerate(recipe.data)}
     for key, licence in given.items():
         if "unknown" in terms(licence):
-            close = difflib.get_close_matches(licence.casefold(), _PLAIN, n=1)
-            cure = f"did you mean {_PLAIN[close[0]]}?" if close else (
-                "give its SPDX name, or read it and add `unknown` to `licences.accepted`"
-            )  # fmt: skip
-            raise ConfigError(f"{shown}: `{key}`: {licence!r} is no licence we know; {cure}")
+            close = difflib.get_close_matches(licence.casefold(), _PLAIN, n=1, cutoff=0.75)
+            hint = f"did you mean {_PLAIN[close[0]]}? Else" if close else "give its SPDX name, or"
+            raise ConfigError(
+                f"{shown}: `{key}`: the terms of {licence!r} are not known; {hint} read them and"
+                " add `unknown` to `licences.accepted`"
+            )
 
 
 def licences(recipe: Recipe) -> Finding:

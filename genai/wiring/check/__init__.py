@@ -19,7 +19,7 @@ from genai.reports.business.report import known_figure
 from genai.reports.invoices import load_formats
 from genai.wiring.check.names import SETTINGS, names
 from genai.wiring.check.names import Check as Check
-from genai.wiring.check.recipes import check_recipe, is_recipe
+from genai.wiring.check.recipes import check_recipe, is_recipe, text_of
 from genai.wiring.check.suites import check_loop, check_program, check_suite
 from genai.wiring.check.unread import FOLDERS
 from genai.wiring.check.unread import unread_files as unread_files
@@ -44,7 +44,7 @@ def checks() -> dict[str, Check]:
         name = path.relative_to(found.root).as_posix()
         if is_recipe(path):
             made.setdefault(name, partial(check_recipe, path))
-        elif _GUARD.search(path.read_text("utf-8", "replace")):
+        elif _GUARD.search(text_of(path)):
             made.setdefault(name, partial(load_guards, found, path=path))
     return made
 

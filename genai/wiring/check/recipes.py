@@ -12,9 +12,17 @@ from genai.finetune.recipe import Recipe, load_recipe
 _METHOD = re.compile(r"^method:", re.MULTILINE)
 
 
+def text_of(path: Path) -> str:
+    """Give a file's text to look for a key in; '' where it cannot be read."""
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def is_recipe(path: Path) -> bool:
     """Say whether a settings file is a recipe: nothing else has a `method`."""
-    return bool(_METHOD.search(path.read_text("utf-8", "replace")))
+    return bool(_METHOD.search(text_of(path)))
 
 
 def check_recipe(path: Path) -> None:
@@ -42,4 +50,4 @@ def check_recipe(path: Path) -> None:
 
 def _named(path: Path, recipe: Recipe) -> bool:
     line = rf"^name:\s*[\"']?{re.escape(recipe.name)}[\"']?\s*(#.*)?$"
-    return bool(re.search(line, path.read_text("utf-8", "replace"), re.MULTILINE))
+    return bool(re.search(line, text_of(path), re.MULTILINE))

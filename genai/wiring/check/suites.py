@@ -91,6 +91,6 @@ def check_program(path: Path) -> None:
         with warnings.catch_warnings(action="ignore"):
             compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
     except (OSError, SyntaxError, ValueError) as error:
-        line = f"line {error.lineno}: " if isinstance(error, SyntaxError) else ""
-        said = error.msg if isinstance(error, SyntaxError) else error
-        raise CaseError(f"{shown(path)}: {line}is not valid Python ({said}); mend it") from error
+        number, said = getattr(error, "lineno", None), getattr(error, "msg", error)
+        line = f"line {number}: " if number else ""
+        raise CaseError(f"{shown(path)}: {line}is no Python ({said}); mend it") from error

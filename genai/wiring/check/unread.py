@@ -11,7 +11,7 @@ from pathlib import Path
 
 from genai import project as projects
 from genai.prompts.sarif import Level, Result
-from genai.wiring.check.recipes import is_recipe
+from genai.wiring.check.recipes import is_recipe, text_of
 
 # what each folder of `configs/` holds; what begins with a dot stands for every name that ends so
 FOLDERS: dict[str, tuple[str, ...]] = {
@@ -70,16 +70,17 @@ def _meant(path: Path, known: tuple[str, ...]) -> tuple[Level, str]:
 def _evals(root: Path) -> _Found:
     evals = root / "evals"
     for path in sorted(evals.glob("*.yml")):
-        if re.search("^suite:", _text(path), re.MULTILINE):
+        if re.search("^suite:", text_of(path), re.MULTILINE):
             yield path, "error", f"call it {path.stem}.yaml"
     suites = {path.stem for path in evals.glob("*.yaml")}
     for path in sorted((*evals.glob("labels/*.jsonl"), *evals.glob("baselines/*/"))):
         suite = path.name.removesuffix(".jsonl")
         if suite not in suites:
             yield path, "warning", f"there is no suite evals/{suite}.yaml"
-    cases = [path for path in sorted(evals.glob("*")) if path.suffix in _CASES]
+    files = filter(Path.is_file, sorted(evals.glob("*")))
+    cases = [path for path in files if path.suffix in _CASES]
     users = (*evals.glob("*.yaml"), *evals.rglob("*.py"), *root.glob("configs/*.yaml"))
-    texts = [_text(path) for path in users] if cases else []
+    texts = [text_of(path) for path in users] if cases else []
     for path in cases:
         suite = path.name.removesuffix(".drafts.jsonl")
         named = re.compile(rf"(?<![\w.-]){re.escape(path.name)}")
@@ -88,7 +89,3 @@ def _evals(root: Path) -> _Found:
                 yield path, "warning", f"there is no suite evals/{suite}.yaml"
         elif not any(map(named.search, texts)):
             yield path, "warning", "name it under `files` of a suite, or its cases are not asked"
-
-
-def _text(path: Path) -> str:
-    return path.read_text("utf-8", "replace")
