@@ -1,7 +1,7 @@
 """The one door to other processes: map a function over jobs here, in processes, or on Ray.
 
-A job is done at least once: one whose worker dies is given to another, three times. So a job must
-be safe to repeat.
+A job is done at least once: one whose worker dies is given to another, up to three times. So a job
+must be safe to repeat.
 """
 
 import os
@@ -26,7 +26,7 @@ def scatter(
     for the one that runs here, "" for one of its own that ends with the work).
 
     Raises:
-        GenaiError: a job's workers died three times.
+        GenaiError: a job's workers died four times.
         InputError: a job cannot be sent to another process, there is no such cluster, or fewer
             than no workers are asked for.
     """

@@ -93,9 +93,7 @@ def by_tag(run: Report | Scorecard, beginning: str, *metrics: str) -> list[Gap]:
         )
     gaps = []
     for metric in metrics:
-        head = card.metric(metric)
-        if head is None:
-            raise CaseError(f"run {card.head.run}: has no metric `{metric}`")
+        head = card.known(metric)
         sides = {tag: _of_tag(card, tag, metric) for tag in tags}
         for a, b in combinations(tags, 2):
             if sides[a] and sides[b]:

@@ -85,6 +85,14 @@ class Scorecard:
         """Give a metric's head."""
         return self.head.metrics[self._metric[name]] if name in self._metric else None
 
+    def known(self, name: str) -> MetricHead:
+        """Give the head of a metric that must be there. Raises `CaseError`."""
+        head = self.metric(name)
+        if head is None:
+            names = ", ".join(each.name for each in self.head.metrics)
+            raise CaseError(f"run {self.head.run}: has no metric `{name}`; known: {names}")
+        return head
+
     def row(self, case: str) -> Row | None:
         """Give a case's row."""
         return self.rows[self._at[case]] if case in self._at else None

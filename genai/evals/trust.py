@@ -234,7 +234,9 @@ async def flips_of(
             flipped.append(len(passed) > 1)
             swapped += [] if changed is None else [bool(changed)]
     if not flipped:
-        raise CaseError(f"`{metric.name}`: the judge could judge none of the answers twice")
+        raise CaseError(
+            f"`{metric.name}`: the judge could judge none of the answers twice; take another judge"
+        )
     return Flips(
         len(flipped), times, sum(flipped) / len(flipped),
         sum(swapped) / len(swapped) if swapped else None,
@@ -290,9 +292,7 @@ def _changed(kept: Calibration, now: Mapping[str, Any]) -> str:
 
 def _passes(card: Scorecard, metric: str) -> dict[str, float]:
     """Give what the judge said by case, turned so that more is better."""
-    head = card.metric(metric)
-    if head is None:
-        raise CaseError(f"run {card.head.run}: has no metric `{metric}`")
+    head = card.known(metric)
     cells = {row.case: card.cell(row, metric).mean for row in card.rows}
     return {case: _better(head, value) for case, value in cells.items() if value is not None}
 

@@ -139,14 +139,16 @@ def _check_tokenizers(
     merged: Path, tokenizer: Any, own: Any, model: Any, prompts: Sequence[str]
 ) -> None:
     if text_digest(own.chat_template or "") != text_digest(tokenizer.chat_template or ""):
-        raise InputError(f"{merged.name}: chat_template.jinja is not that of the base")
+        raise InputError(f"{merged.name}: chat_template.jinja is not that of the base;"
+                         " export the run again")  # fmt: skip
     ends = model.generation_config.eos_token_id
     if own.eos_token_id not in (ends if isinstance(ends, list) else [ends]):
         raise InputError(f"{merged.name}: generation_config.json does not end at the tokenizer's"
-                         f" eos token ({own.eos_token_id})")  # fmt: skip
+                         f" eos token ({own.eos_token_id}); mend that of the base")  # fmt: skip
     for each in prompts[:_LOGITS]:
         if own(each)["input_ids"] != tokenizer(each)["input_ids"]:
-            raise InputError(f"{merged.name}: its tokenizer reads {each!r} in another way")
+            raise InputError(f"{merged.name}: its tokenizer reads {each!r} in another way; export"
+                             " the run again")  # fmt: skip
 
 
 def _difference(before: Any, after: Any, tokens: Sequence[int]) -> float:
@@ -199,6 +201,7 @@ def write_sums(folder: Path) -> None:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SUMS)
     for path in files:
         if path.suffix in (".bin", ".pt", ".pth", ".pkl", ".ckpt"):
-            raise InputError(f"{path.name}: may hold a pickle, which runs code when it is loaded")
+            raise InputError(f"{path.name}: may hold a pickle, which runs code when it is loaded;"
+                             " save it as safetensors")  # fmt: skip
     lines = [f"{file_digest(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")

@@ -144,7 +144,8 @@ def verify(folder: Path, project: Project, steps: int | None = None) -> Verdict:
                          " changed after the run")  # fmt: skip
     known = sorted(map(int, held["weights_at"]))
     if not known:
-        raise ConfigError(f"{folder.name}: its lock holds no weights of a step to compare with")
+        raise ConfigError(f"{folder.name}: its lock holds no weights of a step to compare with; run"
+                          " it again")  # fmt: skip
     target = _target(folder, known, steps)
     temporary = Path(tempfile.mkdtemp(prefix="verify-", dir=folder))
     try:

@@ -175,7 +175,8 @@ class Watch:
         value = report.metric(recipe.evals.metric).value
         if value is None:
             raise InputError(
-                f"{suite.path.name}: `{recipe.evals.metric}` could not be measured at step {step}"
+                f"{suite.path.name}: `{recipe.evals.metric}` could not be measured at step {step};"
+                f" see its notes in {self._job.folder.name}/dev"
             )
         if self._options.say is not None:
             self._options.say(f"step {step}: {recipe.evals.metric} {value:.3f} on {suite.name}")

@@ -87,7 +87,8 @@ class Audit:
                 f"{self._log.name}: no log of verdicts; set `audit: true` in configs/guards.yaml"
             )
         if not self._key_file.is_file():
-            raise InputError(f"{self._key_file.name}: is missing, so no line can be checked")
+            raise InputError(f"{self._key_file.name}: is missing, so no line can be checked;"
+                             " restore it, or move the log away to begin another")  # fmt: skip
         count, last, seen = 0, _START, not head
         with self._log.open(encoding="utf-8") as file:
             for line in file:

@@ -174,9 +174,7 @@ def _meters(call: Call, rates: Rates) -> list[tuple[str, Decimal, Decimal]]:
     return [("dollars", Decimal(1), amount)]
 
 
-def _line(
-    key: _Key, quantity: Decimal, start: datetime, end: datetime
-) -> dict[str, Any]:
+def _line(key: _Key, quantity: Decimal, start: datetime, end: datetime) -> dict[str, Any]:
     day, provider, model, meter, tier, rate, tenant = key
     with localcontext() as context:
         context.prec = 50

@@ -144,7 +144,9 @@ def _row(
     if item.state != "edited" or not item.text:
         raise InputError(f"{item.id}: is {item.state} without a better text; a pair needs one")
     if item.outcome != "ok" or not item.answer.strip():
-        raise InputError(f"{item.id}: the model said nothing that could be the worse answer")
+        raise InputError(
+            f"{item.id}: the model said nothing that could be the worse answer; make it a case"
+        )
     question, said, better = (
         _scrubbed(item, each, basis) for each in (item.question, item.answer, item.text)
     )

@@ -71,7 +71,9 @@ def _form(schema: Any) -> tuple[dict[str, Any], Callable[[Any], Any]]:
         check = _json_schema(body)
     else:
         raise ModelError(
-            f"a schema is a pydantic class or a mapping, not {type(schema).__name__}", "bad_request"
+            f"a schema is a pydantic class or a mapping, not {type(schema).__name__};"
+            " give one of them",
+            "bad_request",
         )
     name = re.sub(r"\W", "_", name)[:64]
     return {"type": "json_schema", "json_schema": {"name": name, "schema": body}}, check
@@ -84,7 +86,8 @@ def _json_schema(body: dict[str, Any]) -> Callable[[Any], Any]:
     try:
         package.validators.validator_for(body).check_schema(body)
     except package.SchemaError as error:
-        raise ModelError(f"the schema itself is wrong: {error.message}", "bad_request") from error
+        said = f"the schema itself is wrong: {error.message}; mend it"
+        raise ModelError(said, "bad_request") from error
     validator = package.validators.validator_for(body)(body)
 
     def check(value: Any) -> Any:

@@ -170,7 +170,8 @@ def _partials(folder: Path, shown: str) -> Callable[[str], str]:
             )
         text = _text(path, f"prompts/{PARTIALS}/{name}.md").replace("\r\n", "\n")
         if text.startswith("---\n"):
-            raise PromptError(f"prompts/{PARTIALS}/{name}.md: a partial has no front matter")
+            said = f"prompts/{PARTIALS}/{name}.md: a partial has no front matter; take it out"
+            raise PromptError(said)
         return text
 
     return partial

@@ -91,7 +91,8 @@ class Chain:
             if not isinstance(piece, str):
                 outcome = piece
         if outcome is None:
-            raise ModelError(f"model {self.model.name}: the stream ended early", "bad_reply")
+            said = f"model {self.model.name}: the stream ended early; ask again"
+            raise ModelError(said, "bad_reply")
         return outcome
 
     async def astream(

@@ -49,7 +49,10 @@ def load_tokenizer(base: str, revision: str = "") -> Any:
                 " it into a folder and name the folder as `base`"
             ) from error
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"base {base}: has no tokenizer to load ({reason})") from error
+        raise InputError(
+            f"base {base}: has no tokenizer to load ({reason}); name another base,"
+            " or put its tokenizer beside it"
+        ) from error
     if not found.chat_template:
         raise InputError(f"base {base}: its tokenizer has no chat template; put a"
                          " chat_template.jinja beside it")  # fmt: skip

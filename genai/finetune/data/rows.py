@@ -185,7 +185,8 @@ def read_rows(paths: Iterable[Path], method: str) -> list[Row]:
                 raise InputError(f"{each.text()}; mend or remove it (`genai finetune check`)")
             found.append(each)
     if not found:
-        raise InputError(f"{', '.join(p.name for p in paths) or 'no file'}: holds no row")
+        raise InputError(f"{', '.join(p.name for p in paths) or 'no file'}: holds no row; write"
+                         " some, or name another file")  # fmt: skip
     return found
 
 

@@ -86,7 +86,9 @@ class IndexStore(VectorStore):
         root = self._writable()
         given = ids or [document.id or str(uuid4()) for document in documents]
         if len(given) != len(documents):
-            raise InputError(f"IndexStore: {len(given)} ids for {len(documents)} Documents")
+            raise InputError(
+                f"IndexStore: {len(given)} ids for {len(documents)} Documents; give one each"
+            )
         written = {key: _files(key, each) for key, each in zip(given, documents, strict=True)}
         if not written:
             return []

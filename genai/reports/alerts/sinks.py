@@ -68,7 +68,7 @@ def _log(name: str, sink: Sink, alert: Alert) -> None:
 def _webhook(name: str, sink: Sink, alert: Alert) -> None:
     url = _secret(name, "url_env", sink.url_env)
     if not url.startswith(("http://", "https://")):
-        raise ConfigError(f"the URL in {sink.url_env} must begin with http:// or https://")
+        raise ConfigError(f"the URL in {sink.url_env} must begin with http:// or https://; mend it")
     said = {key: getattr(alert, key) for key in ("text", "rule", "value", "n", "at")}
     body = json.dumps(said, allow_nan=False).encode()
     request = urllib.request.Request(  # the scheme is checked above
@@ -80,7 +80,9 @@ def _webhook(name: str, sink: Sink, alert: Alert) -> None:
 
 def _email(name: str, sink: Sink, alert: Alert) -> None:
     if not sink.receivers or not sink.sender:
-        raise ConfigError(f"`sinks.{name}` needs `sender` and `receivers`")
+        raise ConfigError(
+            f"`sinks.{name}` needs `sender` and `receivers`; set them in configs/alerts.yaml"
+        )
     message = EmailMessage()
     message["Subject"] = f"[genai] {alert.rule}"[:200].replace("\n", " ")
     message["From"], message["To"] = sink.sender, ", ".join(sink.receivers)
@@ -99,7 +101,7 @@ def _email(name: str, sink: Sink, alert: Alert) -> None:
 def _secret(name: str, key: str, variable: str) -> str:
     found = os.environ.get(variable, "") if variable else ""
     if not found:
-        raise ConfigError(f"`sinks.{name}.{key}` names no set environment variable")
+        raise ConfigError(f"`sinks.{name}.{key}` names no set environment variable; export it")
     return found
 
 
