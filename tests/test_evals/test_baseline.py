@@ -81,14 +81,15 @@ def test_a_score_that_two_runs_gave_alike_is_planned_by_a_bound(folder: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("more", "changed", "basis"),
-    [(" it is", 0, "none of 2 cases differed"), (" it is", 1, "spread 0.354 between"),
-     ("", 1, "1 of 2 cases differed")],
+    ("count", "more", "changed", "basis"),
+    [(2, " it is", 0, "none of 2 cases differed"), (2, " it is", 1, "spread 0.354 between"),
+     (2, "", 1, "1 of 2 cases differed"), (1, "", 1, "taking a discordant share of .10"),
+     (1, " it is", 1, "taking a discordant share of .10")],
 )  # fmt: skip
-def test_two_cases_are_enough_to_say_how_runs_differ(
-    folder: Path, more: str, changed: int, basis: str
+def test_two_cases_are_enough_to_say_how_runs_differ_and_one_is_not(
+    folder: Path, count: int, more: str, changed: int, basis: str
 ) -> None:
-    path = suite(folder, "suite: sums\nmetrics:\n  token_f1: {gate: true}\n", count=2)
+    path = suite(folder, "suite: sums\nmetrics:\n  token_f1: {gate: true}\n", count=count)
     tasks = (right, wrong_below(changed))
     two = [run(path, lambda question, task=task: task(question) + more) for task in tasks]
     (found,) = plan(load_suite(path), 0.05, two)
