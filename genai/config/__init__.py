@@ -12,6 +12,7 @@ from genai.config.read import (
     parse_yaml,
     read_settings,
     read_yaml,
+    text_hash,
     validate,
 )
 from genai.config.sections import (
@@ -34,5 +35,5 @@ __all__ = [
     "BudgetSettings", "ChainSettings", "ConfidenceSettings", "Config", "Currency", "EvalSettings",
     "IndexSettings", "LedgerSettings", "ModelSettings", "RefusalSettings", "RefusalText",
     "ReplaySettings", "Settings", "TelemetrySettings", "TrackingSettings", "digest",
-    "load_config", "parse_yaml", "read_settings", "read_yaml", "validate",
+    "load_config", "parse_yaml", "read_settings", "read_yaml", "text_hash", "validate",
 ]  # fmt: skip

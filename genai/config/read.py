@@ -34,7 +34,12 @@ Currency = Annotated[str, AfterValidator(_currency)]
 def digest(value: object) -> str:
     """Hash canonical JSON (sorted keys, no spaces) to 12 hex digits."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return text_hash(text)[:12]
+
+
+def text_hash(text: str) -> str:
+    """Give the SHA-256 of a text in 64 hex digits; halves of pairs, as JSON can hold, count too."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class _UniqueKeys(yaml.SafeLoader):

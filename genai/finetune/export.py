@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from genai import extras
-from genai.config import validate
+from genai.config import text_hash, validate
 from genai.errors import InputError
 from genai.evals import load_suite
 from genai.finetune.card import write_card
@@ -23,7 +23,7 @@ from genai.finetune.lock import LOCK, file_digest, read_lock
 from genai.finetune.recipe import Recipe, located
 from genai.models.engine import Engine, Job, on_base
 from genai.models.local import encode, find_folder, load_model
-from genai.models.weights import is_adapter, read_manifest, text_digest, weights_digest
+from genai.models.weights import is_adapter, read_manifest, weights_digest
 from genai.project import Project
 
 SUMS = "SHA256SUMS"
@@ -138,7 +138,7 @@ def check_merge(
 def _check_tokenizers(
     merged: Path, tokenizer: Any, own: Any, model: Any, prompts: Sequence[str]
 ) -> None:
-    if text_digest(own.chat_template or "") != text_digest(tokenizer.chat_template or ""):
+    if text_hash(own.chat_template or "") != text_hash(tokenizer.chat_template or ""):
         raise InputError(f"{merged.name}: chat_template.jinja is not that of the base;"
                          " export the run again")  # fmt: skip
     ends = model.generation_config.eos_token_id

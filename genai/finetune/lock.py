@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genai import extras
-from genai.config import validate
+from genai.config import text_hash, validate
 from genai.errors import ConfigError, InputError
 from genai.finetune.data import rows_hash
 from genai.finetune.job import Job, prepare
 from genai.finetune.recipe import Recipe, located
-from genai.models.weights import text_digest, weights_digest
+from genai.models.weights import weights_digest
 from genai.project import Project, git, write_whole
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def inputs(job: Job, project: Project) -> dict[str, Any]:
         },
         "rows": {"count": len(job.rows), "sha256": rows_hash(job.rows)},
         "steps": job.steps,
-        "template": text_digest(job.tokenizer.chat_template),
-        "tokenizer": text_digest(job.tokenizer.backend_tokenizer.to_str()),
+        "template": text_hash(job.tokenizer.chat_template),
+        "tokenizer": text_hash(job.tokenizer.backend_tokenizer.to_str()),
         "base": {
             "name": recipe.base,
             "weights": _base_weights(job),

@@ -11,7 +11,6 @@
 Only calls whose text is stored can be reviewed; the others are counted.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from genai.config import text_hash
 from genai.evals.leaks import tokens
 from genai.evals.suite import MetricSettings
 from genai.finetune.data.heard import EDIT, ticked
@@ -80,7 +80,7 @@ def look(ledger: Ledger, settings: LoopSettings, since: float) -> tuple[list[See
 def key_of(question: str) -> str:
     """Give 16 hex digits that are the same for every wording of case, marks and white space."""
     words = " ".join(tokens(question)) or " ".join(question.split())
-    return hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return text_hash(words)[:16]
 
 
 def failed(scores: Mapping[str, Any], metrics: Mapping[str, MetricSettings]) -> list[str]:

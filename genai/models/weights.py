@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from genai.config import text_hash
 from genai.errors import ModelError
 
 MANIFEST = "adapter.json"
@@ -82,20 +83,15 @@ def _header(path: Path, size: int) -> dict[str, tuple[str, list[int], int, int]]
     return found
 
 
-def text_digest(text: str) -> str:
-    """Give the SHA-256 of a text, such as a chat template."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def template_digest(folder: Path) -> str:
     """Give the digest of the chat template that a model is asked by; "" where it has none."""
     if is_adapter(folder):
         return read_manifest(folder)["template"]
     own, inside = folder / "chat_template.jinja", folder / "tokenizer_config.json"
     if own.is_file():
-        return text_digest(own.read_text(encoding="utf-8"))
+        return text_hash(own.read_text(encoding="utf-8"))
     given = json.loads(inside.read_text(encoding="utf-8")) if inside.is_file() else {}
-    return text_digest(given["chat_template"]) if given.get("chat_template") else ""
+    return text_hash(given["chat_template"]) if given.get("chat_template") else ""
 
 
 def is_adapter(folder: Path) -> bool:
@@ -112,7 +108,7 @@ def write_manifest(folder: Path, base: str, base_folder: Path, template: str) ->
     held = {
         "base": Path(os.path.relpath(base_folder, folder)).as_posix() if own else base,
         "base_weights": weights_digest(base_folder),
-        "template": text_digest(template),
+        "template": text_hash(template),
         "weights": weights_digest(folder),
     }
     (folder / MANIFEST).write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
@@ -164,7 +160,7 @@ def check_base(folder: Path, held: dict[str, str], base: Path, templates: Iterab
             "unknown_model",
         )
     for template in templates:
-        if text_digest(template) != held["template"]:
+        if text_hash(template) != held["template"]:
             raise ModelError(
                 f"{folder}: was trained with another chat template than {base} has now; restore"
                 " chat_template.jinja, or train again",

@@ -4,14 +4,13 @@ Only the template makes roles: a line that is exactly `@system`, `@user` or `@as
 turn, and values are put in after the turns are cut.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genai.config import parse_yaml, validate
+from genai.config import parse_yaml, text_hash, validate
 from genai.errors import PromptError
 from genai.prompts.front import Example, FrontMatter
 from genai.prompts.render import Segment, nonces, render
@@ -145,7 +144,7 @@ def assemble(
     except ValueError as error:
         raise PromptError(f"{shown}: a number in the front matter is not finite; mend it"
                           ) from error  # fmt: skip
-    sha256 = hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+    sha256 = text_hash(canonical)
     return Prompt(front.id, sha256, front, body, _with_examples(front, body, shown), partials)
 
 

@@ -1,6 +1,5 @@
 """What runs, trainings, prompts and adapters say of themselves, for `exp diff` and for MLflow."""
 
-import hashlib
 import json
 import sys
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genai import tracking
-from genai.config import Config, ModelSettings
+from genai.config import Config, ModelSettings, text_hash
 from genai.errors import CaseError
 from genai.evals import Suite
 from genai.models import Model
@@ -49,12 +48,12 @@ def facts(task: Any, suite: Suite, config: Config, root: Path) -> dict[str, str]
     """Name everything a run depends on: hashes, versions, seed and every setting of a chain."""
     found = {"suite": suite.hash, "judge": suite.settings.judge or config.evals.judge}
     if isinstance(task, Model):
-        found |= {"model": task.name, "model_hash": _short(task.identity)}
+        found |= {"model": task.name, "model_hash": text_hash(task.identity)[:12]}
     chains = sys.modules.get("genai.rag.chain")  # not loaded, where the task is none
     if chains is not None and isinstance(task, chains.Chain):
         own = task.config
         found |= {
-            "model": task.model.name, "model_hash": _short(task.model.identity),
+            "model": task.model.name, "model_hash": text_hash(task.model.identity)[:12],
             "prompt": task.prompt.name, "prompt_hash": task.prompt.hash,
             "index": task.index.name, "index_revision": task.index.revision,
             "guards": task.guards.hash, "config": own.hash,
@@ -254,7 +253,10 @@ class Training:
         tags: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
         recipe = self._recipe
-        params = {"recipe": _short(recipe.model_dump_json()), "seed": str(recipe.training.seed)}
+        params = {
+            "recipe": text_hash(recipe.model_dump_json())[:12],
+            "seed": str(recipe.training.seed),
+        }
         params |= _flat(recipe.model_dump(mode="json"))
         params |= {name: str(value) for name, value in (hashes or {}).items()}
         names = ("run.lock.json", "curves.jsonl", "inputs.json")
@@ -308,10 +310,6 @@ def judged(where: Store, folder: Path, gates: "Sequence[Gate]") -> None:
 
 
 # -- words ---------------------------------------------------------------------------------------
-
-
-def _short(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from genai.config import text_hash
 from genai.errors import InputError
 
 FaultKind = Literal["schema", "role", "empty", "identical"]
@@ -234,7 +235,7 @@ def row_hash(row: Row) -> str:
     """Give the SHA-256 of what is trained: turns and answers; neither id nor provenance matter."""
     given = {key: each for key, each in columns_of(row).items() if key not in _BESIDE}
     text = json.dumps(given, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return text_hash(text)
 
 
 def rows_hash(rows: Sequence[Row]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from genai.config import text_hash
 from genai.errors import DocumentError
 from genai.rag.documents.encoding import decode
 from genai.rag.documents.markup import read_html
@@ -18,7 +19,7 @@ from genai.rag.documents.pdf import read_pdf
 from genai.rag.documents.rows import read_csv
 from genai.rag.documents.word import read_docx
 
-__all__ = ["ENDINGS", "Document", "find_documents", "parse", "read_source", "text_hash"]
+__all__ = ["ENDINGS", "Document", "find_documents", "parse", "read_source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,8 @@ class Document:
 
     @property
     def hash(self) -> str:
-        """Hash of the canonical text."""
+        """Hash of the canonical text; a citation carries it to be checked again later."""
         return text_hash(self.text)
-
-
-def text_hash(text: str) -> str:
-    """Hash canonical text; a citation carries this to be checked again later."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def find_documents(folder: Path) -> list[Path]:

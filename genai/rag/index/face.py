@@ -6,11 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from genai.config import IndexSettings, digest
+from genai.config import IndexSettings, digest, text_hash
 from genai.errors import IndexUnusable, InputError
 from genai.ledger import merged
 from genai.models import Embedder, make_embedder
-from genai.rag.documents import text_hash
 from genai.rag.index.embed import Open, Workers
 from genai.rag.index.find import HELD_BACK, find, owner
 from genai.rag.index.generations import Current, Generations

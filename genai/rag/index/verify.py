@@ -5,11 +5,11 @@ them, so each of those can be made again; a document whose own text is damaged i
 the next sync reads its file anew.
 """
 
-import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from genai.config import text_hash
 from genai.errors import IndexUnusable
 from genai.rag.index.graph import ALARM_BELOW, keep, recall
 from genai.rag.index.opened import Opened
@@ -106,7 +106,7 @@ def mend(opened: Opened, found: Findings, embed: Callable[[Sequence[Passage]], N
 def _damaged(store: Store) -> Iterable[str]:
     """Give documents whose text is not what its hash says, or whose passages are not in it."""
     for path, text, stored in store.texts():
-        found = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        found = text_hash(text)
         rows = store.rows(
             'SELECT p.start, p."end", f.text FROM passage p LEFT JOIN fulltext f ON f.rowid = p.row'
             " WHERE p.document = ?",

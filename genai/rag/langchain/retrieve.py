@@ -12,8 +12,8 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict
 
+from genai.config import text_hash
 from genai.errors import InputError
-from genai.rag.documents import text_hash
 from genai.rag.index import Index, SyncReport
 from genai.rag.search import Where
 from genai.text.terms import content_stems
