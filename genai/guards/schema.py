@@ -1,12 +1,11 @@
 """The guard for answers that must be JSON of a form; one that was cut off can be closed."""
 
-import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from genai import extras
 from genai.guards.base import Scope
+from genai.text.schemas import validator
 from genai.text.unclosed import closing
 from genai.types import Place, Span
 
@@ -51,7 +50,7 @@ class JsonGuard:
     def _breach(self, value: Any) -> str:
         if not self._schema:
             return ""
-        breach = next(iter(_validator(json.dumps(self._schema)).iter_errors(value)), None)
+        breach = next(iter(validator(json.dumps(self._schema)).iter_errors(value)), None)
         return f"breaks `{breach.validator}`" if breach is not None else ""
 
     def explain(self, spans: Sequence[Span]) -> str:
@@ -61,13 +60,3 @@ class JsonGuard:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
-
-
-@functools.lru_cache(maxsize=16)
-def _validator(schema: str) -> Any:
-    package: Any = extras.load("jsonschema", "gateway")
-    body = json.loads(schema)
-    form = package.validators.validator_for(body)
-    form.check_schema(body)
-    # an empty registry: no reference is fetched from anywhere
-    return form(body, registry=extras.load("referencing", "gateway").Registry())

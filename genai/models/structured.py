@@ -80,21 +80,16 @@ def _form(schema: Any) -> tuple[dict[str, Any], Callable[[Any], Any]]:
 
 
 def _json_schema(body: dict[str, Any]) -> Callable[[Any], Any]:
-    from genai import extras
+    from genai.text.schemas import breach
 
-    package: Any = extras.load("jsonschema", "gateway")
     try:
-        package.validators.validator_for(body).check_schema(body)
-    except package.SchemaError as error:
-        said = f"the schema itself is wrong: {error.message}; mend it"
-        raise ModelError(said, "bad_request") from error
-    validator = package.validators.validator_for(body)(body)
+        breach(body, None)  # a schema that is wrong is told before anything is asked
+    except ValueError as error:
+        raise ModelError(f"{error}; mend it", "bad_request") from error
 
     def check(value: Any) -> Any:
-        problem = next(iter(validator.iter_errors(value)), None)
-        if problem is not None:
-            where = ".".join(map(str, problem.absolute_path)) or "the top"
-            raise ValueError(f"{where} breaks `{problem.validator}`")
+        if problem := breach(body, value):
+            raise ValueError(problem)
         return value
 
     return check

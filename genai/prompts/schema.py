@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from genai import extras
+from genai.text.schemas import breach
 
 _LISTED = ("type", "enum", "const", "$ref", "format", "anyOf", "oneOf", "allOf", "not", "pattern")
 _BOUNDS = (
@@ -30,20 +30,10 @@ def misfit(schema: Mapping[str, Any], value: Any) -> str:
     Raises:
         MissingExtra: the package `jsonschema` is absent.
     """
-    package: Any = extras.load("jsonschema", "gateway")
-    referencing: Any = extras.load("referencing", "gateway")
-    kind = package.validators.validator_for(schema, default=package.Draft202012Validator)
     try:
-        kind.check_schema(schema)
-        problem = next(iter(kind(schema, registry=referencing.Registry()).iter_errors(value)), None)
-    except package.SchemaError as error:
-        return f"the schema itself is wrong: {error.message}"
-    except referencing.exceptions.Unresolvable as error:
-        return f"the schema refers to {error.ref!r}, which is not in it"
-    if problem is None:
-        return ""
-    where = ".".join(map(str, problem.absolute_path)) or "the top"
-    return f"{where} breaks `{problem.validator}`"
+        return breach(schema, value)
+    except ValueError as error:
+        return str(error)
 
 
 def moved(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> Iterator[Moved]:

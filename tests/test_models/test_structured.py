@@ -112,7 +112,9 @@ def test_a_model_that_declines_is_not_asked_again() -> None:
     assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("schema", [7, "text", {"type": "no-such-type"}])
+@pytest.mark.parametrize(
+    "schema", [7, "text", {"type": "no-such-type"}, {"$ref": "https://example.invalid/schema"}]
+)
 def test_a_wrong_schema_is_an_error_before_any_request(schema: Any) -> None:
     with faulty(says(GOOD)) as (url, server), pytest.raises(ModelError, match="schema"):
         ask(url, schema, [])

@@ -5,16 +5,15 @@ that with `fenced: true` one Markdown code fence around the whole answer is take
 more than 4,300 digits and thousands of nested brackets are not read.
 """
 
-import functools
 import json
 import re
 from typing import Any
 
-from genai import extras
 from genai.errors import MissingExtra
 from genai.evals.scorers.answer import judged
 from genai.evals.scorers.base import Scorer, Tools
 from genai.evals.trial import CannotMeasure, Score, Trial
+from genai.text.schemas import breach
 
 _STEP = re.compile(r"\.(?P<name>[^.\[\]\s\"']+)|\[(?P<index>-?\d+)\]|\[\"(?P<key>[^\"]*)\"\]")
 _BY_CASE = object()
@@ -37,17 +36,11 @@ def json_schema(trial: Trial, tools: Tools, schema: dict[str, Any], fenced: bool
     value, problem = _read(trial.text, fenced)
     if problem:
         return Score(False, problem)
-    breach = next(iter(_validator(json.dumps(schema, sort_keys=True)).iter_errors(value)), None)
-    if breach is None:
-        return Score(True)
-    where = (
-        ".".join(
-            str(each) if isinstance(each, int) else repr(each)[1:-1]
-            for each in breach.absolute_path
-        )
-        or "the top"
-    )
-    return Score(False, f"{where} breaks `{breach.validator}`")
+    try:
+        problem = breach(schema, value)
+    except MissingExtra as error:
+        raise CannotMeasure("missing_field", str(error)) from error
+    return Score(not problem, problem)
 
 
 @judged(wrong=False, expected=True, unless="equals")
@@ -128,22 +121,6 @@ def _read(text: str, fenced: bool) -> tuple[Any, str]:
 
 def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
-
-
-@functools.lru_cache(maxsize=64)
-def _validator(schema: str) -> Any:
-    try:
-        package: Any = extras.load("jsonschema", "gateway")
-        referencing: Any = extras.load("referencing", "gateway")
-    except MissingExtra as error:
-        raise CannotMeasure("missing_field", str(error)) from error
-    body = json.loads(schema)
-    kind = package.validators.validator_for(body)
-    try:
-        kind.check_schema(body)
-    except package.SchemaError as error:
-        raise ValueError(f"`schema` itself is wrong: {error.message}") from error
-    return kind(body, registry=referencing.Registry())
 
 
 def _steps(path: str) -> list[str | int]:
