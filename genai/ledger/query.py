@@ -212,7 +212,7 @@ class Groups:
 
 
 _WHERE = "started_at >= :since AND day >= :day"
-_TOKENS = "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)"
+TOKENS = "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)"
 _SUMS = f"""
 SELECT kind, day, model, count(*) AS calls,
   count(*) FILTER (WHERE outcome = 'ok') AS ok,
@@ -221,8 +221,8 @@ SELECT kind, day, model, count(*) AS calls,
   count(*) FILTER (WHERE outcome = 'cancelled') AS cancelled,
   count(cost) AS known, sum(cost) AS cost,
   count(*) FILTER (WHERE cost_status IN {_SURE}) AS sure,
-  sum({_TOKENS}) FILTER (WHERE cost_status IN {_SURE}) AS tokens_sure,
-  sum({_TOKENS}) FILTER (WHERE cost IS NULL) AS tokens_unpriced,
+  sum({TOKENS}) FILTER (WHERE cost_status IN {_SURE}) AS tokens_sure,
+  sum({TOKENS}) FILTER (WHERE cost IS NULL) AS tokens_unpriced,
   sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens
 FROM call WHERE {_WHERE} AND kind IN ('chain', 'model', 'embedding')
 GROUP BY kind, day, model ORDER BY kind, day, model
@@ -231,8 +231,8 @@ GROUP BY kind, day, model ORDER BY kind, day, model
 _OTHER = f"""
 SELECT kind, day, model, count(cost) AS known, sum(cost) AS cost,
   count(*) FILTER (WHERE cost_status IN {_SURE}) AS sure,
-  sum({_TOKENS}) FILTER (WHERE cost_status IN {_SURE}) AS tokens_sure,
-  -sum({_TOKENS}) FILTER (WHERE cost IS NOT NULL) AS tokens_unpriced
+  sum({TOKENS}) FILTER (WHERE cost_status IN {_SURE}) AS tokens_sure,
+  -sum({TOKENS}) FILTER (WHERE cost IS NOT NULL) AS tokens_unpriced
 FROM call WHERE currency <> 'USD' AND {_WHERE}
 GROUP BY kind, day, model
 """

@@ -21,7 +21,7 @@ from math import log
 from typing import TYPE_CHECKING, Any, get_args
 
 from genai.ledger.database import Database
-from genai.ledger.query import Money
+from genai.ledger.query import TOKENS, Money
 from genai.ledger.row import from_pico
 from genai.types import Place
 
@@ -52,7 +52,6 @@ _COLUMNS = {name: f'"{name}"' for name in _KEY} | {
 _FROM = ", ".join(_COLUMNS.values())
 _DOLLARS = "cost IS NOT NULL AND currency = 'USD'"
 _SURE = "currency = 'USD' AND cost_status IN ('priced', 'provider_reported', 'declared_free')"
-_TOKENS = "coalesce(input_tokens, 0) + coalesce(output_tokens, 0)"
 _SUMS = {
     "calls": "count(*)",
     "known": f"sum(CASE WHEN {_DOLLARS} THEN 1 ELSE 0 END)",
@@ -60,8 +59,8 @@ _SUMS = {
     "cost": f"sum(CASE WHEN {_DOLLARS} THEN cost ELSE 0 END)",
     "input_tokens": "sum(coalesce(input_tokens, 0))",
     "output_tokens": "sum(coalesce(output_tokens, 0))",
-    "tokens_sure": f"sum(CASE WHEN {_SURE} THEN {_TOKENS} ELSE 0 END)",
-    "tokens_unpriced": f"sum(CASE WHEN {_DOLLARS} THEN 0 ELSE {_TOKENS} END)",
+    "tokens_sure": f"sum(CASE WHEN {_SURE} THEN {TOKENS} ELSE 0 END)",
+    "tokens_unpriced": f"sum(CASE WHEN {_DOLLARS} THEN 0 ELSE {TOKENS} END)",
     "cached": "sum(coalesce(in_cache_read, 0))",
     "replayed": "sum(CASE WHEN cache_source <> '' THEN 1 ELSE 0 END)",
     "retries": "sum(CASE WHEN retry_of <> '' THEN 1 ELSE 0 END)",

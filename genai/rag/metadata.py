@@ -21,7 +21,7 @@ from genai.rag.documents.front import front_matter
 Value = str | bool | int | float | date
 Kept = tuple[str, float | None, str | None]  # kind, and the number or the text
 SIDECAR = ".meta.yaml"
-_KEY = re.compile(r"[A-Za-z_][\w.-]{0,63}\Z")
+KEY = re.compile(r"[A-Za-z_][\w.-]{0,63}\Z")
 _LARGEST = 1_000_000  # bytes
 _MOST = 64  # keys a document, and values a key
 
@@ -92,4 +92,4 @@ def _fits(key: Any, value: Any) -> bool:
     fits = isinstance(value, (str, bool, int, date)) or (
         isinstance(value, float) and math.isfinite(value)
     )
-    return fits and isinstance(key, str) and bool(_KEY.match(key))
+    return fits and isinstance(key, str) and bool(KEY.match(key))

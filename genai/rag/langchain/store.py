@@ -1,7 +1,6 @@
 """An Index as a LangChain vector store."""
 
 import json
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -19,12 +18,11 @@ from genai.models.langchain import GenaiEmbeddings, embed_with
 from genai.rag.documents import parse
 from genai.rag.index import Index, SyncReport
 from genai.rag.langchain.retrieve import as_document
-from genai.rag.metadata import SIDECAR
+from genai.rag.metadata import KEY, SIDECAR
 from genai.rag.search import Where
 from genai.types import Hit
 
 _OWN = "langchain_document"  # the metadata key under which a Document's id and metadata are kept
-_KEY = re.compile(r"[A-Za-z_][\w.-]{0,63}\Z")
 _MOST = 63  # keys beside that one, and values a key
 
 
@@ -252,4 +250,4 @@ def _filters(name: str, value: Any) -> bool:
     """Say whether a search can filter by this: plain values, and lists of them."""
     values = value if isinstance(value, list) else [value]
     plain = all(isinstance(each, str | bool | int | float) for each in values)
-    return plain and 0 < len(values) <= _MOST and bool(_KEY.match(name))
+    return plain and 0 < len(values) <= _MOST and bool(KEY.match(name))
