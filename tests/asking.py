@@ -47,7 +47,7 @@ def fails(url: str, ledger: Ledger, *, streamed: bool = False, **settings: Any) 
         ask()
     text = str(caught.value)
     assert opened.name.rpartition("/")[2] in text
-    assert opened._route.targets[0][1].kind in text  # the provider
+    assert opened.route.targets[0][1].kind in text  # the provider
     assert "\n" not in text
     assert "private" not in text
     assert "very-secret" not in text

@@ -178,17 +178,17 @@ class Model:
     def __init__(self, name: str, route: "Route") -> None:
         self.name = name
         self.label = route.label or name
-        self._route = route
+        self.route = route
 
     @property
     def identity(self) -> str:
         """What shapes the replies, as text: models, servers, parameters."""
-        return self._route.identity
+        return self.route.identity
 
     @property
     def remote(self) -> bool:
         """Whether a request leaves this process."""
-        return self._route.remote
+        return self.route.remote
 
     @property
     def concurrency(self) -> int:
@@ -222,7 +222,7 @@ class Model:
     async def _whole(
         self, messages: Sequence[Message], context: Context | None, params: Mapping[str, Any]
     ) -> Reply:
-        plan = self._route.plan(messages, params, context, stream=False)
+        plan = self.route.plan(messages, params, context, stream=False)
         if plan.hedge_after:
             from genai.models.hedge import hedged
 
@@ -234,7 +234,7 @@ class Model:
         self, prompt: Prompted, *, context: Context | None = None, **params: Any
     ) -> AsyncGenerator[str | Reply, None]:
         """Give text pieces as they arrive, then the Reply, in async code."""
-        plan: Plan = self._route.plan(as_messages(prompt), params, context, stream=True)
+        plan: Plan = self.route.plan(as_messages(prompt), params, context, stream=True)
         while True:
             attempt = await plan.begin()
             try:

@@ -25,7 +25,7 @@ def opened(url: str, folder: Path | None = None, rows: list[Call] | None = None)
 
 
 def gate_of(model: Any) -> Gate:
-    gate: Gate = model._route.targets[0][1].gate
+    gate: Gate = model.route.targets[0][1].gate
     return gate
 
 

@@ -214,7 +214,7 @@ def test_what_is_reserved_for_a_request_that_never_leaves_is_given_back() -> Non
     async def run(url: str) -> None:
         settings = ModelSettings(max_connections=1)
         model = open_model(f"openai/a@{url}", settings=settings, hooks=hooks)
-        gate = model._route.targets[0][1].gate
+        gate = model.route.targets[0][1].gate
         assert gate is not None
         await gate.acquire()  # somebody else has the only slot
         task = asyncio.create_task(model.acall("hi"))

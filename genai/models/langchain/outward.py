@@ -122,7 +122,7 @@ class ChatGenai(BaseChatModel):
         name = kwargs.pop("model", None)
         if name is None or name == self.model.name:
             return self._asked
-        other = open_model(name, hooks=self.model._route.hooks)
+        other = open_model(name, hooks=self.model.route.hooks)
         return _limited(other, self.timeout, self.max_retries)
 
     def _params(self, stop: list[str] | None, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def _limited(model: Model, timeout: float | None, retries: int | None) -> Model:
             target = replace(target, retries=retries)
         return target
 
-    route = model._route
+    route = model.route
     targets = [(weight, limit(target)) for weight, target in route.targets]
     fallbacks = [limit(target) for target in route.fallbacks]
     return Model(model.name, replace(route, targets=targets, fallbacks=fallbacks))

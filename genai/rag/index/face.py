@@ -57,7 +57,7 @@ class Index:
         self.settings = settings or IndexSettings()
         self.dense_weight = self.settings.dense_weight
         self._home = Generations(path)
-        self._embedder = embedder
+        self.embedder = embedder
         self._open_embedder = open_embedder
         self._scan, self._scan_id = scan, scan_id
         self._splitting = Splitting.from_settings(self.settings)
@@ -77,7 +77,7 @@ class Index:
 
     def wanted(self) -> str:
         """Give the generation that the settings ask for."""
-        parts = [splitter_id(self._splitting), self._embedder.id, self.settings.tenants]
+        parts = [splitter_id(self._splitting), self.embedder.id, self.settings.tenants]
         return digest([SCHEMA_VERSION, *parts])
 
     # -- writing ---------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ class Index:
     def _target(self, now: Opened | None, rebuild: bool) -> tuple[str, How]:
         """Choose the folder to write, and what it is written by."""
         how = How(
-            self._embedder, self._splitting, self.settings.tenants,
+            self.embedder, self._splitting, self.settings.tenants,
             self.settings.max_megabytes * 1_000_000, self._scan, self._scan_id(),
             self._open_embedder,
         )  # fmt: skip
@@ -352,7 +352,7 @@ class Index:
     # -- what is open ----------------------------------------------------------------------------
 
     def _own_embedder(self, opened: Opened, opener: Open | None) -> Embedder:
-        return opened.own_embedder(self._embedder, opener, self.settings.max_chars)
+        return opened.own_embedder(self.embedder, opener, self.settings.max_chars)
 
     def _reopen(self) -> Open | None:
         """Give the way to open another embedder, which is right after a roll back alone."""

@@ -40,7 +40,7 @@ class IndexStore(VectorStore):
         if tenant and Path(tenant).name != tenant:
             raise InputError(f"IndexStore: tenant {tenant!r} must be the name of a folder")
         self._tenant = tenant
-        self._embed = GenaiEmbeddings(index._embedder)
+        self._embed = GenaiEmbeddings(index.embedder)
 
     @property
     def embeddings(self) -> Embeddings:
@@ -200,7 +200,7 @@ class IndexStore(VectorStore):
         found = [each for each, _ in self._found(query, fetch_k, filter, kwargs)]
         if not found:
             return []
-        vectors = self.index._embedder.embed([query, *(each.page_content for each in found)])
+        vectors = self.index.embedder.embed([query, *(each.page_content for each in found)])
         chosen = maximal_marginal_relevance(vectors[0], list(vectors[1:]), lambda_mult, k)
         return [found[place] for place in chosen]
 
