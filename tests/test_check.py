@@ -255,6 +255,10 @@ def test_check_leaves_files_of_somebodys_own_alone(
     }.items():
         (target / file).parent.mkdir(parents=True, exist_ok=True)
         (target / file).write_text(text)
+    retired = target / "prompts" / "rag" / "answer.md"  # what was locked of it is kept
+    plant(retired, "id: rag/answer", "id: rag/reply")
+    retired.rename(retired.with_name("reply.md"))
+    plant(target / "configs" / "genai.yaml", "prompt: rag/answer", "prompt: rag/reply")
     plant(target / "configs" / "sft.yaml", "base: CC0-1.0", "base: ours\n  accepted: [unknown]")
     assert main(["check"]) == 0
     shown = capsys.readouterr()

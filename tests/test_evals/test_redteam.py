@@ -66,10 +66,21 @@ def test_a_change_names_what_flipped(tmp_path: Path) -> None:
     assert "2 of 4 flipped" in said
 
 
-def test_a_case_without_a_place_is_refused(tmp_path: Path) -> None:
-    path = suite(tmp_path, SUITE.replace(", metadata: {place: answer}", ""))
-    with pytest.raises(CaseError, match="`s2`: give `metadata"):
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (", metadata: {place: answer}", "", "`s2`: give `metadata"),
+        ("place: answer", "place: reply", "`s2`: `metadata.place`: 'reply' is no place; use quest"),
+        ("LLM07", "llm7", "`a2`: `risks`: 'llm7' is no risk; use LLM01 to LLM10"),
+    ],
+)
+def test_a_case_of_no_place_or_no_risk_is_refused(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    path = suite(tmp_path, SUITE.replace(old, new))
+    with pytest.raises(CaseError, match=said):
         attack(load_suite(path), lambda text, place: False)
+    attack(load_suite(suite(tmp_path, SUITE.replace("LLM07", "T1566"))), lambda text, place: False)
 
 
 def test_the_shipped_suite_covers_places_families_and_risks() -> None:

@@ -38,6 +38,7 @@ def test_the_shipped_recipes_are_those_of_the_quick_demo(method: str) -> None:
         ("maks: all", "maks", "mask"),
         ("training: {learning_rte: 0.1, steps: 1}", "learning_rte", "learning_rate"),
         ("training: {learning_rate: 0.1, max_steps: 1}", "max_steps", "training.steps"),
+        ("preference: {beta: 0.1}", "preference", "does nothing for `sft`; take it out"),
     ],
 )
 def test_a_wrong_key_is_one_line_with_its_cure(
