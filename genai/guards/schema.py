@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from genai.config.schemas import validator
 from genai.guards.base import Scope
-from genai.text.schemas import validator
 from genai.text.unclosed import closing
 from genai.types import Place, Span
 

@@ -80,7 +80,7 @@ def _form(schema: Any) -> tuple[dict[str, Any], Callable[[Any], Any]]:
 
 
 def _json_schema(body: dict[str, Any]) -> Callable[[Any], Any]:
-    from genai.text.schemas import breach
+    from genai.config.schemas import breach
 
     try:
         breach(body, None)  # a schema that is wrong is told before anything is asked

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from genai.text.schemas import breach
+from genai.config.schemas import breach
 
 _LISTED = ("type", "enum", "const", "$ref", "format", "anyOf", "oneOf", "allOf", "not", "pattern")
 _BOUNDS = (

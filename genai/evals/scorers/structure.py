@@ -9,11 +9,11 @@ import json
 import re
 from typing import Any
 
+from genai.config.schemas import breach
 from genai.errors import MissingExtra
 from genai.evals.scorers.answer import judged
 from genai.evals.scorers.base import Scorer, Tools
 from genai.evals.trial import CannotMeasure, Score, Trial
-from genai.text.schemas import breach
 
 _STEP = re.compile(r"\.(?P<name>[^.\[\]\s\"']+)|\[(?P<index>-?\d+)\]|\[\"(?P<key>[^\"]*)\"\]")
 _BY_CASE = object()
