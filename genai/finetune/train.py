@@ -22,12 +22,11 @@ from genai.errors import InputError
 from genai.finetune import lock as locks
 from genai.finetune.job import Job, prepare, rank
 from genai.finetune.recipe import Recipe
-from genai.finetune.watch import COUNT, Watch
+from genai.finetune.watch import COUNT, WHOLE, Watch
 from genai.models.weights import is_adapter, weights_digest, write_manifest
 from genai.project import Project, write_whole
 
 Say = Callable[[str], None]
-_MARK = "whole"  # a checkpoint with this file was written to its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +153,11 @@ def newest(folder: Path) -> Path | None:
     """Give the newest checkpoint that was written to its end; others are removed."""
     found = []
     for each in (folder / "checkpoints").glob("checkpoint-*"):
-        if (each / _MARK).exists():
+        if (each / WHOLE).exists():
             found.append(each)
         else:  # killed in the middle of saving
             shutil.rmtree(each, ignore_errors=True)
     return max(found, key=lambda each: int(each.name.rpartition("-")[2]), default=None)
-
-
-def mark_whole(checkpoint: Path) -> None:
-    """Say that a checkpoint was written to its end."""
-    (checkpoint / _MARK).touch()
 
 
 def _same_run(folder: Path, inputs: Mapping[str, Any], fresh: bool) -> None:
@@ -194,7 +188,7 @@ def _keep(job: Job, trainer: Any, watch: Watch, model: Path) -> None:
         return
     if watch.best is not None:
         shutil.copytree(watch.best, draft)
-    for path in (draft / "training_args.bin", draft / "README.md", draft / _MARK):
+    for path in (draft / "training_args.bin", draft / "README.md", draft / WHOLE):
         path.unlink(missing_ok=True)
     job.tokenizer.save_pretrained(draft)
     if is_adapter(draft):

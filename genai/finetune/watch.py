@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genai import extras
+from genai.config import ModelSettings
 from genai.errors import InputError
 from genai.evals import Options as EvalOptions
 from genai.evals import Tools, evaluate, load_suite
@@ -23,9 +24,9 @@ from genai.models.weights import weights_digest
 from genai.project import Project
 
 if TYPE_CHECKING:
-    from genai.config import ModelSettings
     from genai.finetune.train import Options
 COUNT = "_total_train_tokens"  # where TRL counts tokens, from zero at each start; ORPO does not
+WHOLE = "whole"  # a checkpoint with this file was written to its end
 _FALL = 0.5  # nats that the chosen answers may lose before an alarm, twice in a row
 
 
@@ -149,8 +150,6 @@ class Watch:
 
     def saved(self, checkpoint: Path, tokens: int) -> None:
         """Note the weights of a checkpoint, and what was seen and taken up to it."""
-        from genai.finetune.train import mark_whole
-
         self.weights_at[checkpoint.name.rpartition("-")[2]] = weights_digest(checkpoint)
         held = {
             "curves": self.curves, "weights_at": self.weights_at, "best_score": self.best_score,
@@ -158,7 +157,7 @@ class Watch:
             "spent": asdict(replace(self.spent(), tokens=tokens)),
         }  # fmt: skip
         (checkpoint / "watch.json").write_text(json.dumps(held), encoding="utf-8")
-        mark_whole(checkpoint)
+        (checkpoint / WHOLE).touch()
 
     # -- the dev set -----------------------------------------------------------------------------
 
@@ -194,10 +193,9 @@ class Watch:
         if self._engine is None:
             self._engine = Engine(model, self._job.tokenizer)
         name = f"{self._job.recipe.name}#{step}"
-        return open_model(
-            f"local/{name}", settings=_settings(self._job.recipe.evals.max_tokens),
-            provider=Local(name, engine=self._engine),
-        )  # fmt: skip
+        settings = ModelSettings(params={"max_tokens": self._job.recipe.evals.max_tokens})
+        provider = Local(name, engine=self._engine)
+        return open_model(f"local/{name}", settings=settings, provider=provider)
 
     def _keep(self, model: Any) -> None:
         best = self._job.folder / "best"
@@ -207,12 +205,6 @@ class Watch:
         shutil.rmtree(best, ignore_errors=True)
         draft.replace(best)
         self.best = best
-
-
-def _settings(most: int) -> "ModelSettings":
-    from genai.config import ModelSettings
-
-    return ModelSettings(params={"max_tokens": most})
 
 
 def follow(trainer: Any, watch: Watch) -> Any:

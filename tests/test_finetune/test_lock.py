@@ -9,8 +9,9 @@ import pytest
 from tuning import make_project, recipe
 
 from genai.errors import InputError
-from genai.finetune.lock import read_lock, verify
+from genai.finetune.lock import read_lock
 from genai.finetune.train import Options, Outcome, run
+from genai.finetune.verify import verify
 from genai.project import Project
 
 

@@ -3,7 +3,7 @@
 import argparse
 
 import genai
-from genai.finetune.lock import verify
+from genai.finetune.verify import verify
 from genai.wiring.tuning import run_folder
 
 
