@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import yaml
 from pydantic import Field
@@ -17,9 +17,11 @@ from pydantic import Field
 from genai.config import Settings, parse_yaml, validate
 from genai.errors import CaseError, ConfigError
 from genai.evals.gate import MARGINS, Decision, Stage
-from genai.evals.report import Report
 from genai.evals.suite import Suite
 from genai.project import git
+
+if TYPE_CHECKING:
+    from genai.evals.report import Report
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
@@ -117,7 +119,7 @@ def read_design(evals: Path, name: str) -> Design:
         raise CaseError(str(error)) from error
 
 
-def designs_for(evals: Path, report: Report) -> list[Design]:
+def designs_for(evals: Path, report: "Report") -> list[Design]:
     """Give the designs that a run can be held to: of its suite, and written before it ended."""
     found = [read_design(evals, path.stem) for path in sorted((evals / "designs").glob("*.yaml"))]
     return [each for each in found if each.suite == report.suite and each.at <= report.at]
@@ -125,7 +127,7 @@ def designs_for(evals: Path, report: Report) -> list[Design]:
 
 def margin_of(suite: Suite, metric: str, stage: Stage) -> float:
     """Give the margin that the suite's gate will use for a metric, on the metric's scale."""
-    from genai.evals.metrics import known_scorers
+    from genai.evals.scorers.known import known_scorers
 
     settings, gate = suite.metrics[metric], suite.settings.gate
     if settings.margin:
@@ -136,7 +138,7 @@ def margin_of(suite: Suite, metric: str, stage: Stage) -> float:
 
 
 def kept(
-    design: Design, report: Report, decision: Decision | None, others: Sequence[Report] = ()
+    design: Design, report: "Report", decision: Decision | None, others: "Sequence[Report]" = ()
 ) -> tuple[Promise, ...]:
     """Say part by part whether a run kept its design, each in one sentence.
 
@@ -162,7 +164,7 @@ def kept_text(design: Design, promises: Sequence[Promise]) -> str:
     return "\n".join([head, *lines])
 
 
-def _dataset(design: Design, report: Report) -> Promise:
+def _dataset(design: Design, report: "Report") -> Promise:
     same = design.suite == report.suite and design.dataset == report.dataset
     said = f"the cases are those of the design ({design.suite}, {design.dataset})"
     if not same:
@@ -173,7 +175,7 @@ def _dataset(design: Design, report: Report) -> Promise:
     return Promise("dataset", same, said)
 
 
-def _sample(design: Design, report: Report) -> Promise:
+def _sample(design: Design, report: "Report") -> Promise:
     if report.cases != design.cases:
         said = f"the run has {report.cases} cases, the design {design.cases}"
         return Promise("sample", False, said)
@@ -208,7 +210,7 @@ def _stage(design: Design, decision: Decision | None) -> Promise:
     return Promise("stage", False, f"it was judged for stage {found}, the design says {words}")
 
 
-def _time(design: Design, report: Report) -> Promise:
+def _time(design: Design, report: "Report") -> Promise:
     # the name of a run begins with its start; one named by hand has the time of its end only
     begun = _started(report)
     if begun >= design.at:
@@ -216,7 +218,7 @@ def _time(design: Design, report: Report) -> Promise:
     return Promise("order", False, f"the run began {begun}, before the design ({design.at})")
 
 
-def _stopping(design: Design, report: Report, others: Sequence[Report]) -> Promise:
+def _stopping(design: Design, report: "Report", others: "Sequence[Report]") -> Promise:
     if report.stopped:
         return Promise("stopping", False, f"the run stopped early ({report.stopped})")
     looks = [
@@ -233,7 +235,7 @@ def _stopping(design: Design, report: Report, others: Sequence[Report]) -> Promi
     return Promise("stopping", True, "it is the first run of this task over the whole sample")
 
 
-def _started(report: Report) -> str:
+def _started(report: "Report") -> str:
     try:
         begun = datetime.strptime(report.run[:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
     except ValueError:

@@ -20,8 +20,8 @@ from genai import stats
 from genai.errors import CaseError
 from genai.evals.baseline import find_run, runs_of
 from genai.evals.case import Case
-from genai.evals.metrics import known_scorers
 from genai.evals.report import Report
+from genai.evals.scorers.known import known_scorers
 from genai.evals.store import Scores, read_log
 from genai.evals.suite import load_suite
 from genai.evals.trial import Trial

@@ -4,14 +4,14 @@ Two runs may be compared on a metric only where its identity is the same: scorer
 parameters, and the embedder or the judge and its prompt where it needs them.
 """
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from genai.config import digest
-from genai.evals.scorers import SCORERS, Scorer, Tools, own_scorer
+from genai.evals.scorers import Scorer, Tools, own_scorer
+from genai.evals.scorers.known import known_scorers
 from genai.evals.suite import AGGREGATES, MetricSettings, Suite
 
 Statistic = Literal["mean", "p50", "p95"]
@@ -37,15 +37,6 @@ class Metric:
     def judge(self) -> bool:
         """Whether a model judges."""
         return "judge" in self.scorer.needs
-
-
-@functools.cache
-def known_scorers() -> Mapping[str, Scorer]:
-    """Give every scorer that has a name: the deterministic ones, the judges, those of ragas."""
-    from genai.evals.judge import ALL as JUDGES
-    from genai.evals.ragas import ALL as RAGAS
-
-    return {**SCORERS, **{each.name: each for each in (*JUDGES, *RAGAS)}}
 
 
 def bind(suite: Suite, tools: Tools, root: Path) -> list[Metric]:

@@ -185,7 +185,7 @@ def load_suite(path: Path) -> Suite:
 
 
 def _check_metrics(suite: Suite, shown: str) -> None:
-    from genai.evals.metrics import known_scorers
+    from genai.evals.scorers.known import known_scorers
 
     known = known_scorers()
     for name, metric in suite.metrics.items():
@@ -239,7 +239,7 @@ def _check_gold(suite: Suite, shown: str, lines: Mapping[str, int]) -> None:
 
 
 def _needs(suite: Suite) -> list[tuple[str, ...]]:
-    from genai.evals.metrics import known_scorers
+    from genai.evals.scorers.known import known_scorers
 
     known = known_scorers()
     chosen = [metric.scorer or name for name, metric in suite.metrics.items()]

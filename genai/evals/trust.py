@@ -20,9 +20,10 @@ from genai import stats
 from genai.config import digest
 from genai.errors import CaseError
 from genai.evals.judge import judge_version
-from genai.evals.metrics import Metric, known_scorers
+from genai.evals.metrics import Metric
 from genai.evals.scorecard import MetricHead, Scorecard
 from genai.evals.scorers.base import Scorer, Tools
+from genai.evals.scorers.known import known_scorers
 from genai.evals.trial import CannotMeasure, Trial, as_score
 from genai.ledger.context import repeated
 from genai.project import write_whole

@@ -26,6 +26,8 @@ from genai.ledger.rollup import (
     of_runs,
     sums,
 )
+from genai.reports.monitor_page import page
+from genai.reports.monitor_text import markdown
 
 _DAY = 86_400
 _TOKEN_TIMES = ("ttft", "itl_mean")  # a question's own time is that of its chain
@@ -95,14 +97,10 @@ class Monitor:
 
     def markdown(self) -> str:
         """Give the figures as Markdown."""
-        from genai.reports.monitor_text import markdown
-
         return markdown(self)
 
     def html(self) -> str:
         """Give the figures as one self-contained page."""
-        from genai.reports.monitor_page import page
-
         return page(self)
 
 

@@ -1,10 +1,13 @@
 """Monitoring as one page: tables and small plots, self-contained, light and dark."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from genai.reports.monitor import Line, Monitor
 from genai.reports.monitor_text import HEADS, guard_table, period, row
 from genai.reports.pages import escaped, frame, table
+
+if TYPE_CHECKING:
+    from genai.reports.monitor import Line, Monitor
 
 _STYLE = """
 body{max-width:72rem}
@@ -16,7 +19,7 @@ figure{margin:0}
 _W, _H = 320.0, 120.0
 
 
-def page(found: Monitor) -> str:
+def page(found: "Monitor") -> str:
     """Give the page. Nothing in it comes from outside, and no content of a call is on it."""
     plots = "".join(
         _plot(title, found.days, value)
@@ -46,7 +49,7 @@ def page(found: Monitor) -> str:
     )  # fmt: skip
 
 
-def _plot(title: str, days: Sequence[Line], value: object) -> str:
+def _plot(title: str, days: "Sequence[Line]", value: object) -> str:
     points = [value(line) for line in days]  # type: ignore[operator]
     known = [each for each in points if each is not None]
     if len(known) < 2:

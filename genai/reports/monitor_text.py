@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from genai.errors import one_line
 from genai.ledger.rollup import day_name
-from genai.reports.monitor import Line, Monitor
 from genai.types import Action
+
+if TYPE_CHECKING:
+    from genai.reports.monitor import Line, Monitor
 
 _Sample = tuple[dict[str, str], float | Decimal]
 _DAY = 86_400
@@ -17,12 +20,12 @@ HEADS = (
 )  # fmt: skip
 
 
-def table(found: Monitor) -> list[tuple[str, ...]]:
+def table(found: "Monitor") -> list[tuple[str, ...]]:
     """Give the whole and its days as rows of text, the head first."""
     return [HEADS, *map(row, (found.whole, *found.days))]
 
 
-def row(line: Line) -> tuple[str, ...]:
+def row(line: "Line") -> tuple[str, ...]:
     """Give the figures of a line as text; what is unknown is a dash."""
     per = "-" if line.per_answer is None else f"${line.per_answer:.4f}"
     return (
@@ -37,7 +40,7 @@ def row(line: Line) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def guard_table(found: Monitor) -> list[tuple[str, ...]]:
+def guard_table(found: "Monitor") -> list[tuple[str, ...]]:
     """Give what the guards decided at each place as rows of text, the head first."""
     known = [each.value for each in Action if any(each.value in g.reasons for g in found.guards)]
     rows = [("place", "texts", "allow", *known)]
@@ -59,7 +62,7 @@ def _time(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds:.3g} s"
 
 
-def markdown(found: Monitor) -> str:
+def markdown(found: "Monitor") -> str:
     """Give the figures as Markdown."""
     lines = ["# Monitoring", "", period(found), ""]
     lines += _markdown_table(table(found))
@@ -76,7 +79,7 @@ def markdown(found: Monitor) -> str:
     return "\n".join(lines) + "\n"
 
 
-def period(found: Monitor) -> str:
+def period(found: "Monitor") -> str:
     """Give the period in words, and what is in none."""
     up, down = found.thumbs
     wrong = (
@@ -105,7 +108,7 @@ def _markdown_table(rows: list[tuple[str, ...]]) -> list[str]:
     return [line(rows[0]), "|" + "---|" * len(rows[0]), *map(line, rows[1:])]
 
 
-def prometheus(found: Monitor) -> str:
+def prometheus(found: "Monitor") -> str:
     """Give the same figures in Prometheus' text format; what is unknown is left out.
 
     They are those of a period that moves, so each is a gauge. Models have families of their own;
@@ -122,7 +125,7 @@ def prometheus(found: Monitor) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _samples(found: Monitor) -> Iterator[tuple[str, dict[str, str], float | Decimal | None]]:
+def _samples(found: "Monitor") -> Iterator[tuple[str, dict[str, str], float | Decimal | None]]:
     yield "misdated_questions", {}, found.misdated
     if found.runs is not None:
         yield "run_questions", {}, found.runs.calls
@@ -143,7 +146,7 @@ def _samples(found: Monitor) -> Iterator[tuple[str, dict[str, str], float | Deci
 
 
 def _figures(
-    prefix: str, line: Line, labels: dict[str, str], counted: str, timed: str
+    prefix: str, line: "Line", labels: dict[str, str], counted: str, timed: str
 ) -> Iterator[tuple[str, dict[str, str], float | Decimal | None]]:
     """Give every figure of a line, as the tables have them."""
     for name, value in (

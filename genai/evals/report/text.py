@@ -1,10 +1,13 @@
 """A run and a decision as text for a terminal."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from genai import stats
 from genai.evals.gate import Comparison, Decision, cases
-from genai.evals.report.base import Measured, Report
+
+if TYPE_CHECKING:
+    from genai.evals.report.base import Measured, Report
 
 _WORDS = {
     "pass": "PASS", "fail": "FAIL", "inconclusive": "UNDECIDED", "unmeasured": "UNMEASURED",
@@ -12,7 +15,7 @@ _WORDS = {
 }  # fmt: skip
 
 
-def table(report: Report) -> str:
+def table(report: "Report") -> str:
     """Give the table of a run, then the cases behind what failed."""
     heads = ("metric", "value", "95 % interval", "n", "unmeasured", "limit", "")
     rows = [heads, *(_row(each) for each in report.metrics)]
@@ -20,7 +23,7 @@ def table(report: Report) -> str:
     return "\n".join([headline(report), *align(rows), *_notes(report), *failed])
 
 
-def headline(report: Report) -> str:
+def headline(report: "Report") -> str:
     """Say in one line what was run on what."""
     times = f" x {report.repeats} repeats" if report.repeats > 1 else ""
     resumed = f", {report.resumed} of them from an earlier start" if report.resumed else ""
@@ -30,7 +33,7 @@ def headline(report: Report) -> str:
     )
 
 
-def money(report: Report) -> str:
+def money(report: "Report") -> str:
     """Say what the run cost, judging apart, and of how many trials nobody knows."""
     known = f"${report.cost.normalize():f}" if report.cost else "$0"
     nothing = report.trials and report.unknown_cost == report.trials and not report.cost
@@ -41,7 +44,7 @@ def money(report: Report) -> str:
     return f"{known} and {report.unknown_cost} of {report.trials} trials of unknown cost"
 
 
-def _row(metric: Measured) -> tuple[str, ...]:
+def _row(metric: "Measured") -> tuple[str, ...]:
     between = "" if metric.low is None else f"{metric.low:.3f} to {metric.high:.3f}"
     value = "-" if metric.value is None else metric.shown
     if metric.labels:
@@ -52,7 +55,7 @@ def _row(metric: Measured) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _notes(report: Report) -> list[str]:
+def _notes(report: "Report") -> list[str]:
     notes = []
     if report.stopped:
         why = report.reasons.get(report.stopped, 0)
@@ -84,7 +87,7 @@ def coverage(each: Comparison) -> str:
     return now if before == now else f"{before}, {now}"
 
 
-def slowest(report: Report) -> str:
+def slowest(report: "Report") -> str:
     """Say the 95th percentile of the times with its bounds and n."""
     p95 = next((each for each in report.metrics if each.statistic == "p95"), None)
     if p95 is None or p95.value is None:
@@ -93,7 +96,7 @@ def slowest(report: Report) -> str:
     return f"{p95.value:.3g} s ({between}, n {p95.n})"
 
 
-def size_lines(report: Report, decision: Decision | None) -> list[str]:
+def size_lines(report: "Report", decision: Decision | None) -> list[str]:
     """Say what a run of this size can show, and whether it kept the designs made for it."""
     from genai.evals.design import designs_for, kept
 

@@ -10,9 +10,9 @@ from genai.errors import CaseError, ConfigError, ModelError, shown
 from genai.evals import Suite, load_suite
 from genai.evals.judge.ask import NO_JUDGE
 from genai.evals.make import read_drafts
-from genai.evals.metrics import known_scorers
 from genai.evals.redteam import check_attacks
 from genai.evals.scorers import own_scorer
+from genai.evals.scorers.known import known_scorers
 from genai.evals.suite import out_of_range
 from genai.evals.vary import check_variants
 from genai.loop import load_loop
