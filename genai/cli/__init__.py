@@ -2,9 +2,11 @@
 
 import argparse
 import importlib
+import math
 import os
 import sys
 from collections.abc import Sequence
+from datetime import date
 
 from genai.errors import GenaiError
 
@@ -101,6 +103,37 @@ ACTIONS = {
         "redteam": "attack the guards: attack success and over-refusal, before and after a change",
     },
 }
+
+_MOST = 1_000_000
+
+
+def day(text: str) -> date:
+    """Read a day as an argument gives it."""
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        found = date.min
+    if found.year < 1970:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day since 1970, such as 2026-11-30")
+    return found
+
+
+def count(text: str) -> int:
+    """Read how many there may be, 1 or more, as an argument gives it."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to {_MOST:,}")
+    return int(text)
+
+
+def amount(text: str) -> float:
+    """Read hours, days or dollars, 0 or more, as an argument gives them."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not 0 <= found <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {_MOST:,}")
+    return found
 
 
 class _Parser(argparse.ArgumentParser):

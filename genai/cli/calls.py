@@ -2,9 +2,9 @@
 
 import argparse
 import time
-from datetime import UTC, datetime
 
 import genai
+from genai.cli import amount, count
 from genai.errors import one_line
 
 _FILTERS = (
@@ -15,14 +15,14 @@ _FILTERS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("--limit", type=int, default=20)
-    parser.add_argument("--hours", type=float, default=0.0, help="of the last so many hours only")
+    parser.add_argument("--limit", type=count, default=20, help="rows to show (20)")
+    parser.add_argument("--hours", type=amount, default=0.0, help="of the last so many hours only")
     for name in _FILTERS:
         option = name.replace("_", "-")
         parser.add_argument(f"--{option}", dest=f"only_{name}", help=f"calls of one {option} only")
     parser.add_argument("--follow", action="store_true", help="print calls as they come")
     parser.add_argument("--summary", action="store_true", help="totals by model instead of rows")
-    parser.add_argument("--days", action="store_true", help="totals by day and model")
+    parser.add_argument("--days", type=count, nargs="?", const=10**6, help="by day, the last DAYS")
     parser.add_argument("--budgets", action="store_true", help="what each budget has left")
 
 
@@ -30,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
     """Print rows, newest first, or totals with their coverage."""
     ledger = genai.open_ledger()
     since = time.time() - 3600 * options.hours if options.hours else 0.0
+    since = max(since, (time.time() // 86_400 + 1 - options.days) * 86_400 if options.days else 0)
     if options.budgets:
         for budget in genai.Budgets(ledger.database, []).status():
             print(budget.text())
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _line(call: genai.Call) -> str:
-    when = datetime.fromtimestamp(call.started_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(call.started_at))
     tokens = "-" if call.input_tokens is None else f"{call.input_tokens}+{call.output_tokens}"
     cost = "unknown" if call.cost.amount is None else str(call.cost)
     words = f"{when}  {call.kind:9} {one_line(call.model)[:28]:28} {call.outcome:9} {tokens:>11}"

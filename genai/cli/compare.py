@@ -1,9 +1,10 @@
 """`genai compare`: models side by side, filtered, and the decision written down."""
 
 import argparse
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import genai
+from genai.cli import day
 from genai.ledger.cap import dollars
 from genai.models.choose import Wanted, compare, record
 from genai.wiring.parts import prices
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-context", type=int, help="tokens")
     parser.add_argument("--max-input", type=dollars, help="dollars a million tokens")
     parser.add_argument("--max-output", type=dollars, help="dollars a million tokens")
-    parser.add_argument("--until", type=date.fromisoformat, help="must not end before this day")
+    parser.add_argument("--until", type=day, help="must not end before this day")
     parser.add_argument("--max-p95", type=float, help="seconds, as measured here")
     parser.add_argument("--metric", default="", help="a metric of your suites, to order by")
     parser.add_argument("--min-quality", type=float, help="least value of that metric")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import genai
+from genai.cli import amount
 from genai.errors import InputError
 from genai.ledger.export import focus, parquet
 from genai.ledger.retention import retain, vacuum
@@ -17,8 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--focus", metavar="MONTH", help="write a month's cost file, as 2026-11")
     parser.add_argument("--out", type=Path, help="the cost file (default: focus-MONTH.csv)")
     parser.add_argument("--retain", action="store_true", help="delete what is older than the days")
-    parser.add_argument("--content-days", type=float, default=30)
-    parser.add_argument("--call-days", type=float, default=2557)
+    parser.add_argument(
+        "--content-days", type=amount, default=30, help="questions, answers, comments (30)"
+    )
+    parser.add_argument(
+        "--call-days", type=amount, default=2557, help="calls and their costs (2557)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

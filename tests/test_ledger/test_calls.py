@@ -1,6 +1,7 @@
 """`genai calls`: each filter alone, the newest rows, and rows as they come."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -66,6 +67,42 @@ def test_hours_limit_and_order(ledger: Ledger, capsys: pytest.CaptureFixture[str
     assert [line.split()[3] for line in said(capsys).splitlines()[1:]] == ["m1", "m2", "m3"]
     assert "m3" not in said(capsys, "--hours", "2.5")
     assert "m2" not in said(capsys, "--limit", "1")
+
+
+def test_days_are_totals_of_all_or_of_the_last_ones(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for age in (0, 1, 9):
+        ledger.record(call(model=f"m{age}", started_at=time.time() - 86_400 * age))
+    assert "m9: 1 calls" in said(capsys, "--days")
+    text = said(capsys, "--days", "2")
+    assert len(re.findall(r"^\d{4}-\d\d-\d\d: ", text, re.MULTILINE)) == 2
+    assert "m1" in text
+    assert "m9" not in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("calls", "--days", "0"), ("calls", "--days", "-1"), ("calls", "--days", "1e3"),
+        ("calls", "--limit", "0"), ("calls", "--limit", "9" * 30), ("calls", "--hours", "-1"),
+        ("calls", "--hours", "nan"), ("export", "--retain", "--call-days", "-1"),
+        ("export", "--retain", "--content-days", "nan"), ("exp", "list", "--limit", "-1"),
+        ("eval", "runs", "handbook", "--limit", "0"), ("loop", "score", "--days", "inf"),
+        ("eval", "make", "handbook", "--count", "-1"),
+    ],
+)  # fmt: skip
+def test_a_number_that_cannot_be_meant_is_named_and_nothing_is_done(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    ledger.record(rows("a"))
+    with pytest.raises(SystemExit, match="64"):
+        main(words)
+    line = capsys.readouterr().err.splitlines()[-1]
+    whole = words[-2] in ("--limit", "--count") or words[:2] == ("calls", "--days")
+    wanted = "whole number from 1" if whole else "number from 0"
+    assert line == f"genai: argument {words[-2]}: {words[-1]!r} is no {wanted} to 1,000,000"
+    assert len(ledger.calls()) == 1
 
 
 def test_a_name_with_line_breaks_stays_on_its_line(

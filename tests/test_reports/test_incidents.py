@@ -147,6 +147,15 @@ def test_the_verb_prints_incidents(
         err = capsys.readouterr().err
         assert said in err
         assert err.count("\n") == 1
+    for words, said in (
+        (["--to", "0001-01-02"], "--to: '0001-01-02' is no day since 1970, such as 2026-11-30"),
+        (["--from", "2026-11-99"], "--from: '2026-11-99' is no day since 1970"),
+        (["--per-lost", "-1"], "--per-lost: '-1' is no number from 0 to 1,000,000"),
+        (["--per-lost", "nan"], "--per-lost: 'nan' is no number from 0"),
+    ):
+        with pytest.raises(SystemExit, match="64"):
+            main(["report", "incidents", *words])
+        assert f"\ngenai: argument {said}" in capsys.readouterr().err
     ledger = Ledger(tmp_path / ".genai" / "ledger.db")
     for call in month(bad_from=13):
         ledger.record(call)

@@ -3,6 +3,7 @@
 import argparse
 
 import genai
+from genai.cli import count
 from genai.evals.labels import Item, Labelling
 
 _KEYS = {"p": True, "pass": True, "f": False, "fail": False, "s": None, "skip": None}
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="whose answers (default: the newest run)",
     )
-    parser.add_argument("--count", type=int, default=60, help="size of the random sample")
+    parser.add_argument("--count", type=count, default=60, help="size of the random sample")
     parser.add_argument("--seed", type=int, default=0)
 
 

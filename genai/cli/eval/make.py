@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 import genai
+from genai.cli import count
 from genai.evals import Suite, load_suite
 from genai.evals import make as maker
 from genai.evals.leaks import find_leaks, read_texts
@@ -14,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
     parser.add_argument("suite")
     parser.add_argument("--from", dest="source", choices=("documents", "feedback"))
-    parser.add_argument("--count", type=int, default=10, help="drafts to make")
+    parser.add_argument("--count", type=count, default=10, help="drafts to make")
     parser.add_argument("--model", default="", help="the LLM that asks (default: the configured)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample of passages")
     parser.add_argument("--accept", nargs="+", metavar="ID", default=(), help="move into the suite")

@@ -3,6 +3,7 @@
 import argparse
 
 import genai
+from genai.cli import count
 from genai.evals.baseline import runs_of
 from genai.evals.report.text import headline
 
@@ -10,7 +11,7 @@ from genai.evals.report.text import headline
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
     parser.add_argument("suite")
-    parser.add_argument("--limit", type=int, default=20)
+    parser.add_argument("--limit", type=count, default=20, help="rows to show (20)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ import argparse
 from collections import Counter
 
 import genai
+from genai.cli import count
 from genai.errors import CaseError
 from genai.evals import load_suite
 from genai.evals.edits import TEMPLATES, Words
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("suite")
     parser.add_argument("--relation", choices=sorted(RELATIONS), help="what to change")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=1, help="variants a case at the most")
+    parser.add_argument("--count", type=count, default=1, help="variants a case at the most")
     parser.add_argument("--template", action="append", help="a paraphrase, with {input} in it")
     parser.add_argument("--group", action="append", default=[], metavar="NAME=WORD,WORD")
     parser.add_argument("--review", nargs="+", metavar=("NAME", "CASE"), help="who looked at which")

@@ -2,12 +2,13 @@
 
 import argparse
 
+from genai.cli import count
 from genai.wiring.experiments import experiments, listing, outstanding
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("--limit", type=int, default=20)
+    parser.add_argument("--limit", type=count, default=20, help="rows to show (20)")
 
 
 def run(options: argparse.Namespace) -> int:

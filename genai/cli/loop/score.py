@@ -3,11 +3,12 @@
 import argparse
 
 import genai
+from genai.cli import amount
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("--days", type=float, help="how far back (default: configs/loop.yaml)")
+    parser.add_argument("--days", type=amount, help="how far back (default: configs/loop.yaml)")
 
 
 def run(options: argparse.Namespace) -> int:

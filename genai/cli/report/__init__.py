@@ -1,4 +1,4 @@
-"""`genai report`: what was recorded, as pages. The words are `business` and `monitor`."""
+"""`genai report`: what was recorded, as text and pages; the words are listed without one."""
 
 import argparse
 

@@ -4,6 +4,7 @@ import argparse
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from genai.cli import day
 from genai.reports.drift import Period
 from genai.wiring.business import business_case
 
@@ -14,9 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", type=Path, help="write the page, JSON, spreadsheet and plots")
     parser.add_argument("--draws", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=20_260)
-    parser.add_argument("--from", dest="first", type=date.fromisoformat, metavar="DAY",
+    parser.add_argument("--from", dest="first", type=day, metavar="DAY",
                         help="measure from this day on (all days)")  # fmt: skip
-    parser.add_argument("--to", dest="last", type=date.fromisoformat, metavar="DAY",
+    parser.add_argument("--to", dest="last", type=day, metavar="DAY",
                         help="measure up to this day")  # fmt: skip
 
 

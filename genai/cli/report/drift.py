@@ -1,9 +1,10 @@
 """`genai report drift`: what has moved since a pinned reference period."""
 
 import argparse
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import genai
+from genai.cli import day
 from genai.reports.alerts import load_alerts
 from genai.reports.drift import Period, drift
 
@@ -11,10 +12,10 @@ from genai.reports.drift import Period, drift
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
     parser.add_argument("--days", type=int, default=7, help="the current period, today included")
-    parser.add_argument("--from", dest="first", type=date.fromisoformat,
+    parser.add_argument("--from", dest="first", type=day,
                         help="first day of the reference (default: as configs/alerts.yaml pins"
                         " it, else 28 days before)")  # fmt: skip
-    parser.add_argument("--to", dest="last", type=date.fromisoformat, help="last day of it")
+    parser.add_argument("--to", dest="last", type=day, help="last day of it")
     parser.add_argument("--rate", type=float, default=0.05, help="share of false findings accepted")
 
 

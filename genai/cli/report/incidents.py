@@ -4,6 +4,7 @@ import argparse
 from datetime import UTC, date, datetime, timedelta
 
 import genai
+from genai.cli import amount, day
 from genai.reports.incidents import incidents, text
 
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -14,14 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from",
         dest="first",
-        type=date.fromisoformat,
+        type=day,
         help="first day, which begins the reference (29 days ago)",
     )
-    parser.add_argument("--to", dest="last", type=date.fromisoformat, help="last day (today)")
+    parser.add_argument("--to", dest="last", type=day, help="last day (today)")
     parser.add_argument("--reference", type=int, default=10, help="days to compare with")
     parser.add_argument("--alarms", type=float, default=0.05,
                         help="false findings accepted in the period")  # fmt: skip
-    parser.add_argument("--per-lost", type=float, default=0.0,
+    parser.add_argument("--per-lost", type=amount, default=0.0,
                         help="dollars an answer costs where a person has to give it")  # fmt: skip
 
 
