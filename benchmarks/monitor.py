@@ -103,7 +103,7 @@ def question(n: int, rows: int, dice: random.Random) -> tuple[Call, Call]:
     usage = Usage(900 + n % 50, 120, 300, "provider", reasoning_tokens=20)
     cost = Cost(Decimal("0.00012"), CostStatus.PRICED, snapshot="a" * 16, key="gpt-4o-mini")
     outcome = "refusal" if dice.random() < 0.08 else "ok"
-    own = {"confidence": 0.8, "topic": f"topic-{n % 9}", "language": "en"}
+    own: dict[str, Any] = {"confidence": 0.8, "topic": f"topic-{n % 9}", "language": "en"}
     chain = Call(f"{n:027x}c", "chain", at, seconds, outcome, model, context, usage, cost,
                  ttft=seconds * 0.3, tags=own)  # fmt: skip
     part = Call(
