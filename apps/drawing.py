@@ -19,6 +19,7 @@ STYLE = """
   .quote { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.5; font-size: .95rem; }
   .meter { font-size: .85rem; opacity: .85; margin: .25rem 0 .5rem; }
   .state { font-weight: 600; }
+  .st-key-row > * { flex: 1 1 19rem !important; }
   .pending .after { display: none; }
   [data-test-script-state="notRunning"] .pending .after { display: inline; }
   [data-test-script-state="notRunning"] .pending .while { display: none; }

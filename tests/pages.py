@@ -21,7 +21,8 @@ expect.set_options(timeout=30_000)
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
 HEADINGS = {
     "business": "Business case", "evals": "Evals", "monitor": "Monitoring",
-    "prompts": "What changed", "review": "Review", "training": "Training",
+    "labelling": "Labelling", "prompts": "What changed", "review": "Review",
+    "training": "Training",
 }  # fmt: skip
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
@@ -128,6 +129,32 @@ def ask(page: Page, question: str, *, wait: bool = True) -> None:
     if wait:
         expect(page.locator(".meter").last).to_be_visible(timeout=60_000)
         expect(box).to_be_enabled(timeout=60_000)
+
+
+REACHED = """() => {
+    const at = document.activeElement;
+    at.dataset.reached = "1";
+    return at.tagName + at.innerText;
+}"""
+LEFT = """() => [...document.querySelectorAll("button, input, textarea, summary, a[href]")]
+    .filter(each => each.checkVisibility({visibilityProperty: true, opacityProperty: true})
+        && !each.disabled && !each.dataset.reached
+        && !each.closest("[data-testid=stSelectbox], [data-testid=stNumberInput]")
+            ?.querySelector("[data-reached]")  // the arrows of its field do the same
+        && !each.closest("[role=radiogroup]")?.querySelector("[data-reached]"))  // arrows go on
+    .map(each => each.ariaLabel || each.innerText || each.outerHTML.slice(0, 80))"""
+
+
+def unreachable(page: Page) -> list[str]:
+    """Press Tab through the page; give the controls that this did not reach."""
+    left: list[str] = ["the end of the page"]
+    for _ in range(300):
+        page.keyboard.press("Tab")
+        if page.evaluate(REACHED).startswith("BODY"):  # the next one begins again above
+            left, before = page.evaluate(LEFT), left
+            if left in ([], before):
+                break
+    return left
 
 
 def metric(page: Page, name: str) -> str:

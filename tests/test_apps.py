@@ -9,7 +9,7 @@ from pathlib import Path
 import docx
 import pages
 import pytest
-from pages import ask, free_port, opened, running, screenshot
+from pages import LEFT, REACHED, ask, free_port, opened, running, screenshot
 from playwright.sync_api import Browser, Page, expect
 from servers import openai_server
 
@@ -183,18 +183,6 @@ def test_the_trace_shows_what_was_found_quarantined_used_and_cited(
             page.wait_for_timeout(300)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             screenshot(page, f"trace-{width}-{scheme}")
-
-
-REACHED = """() => {
-    const at = document.activeElement;
-    at.dataset.reached = "1";
-    return at.tagName + at.innerText;
-}"""
-LEFT = """() => [...document.querySelectorAll("button, input, textarea, summary, a[href]")]
-    .filter(each => each.checkVisibility({visibilityProperty: true, opacityProperty: true})
-        && !each.disabled && !each.dataset.reached
-        && !each.closest("[role=radiogroup]")?.querySelector("[data-reached]"))  // arrows go on
-    .map(each => each.ariaLabel || each.innerText || each.outerHTML.slice(0, 80))"""
 
 
 def test_the_keyboard_alone_asks_opens_a_source_and_reaches_every_control(page: Page) -> None:

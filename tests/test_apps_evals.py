@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pages
 import pytest
-from pages import screenshot, settled, shown
+from pages import screenshot, settled, shown, unreachable
 from playwright.sync_api import Browser, Page, expect
 from suites import judged, nasty, run, suite, wrong_below
 
@@ -64,7 +64,7 @@ def test_the_decision_its_figures_and_both_answers_are_shown(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [400, 900])
+@pytest.mark.parametrize("width", [400, 900, 1600])
 def test_the_page_fits_narrow_screens_and_passes_axe(
     browser: Browser, address: str, regressed: Path, axe: Axe, width: int, scheme: str
 ) -> None:
@@ -75,6 +75,45 @@ def test_the_page_fits_narrow_screens_and_passes_axe(
         assert page.evaluate(TOO_WIDE) == []
         screenshot(page, f"evals-{width}-{scheme}")
         assert axe(page) == []
+        assert unreachable(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 900, 1600])
+def test_the_labelling_page_fits_and_passes_axe(
+    browser: Browser, address: str, regressed: Path, axe: Axe, width: int, scheme: str
+) -> None:
+    for page in shown(browser, address, "labelling", width, scheme):
+        expect(page.get_by_text("Enter your name in the side bar.")).to_be_visible()
+        if width == 400:
+            page.get_by_test_id("stExpandSidebarButton").click()
+        page.get_by_label("Your name").fill("Ada")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("button", name="Cannot be told")).to_be_visible()
+        if width == 400:
+            page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").click()
+        settled(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        screenshot(page, f"labelling-{width}-{scheme}")
+        assert axe(page) == []
+        assert unreachable(page) == []
+
+
+def test_answers_are_labelled_by_keyboard_alone(
+    browser: Browser, address: str, regressed: Path
+) -> None:
+    for page in shown(browser, address, "labelling"):
+        page.get_by_label("Your name").fill("Ada")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("60 answers to label, 0 of 60 done")).to_be_visible()
+        page.get_by_label("Your name").blur()
+        page.keyboard.press("p")
+        expect(page.get_by_text("59 answers to label, 1 of 60 done")).to_be_visible()
+        page.keyboard.press("b")
+        expect(page.get_by_role("button", name="Back to the last one")).to_have_count(0)
+        page.keyboard.press("f")
+        expect(page.get_by_role("button", name="Back to the last one")).to_be_visible()
+        assert page.locator("img[src*=evil]").count() == 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

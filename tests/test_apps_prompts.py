@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pages
 import pytest
-from pages import running, screenshot, settled, shown
+from pages import running, screenshot, settled, shown, unreachable
 from playwright.sync_api import Browser, Page, expect
 
 from genai import project
@@ -96,6 +96,7 @@ def test_the_page_fits_and_passes_axe(
         assert page.evaluate(wide) == []
         screenshot(page, f"prompts-{width}-{scheme}")
         assert axe(page) == []
+        assert unreachable(page) == []
 
 
 def test_a_prompt_that_cannot_be_read_says_so(browser: Browser, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pages
 import pytest
 from loops import SUITE
-from pages import ask, opened, screenshot, settled, shown
+from pages import ask, opened, screenshot, settled, shown, unreachable
 from playwright.sync_api import Browser, Page, expect
 
 from genai import project
@@ -81,7 +81,9 @@ def test_a_thumb_of_the_chat_is_edited_and_becomes_a_case(
     assert (item.why, item.calls, item.consent) == (("thumb",), 1, "tick")
     assert item.session  # so that asking again is seen, where the ledger keeps the texts
     for page in shown(browser, address, "review"):
-        expect(page.get_by_text("1 question to review. Enter your name first.")).to_be_visible()
+        expect(
+            page.get_by_text("1 question to review. Enter your name in the side bar first.")
+        ).to_be_visible()
         page.get_by_label("Your name").fill("Ada")
         page.get_by_label("Your name").press("Enter")
         expect(page.get_by_text(CHAT)).to_be_visible()
@@ -195,7 +197,7 @@ def test_what_is_right_is_accepted_and_what_should_be_refused_gets_a_label(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [400, 1200])
+@pytest.mark.parametrize("width", [400, 900, 1600])
 def test_the_page_fits_shows_no_markup_and_passes_axe(
     browser: Browser, address: str, folder: Path, axe: Axe, width: int, scheme: str
 ) -> None:
@@ -221,3 +223,4 @@ def test_the_page_fits_shows_no_markup_and_passes_axe(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         screenshot(page, f"review-{width}-{scheme}")
         assert axe(page) == []
+        assert unreachable(page) == []

@@ -11,6 +11,7 @@ from genai import project
 
 APPS = Path(__file__).parent.parent / "apps"
 CURVES = ".genai/finetune/runs/mine/curves.jsonl"
+REPORT = ".genai/runs/handbook/r1/report.json"
 
 
 @pytest.fixture
@@ -46,6 +47,8 @@ def drawn(name: str) -> Any:
         ("pages/review", "configs/genai.yaml", "chain: {modle: x}", "did you mean `model`?"),
         ("pages/business", "configs/business.yaml", "titel: x", "did you mean `title`?"),
         ("pages/training", CURVES, "[]", "start the run with: genai finetune run"),
+        ("pages/evals", REPORT, "[]", "delete its folder, and run the suite again"),
+        ("pages/labelling", REPORT, "[]", "delete its folder, and run the suite again"),
         ("pages/monitor", ".genai/ledger.db", "text" * 2000, "is damaged"),
         ("pages/review", ".genai/ledger.db", "text" * 2000, "is damaged"),
     ],
@@ -76,7 +79,7 @@ def test_the_chat_says_what_is_wrong_where_no_call_can_be_written(place: Path) -
     ("page", "said"),
     [
         ("pages/evals", "No run yet. Run a suite and come back:"),
-        ("pages/labelling", "Run a suite and come back: `genai eval handbook`"),
+        ("pages/labelling", "No run yet. Run a suite and come back:"),
         ("pages/monitor", "Ask something in the chat, and come back."),
         ("pages/training", "No run yet. Start one and come back:"),
     ],

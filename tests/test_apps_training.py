@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pages
 import pytest
-from pages import metric, screenshot, settled, shown
+from pages import metric, screenshot, settled, shown, unreachable
 from playwright.sync_api import Browser, Page, expect
 
 from genai.errors import InputError
@@ -54,14 +54,14 @@ def test_a_run_is_followed_while_it_goes_on_until_it_ends(
         expect(page.get_by_text("30 of 120")).to_be_visible()
         assert metric(page, "State") == "Running"
         assert metric(page, "Time left") == "22 s"
-        assert metric(page, "Dev exact") == "0.625"
+        assert metric(page, "Task score, exact") == "0.625"
         expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(4)
         (run / "curves.jsonl").write_text(text)
         for step in range(40, 130, 10):
             log(run, step)
         expect(page.get_by_text("120 of 120")).to_be_visible()  # nobody asked for it anew
         assert metric(page, "Margin") == "3.000"
-        assert metric(page, "Dev exact") == "0.400"  # the task falls
+        assert metric(page, "Task score, exact") == "0.400"  # the task falls
         (run / "run.lock.json").write_text("{}")
         expect(page.get_by_text("Finished", exact=True)).to_be_visible()
         expect(page.get_by_text("genai finetune compare followed")).to_be_visible()
@@ -84,6 +84,7 @@ def test_the_page_fits_and_passes_axe(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         screenshot(page, f"training-{width}-{scheme}")
         assert axe(page) == []
+        assert unreachable(page) == []
 
 
 def test_a_step_that_is_trained_again_counts_once(tmp_path: Path) -> None:

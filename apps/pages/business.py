@@ -5,16 +5,21 @@ from typing import Any
 import altair as alt
 import pandas as pd
 import streamlit as st
-from drawing import clean
+from drawing import STYLE, clean
 
 import genai
 
 SHARES = ("realisation", "escalated", "undetected", "success", "review")
+UNITS = {  # of what a kill criterion may name; all else is money
+    "payback": " months", "payback_discounted": " months", "break_even_volume": " cases a month",
+    "positive": "", "roi": "", "irr": " a month", "bcr": "",
+}  # fmt: skip
 
 
 def main() -> None:
     """Draw the page."""
     st.set_page_config("Business case", layout="wide")
+    st.html(STYLE)
     st.title("Business case")
     head = st.container()  # what comes out stands above what it is made of
     try:
@@ -25,7 +30,7 @@ def main() -> None:
         head.error(f"The case cannot be worked out. {error}")
         return
     with head:
-        st.markdown(clean(f"**{report.settings.title}** {report.settings.decision}"))
+        st.markdown(clean(f"**{report.settings.title}:** {report.settings.decision}"))
         for warning in report.warnings:
             st.warning(f"No headline figure: {clean(warning)}.")
         draw_figures(report, stated if changes else None)
@@ -55,7 +60,7 @@ def draw_inputs(stated: genai.BusinessReport) -> dict[str, float]:
                 value = st.number_input(
                     name if unit == name else f"{name}, {unit}",
                     min_value=None if name == "revenue" else 0.0,  # it may be lost
-                    key=f"input-{name}", width=220, format="%.4g", **top,
+                    key=f"input-{name}", width=190, format="%.4g", **top,
                     step=0.01 if name in SHARES else max(round(given.central / 20, 4), 0.001),
                     help=said.strip(" ,"),
                 )  # fmt: skip
@@ -96,7 +101,9 @@ def draw_figures(report: genai.BusinessReport, stated: genai.BusinessReport | No
 
 def draw_plots(report: genai.BusinessReport) -> None:
     """Draw what moves the value, and the cash over time."""
-    left, right = st.columns(2)
+    unit = report.settings.currency
+    with st.container(horizontal=True, key="row"):  # as many in a row as the screen is wide
+        left, right = st.container(), st.container()
     left.subheader("What moves it")
     swings = pd.DataFrame(
         [{"input": s.name, "low": min(s.low, s.high), "high": max(s.low, s.high),
@@ -109,7 +116,7 @@ def draw_plots(report: genai.BusinessReport) -> None:
             alt.Chart(swings)
             .mark_bar()
             .encode(
-                x=alt.X("low:Q", title="net present value, P10 to P90 of one input",
+                x=alt.X("low:Q", title=[f"net present value ({unit}),", "P10 to P90 of one input"],
                         axis=alt.Axis(format="~s"), scale=alt.Scale(zero=False)),
                 x2="high:Q", y=alt.Y("input:N", sort=None, title=None),
                 tooltip=["input", alt.Tooltip("low:Q", format=",.0f"),
@@ -125,7 +132,7 @@ def draw_plots(report: genai.BusinessReport) -> None:
          for n, (low, mid, high) in enumerate(report.outlook.fan)]
     )  # fmt: skip
     base = alt.Chart(fan).encode(x=alt.X("month:Q", axis=alt.Axis(tickMinStep=1)))
-    axis = alt.Axis(format="~s", title="cumulative cash")
+    axis = alt.Axis(format="~s", title=f"cumulative cash ({unit})")
     band = base.mark_area(opacity=0.3).encode(y=alt.Y("P10:Q", axis=axis), y2="P90:Q")
     middle = base.mark_line().encode(
         y=alt.Y("P50:Q", axis=axis),
@@ -148,7 +155,10 @@ def draw_kill(report: genai.BusinessReport) -> None:
         return
     st.subheader("What ends it")
     for criterion, value, kept in report.kill:
-        shown = "unknown" if value is None else f"{value:.3g}"
+        shown = "unknown"
+        if value is not None:
+            shown = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+            shown += UNITS.get(criterion.figure, f" {report.settings.currency}")
         word = "kept" if kept else "broken"
         st.markdown(clean(f"{criterion.words}: {shown}, {word}"))
 
@@ -156,17 +166,21 @@ def draw_kill(report: genai.BusinessReport) -> None:
 def draw_register(report: genai.BusinessReport) -> None:
     """Draw who stands for each input."""
     st.subheader("Assumptions")
-    st.dataframe(report.register(), hide_index=True)
+    rows = [
+        {**row, "unit": row["unit"].replace("money", report.settings.currency)}
+        for row in report.register()
+    ]
+    st.dataframe(rows, hide_index=True)
     for each in report.remarks:
         st.warning(clean(f"{each}."))
 
 
 def draw_files(report: genai.BusinessReport) -> None:
     """Offer the case as a page, a spreadsheet with live formulas, and figures."""
-    columns = st.columns(3)
-    columns[0].download_button("Download as HTML", report.html(), "business.html", "text/html")
-    columns[1].download_button("Download as a spreadsheet", report.xlsx(), "business.xlsx")
-    columns[2].download_button("Download as JSON", report.json(), "business.json")
+    with st.container(horizontal=True):
+        st.download_button("Download as HTML", report.html(), "business.html", "text/html")
+        st.download_button("Download as a spreadsheet", report.xlsx(), "business.xlsx")
+        st.download_button("Download as JSON", report.json(), "business.json")
     st.markdown(clean("; ".join(f"{name} {value}" for name, value in report.stamp.items())))
 
 

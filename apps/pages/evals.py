@@ -10,6 +10,7 @@ from drawing import STYLE, clean
 import genai
 
 SHOWN = 20  # changed cases on one screen
+UNITS = {"cost": "USD", "cost_per_case": "USD", "latency_p95": "s", "ttft": "s"}
 REACH = 12.0  # margins to each side of no difference, at the most
 CELLS = """
 <style>
@@ -71,10 +72,10 @@ def draw_choice() -> genai.Report | None:
         st.info("No run yet. Run a suite and come back:")
         st.code("genai eval handbook", language=None)
         return None
-    left, right = st.columns(2)
-    suite = left.selectbox("Suite", list(found))
-    names = {report.run: f"{report.run} on {report.task}" for report in found[suite]}
-    run = right.selectbox("Run", list(names), format_func=lambda name: names[name])
+    with st.container(horizontal=True, key="row"):
+        suite = st.selectbox("Suite", list(found))
+        names = {report.run: f"{report.run} on {report.task}" for report in found[suite]}
+        run = st.selectbox("Run", list(names), format_func=lambda name: names[name])
     return next(report for report in found[suite] if report.run == run)
 
 
@@ -176,6 +177,11 @@ def between(low: float | None, high: float | None, signed: bool = False) -> str:
     return "" if low is None else f"{number(low, signed)} to {number(high, signed)}"
 
 
+def named(metric: str) -> str:
+    """Give a metric with the unit of its values; a share has none."""
+    return f"{metric}, {UNITS[metric]}" if metric in UNITS else metric
+
+
 def share(low: float | None, high: float | None, limit: float | None = None) -> str | Bar:
     """Draw an interval of shares; nothing for what is no share."""
     if low is None or high is None or low < 0 or high > 1:
@@ -189,7 +195,7 @@ def draw_metrics(report: genai.Report) -> None:
     draw_table(
         [
             {
-                "metric": each.name,
+                "metric": named(each.name),
                 "value": number(each.value),
                 "95 % interval": between(each.low, each.high),
                 "from 0 to 1": share(each.low, each.high, each.min),
@@ -218,7 +224,7 @@ def draw_comparison(decision: genai.Decision) -> None:
     draw_table(
         [
             {
-                "metric": each.metric,
+                "metric": named(each.metric),
                 "baseline": number(each.before),
                 "now": number(each.after),
                 "bounds": between(each.low, each.high, signed=True),
@@ -235,7 +241,8 @@ def draw_comparison(decision: genai.Decision) -> None:
     st.markdown(
         "The bounds hold the mean difference, more being better. A metric passes when its bar lies"
         f" right of the dashed line, the margin; a hard one when no case that passed before fails"
-        f" now. The bar spans {reach:.1f} margins to each side."
+        f" now. The bar spans {reach:.1f} margins to each side; q is the p-value adjusted for all"
+        " metrics, n the number of cases."
     )
 
 

@@ -26,8 +26,8 @@ def draw_choice() -> tuple[genai.Labelling | None, str]:
     """Let the person say who they are and what they label."""
     choices = genai.Labelling.choices(genai.find_project().state / "runs")
     if not choices:
-        st.info("No run yet, so there is no answer to label. Run a suite and come back:"
-                " `genai eval handbook`")  # fmt: skip
+        st.info("No run yet. Run a suite and come back:")
+        st.code("genai eval handbook", language=None)
         return None, ""
     with st.sidebar:
         suite = st.selectbox("Suite", list(choices))
@@ -36,7 +36,7 @@ def draw_choice() -> tuple[genai.Labelling | None, str]:
         report = next(report for report in runs if report.run == run)
         metric = st.selectbox("Metric", [metric.name for metric in report.metrics])
         labeller = st.text_input("Your name").strip()
-        count = int(st.number_input("Sample", 10, 1000, 60, 10))
+        count = int(st.number_input("Sample, answers", 10, 1000, 60, 10))
     if not labeller:
         st.info("Enter your name in the side bar. Two people label the same answers; a third"
                 " decides where they differ.")  # fmt: skip

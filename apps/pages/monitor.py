@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 import streamlit as st
-from drawing import clean
+from drawing import STYLE, clean
 
 import genai
 
@@ -16,11 +16,13 @@ GROUPS = {
     "model": "Models", "prompt_id": "Prompts", "index_revision": "Index revisions",
     "release": "Releases", "config_hash": "Settings", "feature": "Features", "tenant": "Tenants",
 }  # fmt: skip
+COUNT = st.column_config.NumberColumn(format="localized")  # thousands are set apart
 
 
 def main() -> None:
     """Draw the page."""
     st.set_page_config("Monitoring", layout="wide")
+    st.html(STYLE)
     st.title("Monitoring")
     first, second, third = st.columns(3)
     days = PERIODS[first.selectbox("Period (UTC days)", list(PERIODS), index=2)]
@@ -102,8 +104,8 @@ def draw_figures(found: genai.Monitor) -> None:
         with st.container(horizontal=True, gap="medium"):  # no figure is cut on a narrow screen
             for title, value in row:
                 st.metric(title, value, width="content")
-    st.markdown(clean(f"Money: {line.money}. Cost of {line.money.known:,} of"
-                      f" {line.money.calls:,} calls known."))  # fmt: skip
+    st.markdown(clean(f"Cost: {line.money}, known for {line.money.known:,} of"
+                      f" {line.money.calls:,} calls."))  # fmt: skip
     if found.runs is not None and found.runs.calls:
         st.markdown(clean(f"Eval runs asked {found.runs.calls:,} questions for"
                           f" {found.runs.money}; they are in no figure."))  # fmt: skip
@@ -135,13 +137,13 @@ def draw_days(days: Sequence[Any]) -> None:
     )  # fmt: skip
     if table.empty:
         return
-    for column, (title, fields, unit) in zip(
-        st.columns(3),
-        (("Outcomes", ["answered", "refused", "failed"], "questions"),
-         ("Seconds", ["p50", "p95", "p99"], "seconds"),
-         ("Money a day", ["dollars"], "US dollars")),
-        strict=True,
-    ):  # fmt: skip
+    row = st.container(horizontal=True, key="row")  # as many in a row as the screen is wide
+    for title, fields, unit in (
+        ("Outcomes", ["answered", "refused", "failed"], "questions"),
+        ("Time", ["p50", "p95", "p99"], "seconds"),
+        ("Cost", ["dollars"], "US dollars"),
+    ):
+        column = row.container()
         column.subheader(title)
         long = table.melt("day", fields, "figure", unit)
         chart = (
@@ -150,7 +152,9 @@ def draw_days(days: Sequence[Any]) -> None:
             .encode(
                 x=alt.X("day:T", title="day (UTC)", axis=alt.Axis(format="%d %b", tickCount=5)),
                 y=f"{unit}:Q",
-                color=alt.Color("figure:N", title=None, legend=alt.Legend(orient="bottom")),
+                color=alt.Color(
+                    "figure:N", title=None, sort=fields, legend=alt.Legend(orient="bottom")
+                ),
                 tooltip=[alt.Tooltip("day:T"), "figure:N", alt.Tooltip(f"{unit}:Q", format=".4g")],
             )
             .interactive()
@@ -183,6 +187,7 @@ def draw_groups(found: genai.Monitor) -> None:
             for line in lines(found, name)
         ],
         hide_index=True,
+        column_config=dict.fromkeys(("calls", "answers", "tokens"), COUNT),
     )  # fmt: skip
 
 
@@ -198,6 +203,7 @@ def draw_guards(found: genai.Monitor) -> None:
                 for each in found.guards
             ],
             hide_index=True,
+            column_config=dict.fromkeys(("texts", *decisions), COUNT),
         )  # fmt: skip
 
 
@@ -208,16 +214,17 @@ def draw_reasons(found: genai.Monitor) -> None:
         st.dataframe(
             [{"reason": name, "questions": n} for name, n in found.whole.reasons.items()],
             hide_index=True,
+            column_config={"questions": COUNT},
         )
 
 
 def draw_files(found: genai.Monitor) -> None:
     """Offer the report as a file."""
-    first, second = st.columns(2)
-    first.download_button("Download as HTML", found.html(), "monitoring.html", "text/html")
-    second.download_button(
-        "Download as Markdown", found.markdown(), "monitoring.md", "text/markdown"
-    )
+    with st.container(horizontal=True):
+        st.download_button("Download as HTML", found.html(), "monitoring.html", "text/html")
+        st.download_button(
+            "Download as Markdown", found.markdown(), "monitoring.md", "text/markdown"
+        )
 
 
 main()

@@ -38,9 +38,10 @@ def main() -> None:
         if items and reviewer:
             draw_item(loop, items[0], reviewer, len(items))
         elif items:
-            st.info(f"{waiting(len(items))} Enter your name first.")
+            st.info(f"{waiting(len(items))} Enter your name in the side bar first.")
         else:
-            st.success("Nothing to review.")
+            st.success("Nothing to review. A thumb down, a refusal or low support brings an"
+                       " answer here.")  # fmt: skip
             if found.blind:
                 calls = "1 call has" if found.blind == 1 else f"{found.blind} calls have"
                 st.info(f"{calls} something to look at, but no text was kept. To keep the turns"

@@ -61,7 +61,7 @@ def draw_figures(curves: genai.Curves) -> None:
         "Time left": left(curves) if curves.state == "running" else "",
         "Loss": number(curves.last("loss")),
         "Margin": number(curves.last("rewards/margins")),
-        f"Dev {curves.metric}": number(score),
+        f"Task score, {curves.metric}": number(score),
     }
     with st.container(horizontal=True, gap="medium"):
         for name, value in figures.items():
@@ -90,7 +90,7 @@ def draw_curves(curves: genai.Curves) -> None:
     """Draw each figure over the steps, all to one scale of steps."""
     kinds = {
         "Loss": "loss",
-        "Task score": f"dev/{curves.metric}",
+        f"Task score, {curves.metric}": f"dev/{curves.metric}",
         "Margin of chosen over rejected": "rewards/margins",
         "Log-probability of the chosen": "logps/chosen",
     }

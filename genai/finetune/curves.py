@@ -60,7 +60,8 @@ def read_curves(folder: Path) -> Curves:
             raise ValueError("no whole line yet")
         total, metric = int(held["steps"]), str(held["recipe"]["evals"]["metric"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder.name}: has no curves that can be read ({error}); start the run"
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{folder.name}: has no curves that can be read ({why}); start the run"
                          " with: genai finetune run") from error  # fmt: skip
     state = "running" if time.time() - changed < _QUIET else "stopped"
     state = "finished" if (folder / "run.lock.json").exists() else state

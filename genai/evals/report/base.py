@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from genai.errors import CaseError
+from genai.errors import CaseError, shown
 from genai.evals.gate import Decision, Stage, decide
 from genai.evals.scorecard import Scorecard, read_scorecard
 from genai.project import write_whole
@@ -247,10 +247,15 @@ def read_report(folder: Path) -> Report:
     path = folder / "report.json"
     try:
         return msgspec.json.decode(path.read_bytes(), type=Report, dec_hook=_path)
-    except (OSError, msgspec.DecodeError) as error:
+    except OSError as error:
         raise CaseError(
             f"{folder.parent.name}/{folder.name}: is no finished run"
-            f" ({type(error).__name__}); list them: genai eval runs"
+            f" ({type(error).__name__}); list them: genai eval runs {folder.parent.name}"
+        ) from error
+    except msgspec.DecodeError as error:
+        raise CaseError(
+            f"{shown(path, 3)}: cannot be read ({type(error).__name__}); delete its folder, and"
+            f" run the suite again: genai eval {folder.parent.name}"
         ) from error
 
 
