@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from makers import call
 
+import genai
 from genai import project
 from genai.cli import main
 from genai.cli.calls import _FILTERS
@@ -26,7 +27,8 @@ def ledger(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setenv("GENAI_LEDGER_URL", url)
     found = Ledger(target / ".genai" / "ledger.db", url=url)
     yield found
-    found.database.dispose()
+    for each in (found, genai.open_ledger()):  # the verb has its own
+        each.database.dispose()
 
 
 def rows(word: str, **given: object) -> Call:
