@@ -13,6 +13,11 @@ _IMAGE = re.compile(r"!\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])?")
 _LINK = re.compile(r"\[([^\]]*)\]\((?!#)[^)]*\)|\[([^\]]+)\]\[[^\]]*\]")
 _REFERENCE = re.compile(r"^\s{0,3}\[[^\]]+\]:\s*\S+.*$", re.MULTILINE)
 _ADDRESS = re.compile(r"<(?:https?|mailto|data):[^>]*>", re.IGNORECASE)
+# code, or an address that stands alone: Streamlit would make a link of it
+_BARE = re.compile(
+    r"```.*?```|`[^`\n]*`|(?:https?://|www\.)[^\s`<>]*[^\s`<>.,;:!?)\]'\"*_]",
+    re.IGNORECASE | re.DOTALL,
+)
 STYLE = """
 <style>
   .quote mark { background: #ffe58a; color: #1c1c1c; padding: 0 .1em; }
@@ -37,6 +42,7 @@ def clean(text: str) -> str:
     text = _IMAGE.sub(r"\1", _REFERENCE.sub("", text))
     text = _LINK.sub(lambda found: found[1] or found[2] or "", text)
     text = _ADDRESS.sub("", text)
+    text = _BARE.sub(lambda found: found[0] if found[0][0] == "`" else f"`{found[0]}`", text)
     return html.escape(text, quote=False).replace("&amp;", "&").replace("$", "\\$")
 
 

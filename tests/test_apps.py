@@ -265,5 +265,6 @@ def test_a_server_that_is_down_is_one_sentence_and_the_question_is_kept(
             ask(page, QUESTION, wait=False)
             expect(page.get_by_text("no connection to http://127.0.0.1")).to_be_visible()
             expect(page.get_by_text(QUESTION)).to_be_visible()
+            expect(page.get_by_test_id("stChatMessage").last.locator("a")).to_have_count(0)
             expect(page.get_by_role("button", name="Try again")).to_be_visible()
             screenshot(page, "error")

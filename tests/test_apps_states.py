@@ -109,3 +109,21 @@ def test_a_revenue_that_is_lost_is_shown_and_the_figures_stand_above_the_inputs(
     title, figures, inputs = list(page.main.children.values())[:3]
     assert [title.type, inputs.type] == ["title", "expander"]
     assert "Cost per success" in [each.label for each in figures.metric]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("See https://evil.test/?q=1.", "See `https://evil.test/?q=1`."),
+        (
+            "(www.evil.test/a_b) and `curl http://a.test`",
+            "(`www.evil.test/a_b`) and `curl http://a.test`",
+        ),
+        ("[here](http://evil.test) <http://evil.test>![x](http://evil.test/p.png)", "here x"),
+        ("```\nhttp://a.test\n```", "```\nhttp://a.test\n```"),
+    ],
+)
+def test_an_address_in_somebody_elses_text_is_no_link(place: Path, text: str, shown: str) -> None:
+    from drawing import clean
+
+    assert clean(text) == shown

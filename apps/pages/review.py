@@ -113,7 +113,7 @@ def draw_decided(loop: Any) -> None:
         return
     st.subheader(f"To promote ({len(decided)})")
     st.markdown("A case is tested in every run. A pair is trained on, with the prompt and the"
-                " passages that the model was sent. One question is one of both.")  # fmt: skip
+                " passages that the model was sent. A question is one or the other.")  # fmt: skip
     st.checkbox("Train on the question alone, where prompt or passages have changed since",
                 key="alone")  # fmt: skip
     for item in decided:
