@@ -6,18 +6,14 @@ import time
 import genai
 from genai.cli import amount, count
 from genai.errors import one_line
-
-_FILTERS = (
-    "kind", "outcome", "model", "provider", "feature", "user", "session", "tenant", "release",
-    "run", "reason", "cost_status",
-)  # fmt: skip
+from genai.ledger.store import FILTERS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("--limit", type=count, default=20, help="rows to show (20)")
     parser.add_argument("--hours", type=amount, default=0.0, help="of the last so many hours only")
-    for name in _FILTERS:
+    for name in FILTERS:
         option = name.replace("_", "-")
         parser.add_argument(f"--{option}", dest=f"only_{name}", help=f"calls of one {option} only")
     parser.add_argument("--follow", action="store_true", help="print calls as they come")
@@ -43,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
             for row in day.models:
                 print(f"  {row.text()}")
         return 0
-    equal = {name: getattr(options, f"only_{name}") for name in _FILTERS}
+    equal = {name: getattr(options, f"only_{name}") for name in FILTERS}
     rows = ledger.calls(limit=options.limit, since=since, **equal)
     if not rows and not options.follow:
         print("the ledger holds no such call yet; ask something: genai ask 'QUESTION'")

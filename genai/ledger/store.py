@@ -253,7 +253,7 @@ class Ledger:
             if column == "user":
                 column, wanted = "user_key", self.user_key(wanted)
             if column not in table.c:
-                raise LedgerUnusable(f"calls have no column `{column}`; use {', '.join(_FILTERS)}")
+                raise LedgerUnusable(f"calls have no column `{column}`; use {', '.join(FILTERS)}")
             query = query.where(table.c[column] == wanted)
         query = query.order_by(table.c.started_at.desc(), table.c.id.desc()).limit(limit)
         return [unflatten(row._mapping) for row in self.read(query)]
@@ -329,7 +329,7 @@ class Ledger:
         return self.database.upgrade()
 
 
-_FILTERS = (
+FILTERS = (
     "kind", "outcome", "model", "provider", "feature", "user", "session", "tenant", "release",
     "run", "reason", "cost_status",
 )  # fmt: skip

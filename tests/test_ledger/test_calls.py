@@ -14,8 +14,8 @@ from makers import call
 import genai
 from genai import project
 from genai.cli import main
-from genai.cli.calls import _FILTERS
 from genai.ledger import Ledger
+from genai.ledger.store import FILTERS
 from genai.types import Call, Context
 
 
@@ -50,7 +50,7 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 WANTED = {"kind": "judge", "outcome": "error", "cost_status": "unpriced"}
 
 
-@pytest.mark.parametrize("name", _FILTERS)
+@pytest.mark.parametrize("name", FILTERS)
 def test_each_filter_shows_its_rows_alone(
     ledger: Ledger, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
