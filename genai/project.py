@@ -47,9 +47,13 @@ def find_project(start: Path | None = None) -> Project:
 
 
 def default_suite() -> str:
-    """Name the suite that is meant where none is named: a project's only one, or the starter's."""
-    found = list((find_project().root / "evals").glob("*.yaml"))
-    return found[0].stem if len(found) == 1 else "handbook"
+    """Name the suite that is meant where none is named: a project's only one, or the starter's.
+
+    `redteam`, which attacks the guards, is not meant where there is another.
+    """
+    found = {path.stem for path in (find_project().root / "evals").glob("*.yaml")}
+    own = found - {"redteam"} or found
+    return own.pop() if len(own) == 1 else "handbook"
 
 
 def git(root: Path, *words: str) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import genai
 from genai import project
 from genai.cli import main
 
@@ -91,7 +92,7 @@ SUITE = "suite: own\ncases: [{id: a, input: x, expected: y}]\nmetrics: "
          "`chain.model`: model 'opnai/gpt-5-mini': `opnai` is no provider; did you mean `openai`?"),
         ("configs/genai.yaml", "model: extractive", "model: openai/x@my-host",
          "`chain.model`: model 'openai/x@my-host': `@` is followed by a URL"),
-        ("configs/loop.yaml", "suite: handbook", "suite: hndbook",
+        ("configs/loop.yaml", "canary:", "canary:\n  suite: hndbook",
          "`canary.suite`: evals/hndbook.yaml does not exist"),
         ("configs/loop.yaml", "pairs: feedback-dpo", "pairs: ../x", "`pairs`: "),
         ("configs/loop.yaml", " support: {min", " suport: {min", "did you mean `support`?"),
@@ -264,6 +265,23 @@ def test_check_leaves_files_of_somebodys_own_alone(
     shown = capsys.readouterr()
     assert shown.err == ""
     assert len(shown.out.splitlines()) == 1, shown.out
+
+
+def test_a_suite_of_ones_own_takes_the_place_of_the_example_without_another_edit(
+    target: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (target / "evals" / "handbook.yaml").unlink()
+    (target / "evals" / "own.yaml").write_text(SUITE + "{contains: {show: true}}")
+    assert main(["check"]) == 0
+    assert genai.open_loop().settings.cases == genai.open_loop().settings.canary.suite == "own"
+    capsys.readouterr()
+    two = SUITE.replace("own", "two", 1) + "{contains: {show: true}}"
+    (target / "evals" / "two.yaml").write_text(two)
+    assert main(["check"]) == 64
+    assert capsys.readouterr().err == (
+        "configs/loop.yaml: `cases` and `canary.suite`: evals/handbook.yaml does not exist; name a"
+        " suite: own, redteam, two\n"
+    )
 
 
 def plant(path: Path, old: str, new: str) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 
 from genai.config import Settings, read_settings
 from genai.evals.suite import MetricSettings
+from genai.project import default_suite
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # of a file, never a path
 
@@ -33,7 +34,7 @@ class OnlineSettings(Settings):
 class CanarySettings(Settings):
     """Known questions that are asked on a schedule."""
 
-    suite: str = Field(default="handbook", pattern=_NAME)
+    suite: str = Field(default_factory=default_suite, pattern=_NAME)
     cases: int = Field(default=8, ge=1)
     every_hours: float = Field(default=24.0, ge=0)
 
@@ -44,10 +45,10 @@ class LoopSettings(Settings):
     version: Literal[1] = 1
     days: float = Field(default=30.0, gt=0)
     low_support: float = Field(default=0.6, ge=0, le=1)
-    cases: str = Field(default="handbook", pattern=_NAME)
+    cases: str = Field(default_factory=default_suite, pattern=_NAME)
     pairs: str = Field(default="feedback-dpo", pattern=_NAME)
     online: OnlineSettings = OnlineSettings()
-    canary: CanarySettings = CanarySettings()
+    canary: CanarySettings = Field(default_factory=CanarySettings)
 
 
 def load_loop(path: Path) -> LoopSettings:

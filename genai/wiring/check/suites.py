@@ -67,9 +67,14 @@ def check_loop(path: Path) -> None:
     """Read the loop's settings, and the suites, metrics and judge that they name."""
     loop, name = load_loop(path), shown(path)
     suites = {each.stem for each in (path.parent.parent / "evals").glob("*.yaml")}
-    for key, suite in (("cases", loop.cases), ("canary.suite", loop.canary.suite)):
-        if suites and suite not in suites:  # a project may have none yet
-            raise ConfigError(f"{name}: `{key}`: evals/{suite}.yaml does not exist; name a suite")
+    named = {"cases": loop.cases, "canary.suite": loop.canary.suite}
+    missing = next((each for each in named.values() if each not in suites), "")
+    if suites and missing:  # a project may have none yet
+        keys = " and ".join(f"`{key}`" for key, suite in named.items() if suite == missing)
+        raise ConfigError(
+            f"{name}: {keys}: evals/{missing}.yaml does not exist; name a suite:"
+            f" {', '.join(sorted(suites))}"
+        )
     for each, metric in loop.online.metrics.items():
         scorer = metric.scorer or each
         if ":" not in scorer and scorer not in known_scorers():
