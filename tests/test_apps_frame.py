@@ -50,7 +50,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
     folder, gate = tmp_path_factory.mktemp("frame") / "project", threading.Event()
 
     def held(connection: socket.socket, request: bytes) -> bool:
-        gate.wait(60)
+        gate.wait(240)
         return reply()(connection, request)
 
     project.init(folder)

@@ -1,5 +1,6 @@
 """Every page says in one line what is wrong and what to do next; none shows a traceback."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -109,6 +110,9 @@ def test_a_revenue_that_is_lost_is_shown_and_the_figures_stand_above_the_inputs(
     title, figures, inputs = list(page.main.children.values())[:3]
     assert [title.type, inputs.type] == ["title", "expander"]
     assert "Cost per success" in [each.label for each in figures.metric]
+    (ends,) = [each.value for each in page.markdown if each.value.startswith("payback at most")]
+    assert re.fullmatch(r"payback at most 12: [\d.]+ months, (kept|broken)", ends)
+    assert not any("money" in unit for unit in page.dataframe[0].value["unit"])
 
 
 @pytest.mark.parametrize(
