@@ -202,8 +202,9 @@ def test_no_variants_are_no_pass_and_a_count_of_none_takes_none_away(
     assert main(["eval", "behaviour", "s", "--metric", "exact"]) == 64  # and not green
     assert "suite s: has no variants; make them: genai eval vary s" in capsys.readouterr().err
     suite = with_variants(tmp_path, echoes(3), "typo")
-    assert main(["eval", "vary", "s", "--relation", "typo", "--count", "0"]) == 64
-    assert "`count` is 0; give 1 or more" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="64"):
+        main(["eval", "vary", "s", "--relation", "typo", "--count", "0"])
+    assert "--count: '0' is no whole number from 1 to 1,000,000" in capsys.readouterr().err
     assert len(frozen(suite)) == 3
 
 

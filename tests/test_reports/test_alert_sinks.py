@@ -201,6 +201,10 @@ def odd_server(answer: bytes, pause: float) -> Iterator[str]:
                         connection.sendall(bytes([byte]))
                     except OSError:
                         break
+                with suppress(OSError):  # what is left unread at a close would reset the connection
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(4096):
+                        pass
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
