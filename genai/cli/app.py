@@ -13,7 +13,7 @@ from genai import extras
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("--port", type=int, default=8501)
+    parser.add_argument("--port", type=int, default=8501, help="of this machine (8501)")
     parser.add_argument("--open", action="store_true", help="open a browser window too")
 
 

@@ -18,8 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("tasks", nargs="*", metavar="NAME=TASK",
                         help="chain, a model's name, or package.module:function")  # fmt: skip
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8010)
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address (127.0.0.1: this machine alone)"
+    )
+    parser.add_argument("--port", type=int, default=8010, help="where to listen (8010)")
 
 
 def run(options: argparse.Namespace) -> int:

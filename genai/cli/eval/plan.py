@@ -11,7 +11,7 @@ from genai.project import default_suite
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
     parser.add_argument("suite", nargs="?", default="", help="default: the only one, or handbook")
-    parser.add_argument("--margin", type=float, default=0.05)
+    parser.add_argument("--margin", type=float, default=0.05, help="a drop that may be (0.05)")
 
 
 def run(options: argparse.Namespace) -> int:

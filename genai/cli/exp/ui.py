@@ -7,7 +7,7 @@ from genai.wiring.experiments import view
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("--port", type=int, default=5000)
+    parser.add_argument("--port", type=int, default=5000, help="of this machine (5000)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -13,7 +13,9 @@ from genai.finetune.check import check_data
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("recipe", nargs="?", default="configs/sft.yaml")
+    parser.add_argument(
+        "recipe", nargs="?", default="configs/sft.yaml", help="a file (configs/sft.yaml)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings here too")
 
 

@@ -11,7 +11,7 @@ from genai.wiring.tuning import run_folder
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("runs", nargs="+", metavar="RUN")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="names or folders")
     parser.add_argument("--against", action="append", default=[], metavar="MODEL",
                         help="a folder or id (default: its base, and what is served)")  # fmt: skip
     parser.add_argument("--promote", action="store_true", help="serve it where it is no worse")

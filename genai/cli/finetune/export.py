@@ -10,8 +10,8 @@ from genai.wiring.tuning import run_folder
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("run", metavar="RUN")
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("run", metavar="RUN", help="its name or folder")
+    parser.add_argument("folder", type=Path, help="where to write it")
     parser.add_argument("--adapter", action="store_true", help="the adapter alone, not merged")
     parser.add_argument("--force", action="store_true", help="also what the evals refuse")
     parser.add_argument("--gguf", type=Path, metavar="CONVERTER",

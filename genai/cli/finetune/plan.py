@@ -13,7 +13,9 @@ from genai.finetune.plan import actual, hold, read_plan
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("recipe", nargs="?", default="configs/sft.yaml")
+    parser.add_argument(
+        "recipe", nargs="?", default="configs/sft.yaml", help="a file (configs/sft.yaml)"
+    )
     parser.add_argument("--fresh", action="store_true", help="time the steps again")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the plan here too")
 

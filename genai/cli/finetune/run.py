@@ -11,7 +11,9 @@ from genai.wiring.tuning import train_on
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("recipe", nargs="?", default="configs/sft.yaml")
+    parser.add_argument(
+        "recipe", nargs="?", default="configs/sft.yaml", help="a file (configs/sft.yaml)"
+    )
     parser.add_argument("--fresh", action="store_true", help="begin anew")
     parser.add_argument("--checked", action="store_true", help="skip the check of the data")
     parser.add_argument("--yes", action="store_true", help="train whatever the plan says")

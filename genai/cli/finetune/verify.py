@@ -9,7 +9,7 @@ from genai.wiring.tuning import run_folder
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("run", metavar="RUN")
+    parser.add_argument("run", metavar="RUN", help="its name or folder")
     parser.add_argument("--steps", type=int, help="a step whose weights the lock holds")
 
 

@@ -12,7 +12,9 @@ from genai.guards.settings import PLACES
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
     parser.add_argument("text", help="the text, or - to read it from standard input")
-    parser.add_argument("--place", choices=PLACES, default="question")
+    parser.add_argument(
+        "--place", choices=PLACES, default="question", help="whose guards (question)"
+    )
     parser.add_argument("--policy", type=Path, help="another policy file (default: the project's)")
     parser.add_argument("--evidence", action="append", default=[], help="a passage, for `grounded`")
 

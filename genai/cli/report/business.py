@@ -13,8 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
     parser.add_argument("--usecase", metavar="ID", help="inputs of configs/usecases/ID.yaml")
     parser.add_argument("--folder", type=Path, help="write the page, JSON, spreadsheet and plots")
-    parser.add_argument("--draws", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=20_260)
+    parser.add_argument("--draws", type=int, default=10_000, help="of the simulation (10,000)")
+    parser.add_argument(
+        "--seed", type=int, default=20_260, help="of the draws; one seed, one result"
+    )
     parser.add_argument("--from", dest="first", type=day, metavar="DAY",
                         help="measure from this day on (all days)")  # fmt: skip
     parser.add_argument("--to", dest="last", type=day, metavar="DAY",

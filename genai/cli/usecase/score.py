@@ -11,8 +11,10 @@ from genai.wiring.business import as_launched
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
     parser.add_argument("ids", nargs="*", help="names of files (default: all)")
-    parser.add_argument("--draws", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=20_260)
+    parser.add_argument("--draws", type=int, default=10_000, help="of the simulation (10,000)")
+    parser.add_argument(
+        "--seed", type=int, default=20_260, help="of the draws; one seed, one result"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
