@@ -55,7 +55,7 @@ def draw_inputs(stated: genai.BusinessReport) -> dict[str, float]:
             for name, given in stated.inputs.items():
                 top: dict[str, Any] = {"max_value": 1.0} if name in SHARES else {}
                 st.session_state.setdefault(f"input-{name}", float(given.central))
-                unit = given.unit.replace("money", stated.settings.currency)
+                unit = given.unit(stated.settings.currency)
                 said = f"{given.meaning}; {given.source or 'no source'}, {given.owner}"
                 value = st.number_input(
                     name if unit == name else f"{name}, {unit}",
@@ -166,11 +166,7 @@ def draw_kill(report: genai.BusinessReport) -> None:
 def draw_register(report: genai.BusinessReport) -> None:
     """Draw who stands for each input."""
     st.subheader("Assumptions")
-    rows = [
-        {**row, "unit": row["unit"].replace("money", report.settings.currency)}
-        for row in report.register()
-    ]
-    st.dataframe(rows, hide_index=True)
+    st.dataframe(report.register(), hide_index=True)
     for each in report.remarks:
         st.warning(clean(f"{each}."))
 

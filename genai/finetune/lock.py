@@ -102,7 +102,8 @@ def read_lock(folder: Path) -> dict[str, Any]:
     """Read the lock of a run. Raises `InputError` where there is none."""
     try:
         held: dict[str, Any] = json.loads((folder / LOCK).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        held["started"], held["data"]  # what is read of every lock
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(
             f"{folder.name}: has no {LOCK} that can be read; the run has not finished, run it again"
         ) from error

@@ -187,10 +187,9 @@ class Input:
     date: str = ""
     n: int | None = None
 
-    @property
-    def unit(self) -> str:
-        """What a value counts, such as `minutes` or `money a case`."""
-        return NAMES[self.name][0]
+    def unit(self, currency: str) -> str:
+        """Say what a value counts, such as `minutes` or `USD a case`."""
+        return NAMES[self.name][0].replace("money", currency)
 
     @property
     def meaning(self) -> str:

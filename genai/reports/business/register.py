@@ -12,8 +12,8 @@ _YEAR = 365  # days after which an assumption is old
 def register(settings: BusinessSettings, inputs: Mapping[str, Input]) -> list[dict[str, str]]:
     """Give a row a number, by `HEADS`: every input, then the plan's other numbers."""
     rows = [
-        (name, f"{i.central:,.10g}", f"{i.a:g} to {i.c:g}" if i.kind == "pert" else i.kind, i.unit,
-         i.source, i.owner, i.date, "" if i.n is None else str(i.n))
+        (name, f"{i.central:,.10g}", f"{i.a:g} to {i.c:g}" if i.kind == "pert" else i.kind,
+         i.unit(settings.currency), i.source, i.owner, i.date, "" if i.n is None else str(i.n))
         for name, i in inputs.items()
     ]  # fmt: skip
     for name, value, unit in _others(settings):

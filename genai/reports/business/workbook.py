@@ -37,8 +37,8 @@ def _inputs(sheet: Any, settings: BusinessSettings, inputs: Mapping[str, Input])
     for row, (name, each) in enumerate(inputs.items(), start=_FIRST):
         low, high = (each.a, each.c) if each.kind == "pert" else (None, None)
         sheet.append(
-            [name, each.central, each.unit, low, high, each.source, each.owner, each.date,
-             each.n]
+            [name, each.central, each.unit(settings.currency), low, high, each.source, each.owner,
+             each.date, each.n]
         )  # fmt: skip
         at[name] = f"Inputs!$B${row}"
     for name, value in (
