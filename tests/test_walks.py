@@ -199,12 +199,13 @@ def test_make_demo_starts_no_chat_without_documents(tmp_path: Path) -> None:
     assert "the chat is at" not in done.stdout
 
 
-def test_a_port_that_is_taken_is_told_before_the_chat_starts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("verb", ["app", "serve"])
+def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path, verb: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = run(f"genai app --port {port}", tmp_path)
+        done = run(f"genai {verb} --port {port}", tmp_path)
     assert done.returncode == 64
     assert re.search(rf"^genai: --port {port}: cannot be used .*; name another", done.stderr)
     assert done.stdout == ""

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from datetime import date
 
-from genai.errors import GenaiError
+from genai.errors import GenaiError, InputError
 
 VERBS = {
     "init": "copy the starter project into a folder",
@@ -105,6 +105,20 @@ ACTIONS = {
 }
 
 _MOST = 1_000_000
+
+
+def free_port(host: str, port: int) -> None:
+    """Refuse an address that cannot be listened on, before anything is started on it."""
+    import socket
+
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise InputError(
+                f"--port {port}: cannot be used ({error}); name another, such as `--port 8600`"
+            ) from error
 
 
 def day(text: str) -> date:

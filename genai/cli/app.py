@@ -3,12 +3,12 @@
 import argparse
 import os
 import signal
-import socket
 import subprocess
 import sys
 
 import genai
 from genai import extras
+from genai.cli import free_port
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
         "--browser.gatherUsageStats=false",
         "--client.toolbarMode=minimal",
     ]  # fmt: skip
-    _free(options.port)
+    free_port("127.0.0.1", options.port)
     print(f"the chat is at http://127.0.0.1:{options.port}  (end it with Ctrl-C)", flush=True)
     environment = dict(os.environ)
     if project.state.parent == project.root:
@@ -44,15 +44,3 @@ def run(options: argparse.Namespace) -> int:
         return subprocess.run(command, env=environment, check=False).returncode
     except KeyboardInterrupt:
         return 0
-
-
-def _free(port: int) -> None:
-    """Refuse a port before anything is started on it."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError) as error:
-            raise genai.InputError(
-                f"--port {port}: cannot be used ({error}); name another, such as `--port 8600`"
-            ) from error

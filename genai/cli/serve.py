@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 import genai
+from genai.cli import free_port
 from genai.reports.monitor import monitor
 from genai.reports.monitor_text import prometheus
 from genai.server import serve
@@ -18,9 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("tasks", nargs="*", metavar="NAME=TASK",
                         help="chain, a model's name, or package.module:function")  # fmt: skip
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address (127.0.0.1: this machine alone)"
-    )
+    parser.add_argument("--host", default="127.0.0.1", help="address (of this machine alone)")
     parser.add_argument("--port", type=int, default=8010, help="where to listen (8010)")
 
 
@@ -36,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
         )
     fixed = dict(_named(each) for each in options.tasks or ["chain=chain"])
     tasks = Tasks(fixed, _Promoted())
+    free_port(options.host, options.port)
     names = ", ".join(sorted(tasks))
     print(f"serving {names} at http://{options.host}:{options.port}/v1  (end it with Ctrl-C)",
           flush=True)  # fmt: skip

@@ -188,14 +188,20 @@ def adapters(project: Project) -> Path:
     return project.state / "adapters"
 
 
+def _served_at(project: Project, name: str) -> Path:
+    if name != Path(name).name or name.startswith("."):
+        raise InputError(f"name {name!r}: is no plain name; models are served from .genai/adapters")
+    return adapters(project) / name
+
+
 def promote(folder: Path, project: Project, name: str = "") -> Path:
     """Put a run's model where it is served from. It replaces the one of that name at once.
 
     Raises:
-        InputError: the evals do not call it better, or no worse, than its base and the model that
-            it would replace; names the slice that fell.
+        InputError: the name is a path, or the evals do not call it better, or no worse, than its
+            base and the model that it would replace; names the slice that fell.
     """
-    target = adapters(project) / (name or folder.name)
+    target = _served_at(project, name or folder.name)
     if why := refusal(folder) or _unjudged(folder, target):
         raise InputError(f"{folder.name}: is not promoted: {why}")
     draft = target.with_name(f".{target.name}.draft")
@@ -242,7 +248,7 @@ def _rivals(recipe: Recipe, project: Project, name: str) -> list[str]:
     """Give what a run must not be worse than: its base, and the model that it would replace."""
     random = recipe.weights == "random"
     base = "random weights" if random else pinned(recipe, base_of(recipe, project))
-    current = adapters(project) / (name or recipe.name)
+    current = _served_at(project, name or recipe.name)
     return [base, *([str(current)] if current.is_dir() else [])]
 
 

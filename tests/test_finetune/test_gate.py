@@ -161,6 +161,11 @@ def test_what_was_not_judged_or_was_trained_again_is_not_promoted(
     project: Project, good: Outcome, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(good.folder, tmp_path / "run")
+    for name in ("../../x", "a/b", ".draft"):
+        with pytest.raises(InputError, match="is no plain name"):
+            promote(folder, project, name)
+        with pytest.raises(InputError, match="is no plain name"):
+            judge_run(good.folder, project, name=name)
     judge_run(good.folder, project)
     (folder / "gate.json").unlink(missing_ok=True)
     with pytest.raises(InputError, match="the evals have not judged it"):

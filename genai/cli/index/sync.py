@@ -4,6 +4,7 @@ import argparse
 import sys
 
 import genai
+from genai.cli import count
 from genai.rag.index import Workers
 
 
@@ -14,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rebuild", action="store_true", help="build it again from nothing")
     parser.add_argument("--erase", action="store_true", help="rebuild, and keep no older one")
     parser.add_argument("--prune", action="store_true", help="remove documents if most are gone")
-    parser.add_argument("--workers", type=int, default=0, help="processes that embed")
+    parser.add_argument("--workers", type=count, help="processes that embed (this one)")
     parser.add_argument("--ray", metavar="ADDRESS", nargs="?", const="", help="embed on a cluster")
 
 
@@ -25,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     before = index.generation
     report = index.sync(
         folder, rebuild=options.rebuild, erase=options.erase, prune=options.prune,
-        progress=sys.stderr.isatty(), workers=Workers(options.workers, options.ray),
+        progress=sys.stderr.isatty(), workers=Workers(options.workers or 0, options.ray),
     )  # fmt: skip
     print(
         f"index {index.name}: {report.added} added, {report.changed} changed,"
