@@ -282,7 +282,8 @@ def app(project: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_the_page_without_a_run_says_how_to_make_one(app: Any) -> None:
     app.run()
     assert not app.exception
-    assert "genai eval handbook" in app.info[0].value
+    assert app.info[0].value == "No run yet. Run a suite and come back:"
+    assert "genai eval handbook" in app.code[0].value
 
 
 def test_the_page_takes_labels_one_by_one_and_goes_back(
