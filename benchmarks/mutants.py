@@ -1,6 +1,6 @@
 """Mutants: how many small faults, planted in the rooms that decide, the tests of these rooms find.
 
-    python benchmarks/mutants.py [--room ROOM] [--sample 60] [--seed 9] [--write]
+    python benchmarks/mutants.py [--room ROOM] [--sample 60] [--seed 9] [--jobs 2] [--write]
 
 A mutant is a file of ours with one change: a comparison, an operator, `and` for `or`, a condition
 negated, a constant one higher, a return of None, a statement left out. It is killed when a test of
@@ -19,12 +19,14 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_loader
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -200,10 +202,14 @@ def main() -> None:
     parser.add_argument("--room", choices=ROOMS, action="append")
     parser.add_argument("--sample", type=int, default=60)
     parser.add_argument("--seed", type=int, default=9)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="rooms at a time")
     parser.add_argument("--write", action="store_true")
     options, found = parser.parse_args(), []
-    for name in options.room or ROOMS:
-        hits, tried, possible = room(name, options.sample, options.seed)
+    names = options.room or list(ROOMS)
+    each = partial(room, sample=options.sample, seed=options.seed)
+    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+        counted = list(pool.map(each, names))
+    for name, (hits, tried, possible) in zip(names, counted, strict=True):
         low, high = stats.wilson(hits, tried)
         what = f"{name}: mutants killed, {tried} drawn of {possible:,}"
         found.append(Figure(what, f"{hits / tried:.0%} ({low:.0%} to {high:.0%})", ">= 85 %"))

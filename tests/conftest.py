@@ -14,6 +14,11 @@ for name in [key for key in os.environ if key.endswith("_API_KEY") or key.starts
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config.option.benchmark_disable = True  # langchain-tests brings the plugin, and rounds of it
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Generator[None, Any, Any]:
     tested: Any = getattr(item, "cls", None)
