@@ -298,10 +298,12 @@ def test_two_processes_train_as_one_does(project: Project) -> None:
 
 @pytest.mark.parametrize("method", ["sft", "dpo", "kto", "orpo"])
 def test_every_name_that_we_give_a_trainer_is_one_it_knows(
-    project: Project, trained: Outcome, method: str, tmp_path: Path
-) -> None:
+    project: Project, trained: Outcome, method: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     from dataclasses import fields
 
+    monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
     import trl
     from trl.experimental.orpo import ORPOConfig
 
@@ -315,7 +317,8 @@ def test_every_name_that_we_give_a_trainer_is_one_it_knows(
 
 
 @pytest.mark.parametrize("name", ["SFTTrainer", "DPOTrainer", "KTOTrainer", "ORPOTrainer"])
-def test_the_trainers_take_what_we_hand_them(name: str) -> None:
+def test_the_trainers_take_what_we_hand_them(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
     import trl
     from trl.experimental import orpo
 
