@@ -20,11 +20,11 @@ from genai.ledger.row import from_pico
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
-_SURE = ("priced", "provider_reported", "declared_free")
+SURE = ("priced", "provider_reported", "declared_free")
 _DAY = 86_400
 
 
-def dollars(amount: Decimal | float, places: int = 2) -> str:
+def dollar_text(amount: Decimal | float, places: int = 2) -> str:
     """Write dollars with the sign before them: -$0.02."""
     text = f"{abs(amount):,.{places}f}"
     return f"-${text}" if amount < 0 and text.strip("0.,") else f"${text}"
@@ -220,8 +220,8 @@ SELECT kind, day, model, count(*) AS calls,
   count(*) FILTER (WHERE outcome IN ('error', 'lost')) AS error,
   count(*) FILTER (WHERE outcome = 'cancelled') AS cancelled,
   count(cost) AS known, sum(cost) AS cost,
-  count(*) FILTER (WHERE cost_status IN {_SURE}) AS sure,
-  sum({TOKENS}) FILTER (WHERE cost_status IN {_SURE}) AS tokens_sure,
+  count(*) FILTER (WHERE cost_status IN {SURE}) AS sure,
+  sum({TOKENS}) FILTER (WHERE cost_status IN {SURE}) AS tokens_sure,
   sum({TOKENS}) FILTER (WHERE cost IS NULL) AS tokens_unpriced,
   sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens
 FROM call WHERE {_WHERE} AND kind IN ('chain', 'model', 'embedding')
@@ -230,8 +230,8 @@ GROUP BY kind, day, model ORDER BY kind, day, model
 # to be taken from the sums above, which take all money for dollars; found by an index of its own
 _OTHER = f"""
 SELECT kind, day, model, count(cost) AS known, sum(cost) AS cost,
-  count(*) FILTER (WHERE cost_status IN {_SURE}) AS sure,
-  sum({TOKENS}) FILTER (WHERE cost_status IN {_SURE}) AS tokens_sure,
+  count(*) FILTER (WHERE cost_status IN {SURE}) AS sure,
+  sum({TOKENS}) FILTER (WHERE cost_status IN {SURE}) AS tokens_sure,
   -sum({TOKENS}) FILTER (WHERE cost IS NOT NULL) AS tokens_unpriced
 FROM call WHERE currency <> 'USD' AND {_WHERE}
 GROUP BY kind, day, model

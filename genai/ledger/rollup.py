@@ -21,7 +21,7 @@ from math import log
 from typing import TYPE_CHECKING, Any, get_args
 
 from genai.ledger.database import Database
-from genai.ledger.query import TOKENS, Money
+from genai.ledger.query import SURE, TOKENS, Money
 from genai.ledger.row import from_pico
 from genai.types import Place
 
@@ -51,7 +51,7 @@ _COLUMNS = {name: f'"{name}"' for name in _KEY} | {
 }
 _FROM = ", ".join(_COLUMNS.values())
 _DOLLARS = "cost IS NOT NULL AND currency = 'USD'"
-_SURE = "currency = 'USD' AND cost_status IN ('priced', 'provider_reported', 'declared_free')"
+_SURE = f"currency = 'USD' AND cost_status IN {SURE}"
 _SUMS = {
     "calls": "count(*)",
     "known": f"sum(CASE WHEN {_DOLLARS} THEN 1 ELSE 0 END)",

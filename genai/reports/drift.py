@@ -16,7 +16,7 @@ from functools import partial
 from genai import stats
 from genai.errors import InputError, Unmeasured, one_line
 from genai.ledger import Ledger
-from genai.ledger.query import dollars
+from genai.ledger.query import dollar_text
 from genai.ledger.sums import in_dollars
 from genai.reports.asked import FINGERPRINT, asked
 from genai.types import Call
@@ -54,7 +54,7 @@ class Finding:
         word = "moved" if self.drifted else "steady"
         new = one_line(", ".join(self.causes))
         why = f"; new since: {new}" if self.drifted and self.causes else ""
-        cost = "" if self.dollars is None else f", {dollars(self.dollars)} by it"
+        cost = "" if self.dollars is None else f", {dollar_text(self.dollars)} by it"
         return (
             f"{word:7} {self.figure}: {self.before:.4g} to {self.now:.4g} (PSI {self.effect:.3f},"
             f" adjusted p {self.p:.3f}{cost}){why}"

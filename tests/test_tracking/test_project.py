@@ -197,14 +197,14 @@ def test_push_says_what_waits_for_a_server_that_is_away(
     )
     assert main(["exp", "list"]) == 0
     assert "deliver them: genai exp push" in capsys.readouterr().out
-    assert main(["exp", "ui"]) == 64
+    assert main(["exp", "ui", "--port", "0"]) == 64
     assert "which has these pages: http://127.0.0.1:9" in capsys.readouterr().err
     monkeypatch.delenv("GENAI_TRACKING_URL")
     monkeypatch.setattr(
         "genai.tracking.queue.subprocess.call",
         lambda *_, env: int(not QUIET.items() <= env.items()),
     )
-    assert main(["exp", "ui"]) == 0
+    assert main(["exp", "ui", "--port", "0"]) == 0
     monkeypatch.delenv("GENAI_TRACKING_ENABLED")
     assert main(["exp", "push"]) == 64
     assert "tracking is off" in capsys.readouterr().err

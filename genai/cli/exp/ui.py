@@ -2,6 +2,7 @@
 
 import argparse
 
+from genai.cli import free_port
 from genai.wiring.experiments import view
 
 
@@ -12,4 +13,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve; give the server's exit code."""
+    free_port("127.0.0.1", options.port)
     return view(options.port)

@@ -13,7 +13,7 @@ from genai import extras
 from genai.errors import InputError
 from genai.evals import Decision, Report
 from genai.ledger import Ledger, Prices
-from genai.ledger.query import dollars
+from genai.ledger.query import dollar_text
 from genai.ledger.sums import in_dollars
 from genai.ledger.walk import walk
 from genai.reports.counterfactual.change import Change, Concerned, concerned
@@ -79,9 +79,9 @@ class Counterfactual:
             saved = (self.other - self.booked) / self.booked if self.booked else None
             share = "" if saved is None else f", {saved:+.1%}"
             lines.append(
-                f"{self.priced:,} of {self.calls:,} calls: booked {dollars(self.booked, 4)}, would"
-                f" have cost {dollars(self.other, 4)}{share}"
-                f" (95 % {dollars(self.low, 4)} to {dollars(self.high, 4)})"
+                f"{self.priced:,} of {self.calls:,} calls: booked {dollar_text(self.booked, 4)},"
+                f" would have cost {dollar_text(self.other, 4)}{share}"
+                f" (95 % {dollar_text(self.low, 4)} to {dollar_text(self.high, 4)})"
             )
         for count, what in (
             (self.without_tokens, "have no token counts"),

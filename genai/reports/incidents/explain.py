@@ -13,7 +13,7 @@ from typing import Any
 from genai import extras
 from genai.errors import InputError, one_line
 from genai.ledger import Ledger
-from genai.ledger.query import dollars
+from genai.ledger.query import dollar_text
 from genai.ledger.rollup import day_name
 from genai.reports.incidents.facts import LABELS, PRICE, Facts, read_facts
 from genai.reports.incidents.find import Stretch, stretches
@@ -259,7 +259,7 @@ def text(found: Sequence[Incident], *, per_lost: float = 0.0) -> str:
     for each in found:
         why = one_line(" ".join(each.cause)) if each.cause[0] else "no single cause"
         money = each.money(per_lost)
-        cost = "cost unknown" if money is None else dollars(money)
+        cost = "cost unknown" if money is None else dollar_text(money)
         lines.append(f"{each.first} to {each.last}: {why}; {cost} ({each.questions} questions)")
         if per_lost or each.lost >= 1:
             lines.append(f"  answers lost {max(each.lost, 0.0):.0f}")
