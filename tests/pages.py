@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from genai import project
 
@@ -111,13 +111,14 @@ def shown(
     shape = {"width": width, "height": 1000}
     heading, path = HEADINGS[name], f"{address}/{name}"
     for page in opened(browser, path, heading, viewport=shape, color_scheme=scheme):
-        expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+        settled(page, 0)
         yield page
 
 
 def settled(page: Page, wait: int = 800) -> None:
     """Wait until nothing runs; charts are drawn a little after the page."""
-    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+    page.wait_for_timeout(200)  # until a click has reached the server
+    expect(page.locator("[data-test-script-state=notRunning]")).to_have_count(1, timeout=60_000)
     page.wait_for_timeout(wait)
 
 
@@ -127,6 +128,7 @@ def ask(page: Page, question: str, *, wait: bool = True) -> None:
     box.fill(question)
     box.press("Enter")
     if wait:
+        settled(page, 0)
         expect(page.locator(".meter").last).to_be_visible(timeout=60_000)
         expect(box).to_be_enabled(timeout=60_000)
 
@@ -157,9 +159,9 @@ def unreachable(page: Page) -> list[str]:
     return left
 
 
-def metric(page: Page, name: str) -> str:
+def metric(page: Page, name: str) -> Locator:
     found = page.get_by_test_id("stMetric").filter(has_text=name).first
-    return found.get_by_test_id("stMetricValue").inner_text()
+    return found.get_by_test_id("stMetricValue")
 
 
 def screenshot(page: Page, name: str) -> None:

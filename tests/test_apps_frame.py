@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pages
 import pytest
 from faults import faulty, reply
-from pages import ask, running, screenshot
+from pages import ask, running, screenshot, settled
 from playwright.sync_api import Browser, Page, expect
 from suites import judged, right
 
@@ -121,7 +121,7 @@ def test_a_page_that_waits_says_for_what_and_the_rest_stays_usable(
         slow.gate.set()
         bar.get_by_role("link", name=TITLES[name]).click()
         expect(page.get_by_role("heading", level=1, name=TITLES[name])).to_be_visible()
-        expect(page.get_by_test_id("stStatusWidget")).to_have_count(0)
+        settled(page, 0)
         expect(spinner).to_have_count(0)
         assert page.get_by_test_id("stException").count() == 0
 
@@ -144,7 +144,7 @@ def test_the_chat_says_what_it_waits_for_at_every_step(
         slow.gate.set()
         expect(page.get_by_text("1 document ready.")).to_be_visible()
         # of a question sent while another run ends Streamlit draws no stop button
-        expect(page.locator("[data-test-script-state=notRunning]")).to_have_count(1)
+        settled(page, 0)
         slow.gate.clear()
         ask(page, "Where do visitors park?", wait=False)
         answer = page.get_by_test_id("stChatMessage").last

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from suites import judged, right
 
 from genai import project
 
@@ -64,6 +65,17 @@ def test_a_broken_file_is_told_in_one_line_under_the_title(
     assert len(found.title) == 1
     assert said in told
     assert len(told.splitlines()) == 1
+
+
+def test_a_damaged_run_hides_no_other_suite(place: Path) -> None:
+    judged(place, right)
+    (place / REPORT).parent.mkdir(parents=True)
+    (place / REPORT).write_text("[]")
+    page = drawn("pages/evals.py")
+    (told,) = [each.value for each in page.error]
+    assert told.startswith("handbook cannot be shown. ")
+    assert page.selectbox[0].options == ["sums"]
+    assert not page.info  # that no run is there
 
 
 def test_the_chat_says_what_is_wrong_where_no_call_can_be_written(place: Path) -> None:

@@ -52,16 +52,16 @@ def test_a_run_is_followed_while_it_goes_on_until_it_ends(
     (run / "curves.jsonl").write_text(text + '{"step": 40, "lo')  # a line half written
     for page in shown(browser, address, "training"):
         expect(page.get_by_text("30 of 120")).to_be_visible()
-        assert metric(page, "State") == "Running"
-        assert metric(page, "Time left") == "22 s"
-        assert metric(page, "Task score, exact") == "0.625"
+        expect(metric(page, "State")).to_have_text("Running")
+        expect(metric(page, "Time left")).to_have_text("22 s")
+        expect(metric(page, "Task score, exact")).to_have_text("0.625")
         expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(4)
         (run / "curves.jsonl").write_text(text)
         for step in range(40, 130, 10):
             log(run, step)
         expect(page.get_by_text("120 of 120")).to_be_visible()  # nobody asked for it anew
-        assert metric(page, "Margin") == "3.000"
-        assert metric(page, "Task score, exact") == "0.400"  # the task falls
+        expect(metric(page, "Margin")).to_have_text("3.000")
+        expect(metric(page, "Task score, exact")).to_have_text("0.400")  # the task falls
         (run / "run.lock.json").write_text("{}")
         expect(page.get_by_text("Finished", exact=True)).to_be_visible()
         expect(page.get_by_text("genai finetune compare followed")).to_be_visible()

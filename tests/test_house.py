@@ -4,8 +4,10 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 from skips import refused
 
@@ -76,6 +78,12 @@ def test_imports_point_down() -> None:
     command = [str(Path(sys.executable).parent / "lint-imports")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout
+
+
+def test_no_file_imports_itself_by_way_of_others_not_even_inside_a_function() -> None:
+    graph = grimp.build_graph("genai", exclude_type_checking_imports=True, cache_dir=None)
+    files = {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
+    TopologicalSorter(files).prepare()  # its error names the circle
 
 
 def test_no_shipped_file_is_over_10_megabytes() -> None:

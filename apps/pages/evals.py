@@ -66,7 +66,12 @@ def main() -> None:
 def draw_choice() -> genai.Report | None:
     """Let the person choose a suite and one of its runs."""
     runs = genai.find_project().state / "runs"
-    found = {folder.name: genai.runs_of(runs, folder.name) for folder in sorted(runs.glob("*"))}
+    found: dict[str, list[genai.Report]] = {}
+    for suite in sorted(folder.name for folder in runs.glob("*")):
+        try:
+            found[suite] = genai.runs_of(runs, suite)
+        except genai.GenaiError as error:  # a damaged run of one suite hides no other suite
+            st.error(f"{suite} cannot be shown. {clean(str(error))}")
     found = {suite: reports for suite, reports in found.items() if reports}
     if not found:
         st.info("No run yet. Run a suite and come back:")

@@ -69,7 +69,7 @@ def draw_sidebar(loop: Any) -> str:
         if stages:
             st.subheader("Stages")
         for stage in stages:
-            age = "" if stage.oldest is None else f", oldest {stage.oldest:.1f} days"
+            age = "" if stage.oldest is None else f", oldest {stage.ages[0]}"
             st.markdown(f"{stage.name}: **{stage.count}**{age}")
     return reviewer
 

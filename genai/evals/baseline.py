@@ -80,6 +80,16 @@ def find_run(runs: Path, suite: str, name: str = "") -> Report:
     raise CaseError(f"`{name or 'newest'}` {what} of suite {suite}; known: {known}")
 
 
+def find_any(runs: Path, name: str) -> Report:
+    """Give a run of any suite by its name or a unique beginning. Raises `CaseError`."""
+    finished = (path.parent for path in runs.glob("*/*/report.json"))
+    found = [folder for folder in finished if folder.name.startswith(name)]
+    if len(found) != 1:
+        what = "is more than one run" if found else "is no finished run"
+        raise CaseError(f"{name!r} {what}; list them: genai eval runs SUITE")
+    return read_report(found[0])
+
+
 def card_of(runs: Path, evals: Path, suite: str, name: str) -> Scorecard:
     """Give a scorecard by the name of a baseline or of a run. Raises `CaseError`."""
     path = baseline_path(evals, suite, name)

@@ -44,12 +44,24 @@ class Stage:
     oldest: float | None
     middle: float | None
 
+    @property
+    def ages(self) -> tuple[str, str]:
+        """Say how old the oldest and the one in the middle are; a dash where there is none."""
+        return _age(self.oldest), _age(self.middle)
+
     def text(self) -> str:
         """Say it in one line."""
-        if self.oldest is None:
-            return f"{self.name:18} {self.count:5}  -"
-        ages = f"oldest {self.oldest:.1f} d, median {self.middle:.1f} d"
-        return f"{self.name:18} {self.count:5}  {ages}"
+        oldest, middle = self.ages
+        said = "-" if self.oldest is None else f"oldest {oldest}, median {middle}"
+        return f"{self.name:18} {self.count:5}  {said}"
+
+
+def _age(days: float | None) -> str:
+    if days is None:
+        return "-"
+    if days < 1:
+        return f"{24 * days:.0f} h" if 24 * days >= 1 else "under 1 h"
+    return f"{days:.1f} d"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from pathlib import Path
 from genai.config import ModelSettings
 from genai.errors import ModelError
 from genai.models.attempts import Hooks, Route, Target, Timeouts
-from genai.models.base import Model, Provider, Recorder
-from genai.models.embed import make_embedder
+from genai.models.base import Provider, Recorder
+from genai.models.embedders import make_embedder
 from genai.models.limits import gate_for
+from genai.models.model import Model
 
 # prefix -> what to show when a name is unknown
 FORMS = {
@@ -84,7 +85,7 @@ def _target(
     if provider is None:
         provider = _provider(name, settings, client)
     elif hasattr(provider, "ainvoke"):
-        from genai.models.langchain import LangChain
+        from genai.models.langchain.inward import LangChain
 
         provider = LangChain(provider, name)
     account = getattr(provider, "account", "")
@@ -153,7 +154,7 @@ def _here(name: str, prefix: str, rest: str) -> Provider | None:
 
         return Local(rest)
     if prefix == "langchain" and rest:
-        from genai.models.langchain import LangChain, import_object
+        from genai.models.langchain.inward import LangChain, import_object
 
         return LangChain(import_object(rest, "ainvoke"), name)
     return None

@@ -87,7 +87,7 @@ def _index(project: Project, config: Config, embedder: Embedder) -> Any:
     prefix, _, path = config.chain.index.partition("/")
     if prefix != "langchain" or not path:
         return Index(embedder=embedder, project=project, config=config)
-    from genai.models.langchain import import_object
+    from genai.models.langchain.inward import import_object
     from genai.rag.langchain import RetrieverIndex
 
     return RetrieverIndex(import_object(path, "invoke"), path)

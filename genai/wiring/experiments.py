@@ -8,11 +8,11 @@ from pathlib import Path
 from genai import tracking
 from genai.errors import CaseError
 from genai.evals import Decision, Report, decide, read_report
+from genai.evals.baseline import find_any
 from genai.evals.report.text import decision_text, headline
 from genai.project import Project, find_project
 from genai.tracking import Store, Waiting
 from genai.wiring import tracked
-from genai.wiring.money import find_any
 from genai.wiring.parts import settings
 
 # what a run is, rather than what it depends on
@@ -102,8 +102,8 @@ def difference(before: str, after: str) -> Difference:
     Raises:
         InputError: no such run, or several; or they are of two suites.
     """
-    found = find_project()
-    old, new = find_any(found, before), find_any(found, after)
+    runs = find_project().state / "runs"
+    old, new = find_any(runs, before), find_any(runs, after)
     if old.suite != new.suite:
         raise CaseError(f"{old.run} is of suite {old.suite}, {new.run} of {new.suite}; compare runs"
                         " of one suite")  # fmt: skip

@@ -1,24 +1,13 @@
-"""Open a project's guards: with their log, their stand-ins, and the model that judges."""
+"""Open a project's guards, with the model that judges."""
 
-import hashlib
-import os
-from functools import lru_cache
 from pathlib import Path
 
 from genai import project as projects
-from genai.errors import ConfigError
-from genai.guards import Audit, Policy, Pseudonyms, combine, load_policy
+from genai.guards import Policy, combine
 from genai.guards.base import STOPS
-from genai.guards.judge import Ask
-from genai.ledger import merged
-from genai.models import Model
 from genai.project import Project
-from genai.prompts import load_prompt
-from genai.types import Context
-from genai.wiring.parts import open_named, settings
-
-KEY = "GENAI_PSEUDONYM_KEY"
-_NO_LLM = "extractive"
+from genai.wiring.parts import judge
+from genai.wiring.policy import open_policy
 
 
 def load_guards(project: Project | None = None, *, path: Path | None = None) -> Policy:
@@ -31,12 +20,7 @@ def load_guards(project: Project | None = None, *, path: Path | None = None) -> 
         ConfigError: names file, place, guard and cure.
     """
     found = project or projects.find_project()
-    return load_policy(
-        path or found.root / "configs" / "guards.yaml",
-        ask=_judge(found),
-        pseudonyms=_pseudonyms(found.state / "pseudonyms.db", os.environ.get(KEY, "")),
-        audit=Audit(found.state / "audit"),
-    )
+    return open_policy(found, judge(found), path)
 
 
 class Screen:
@@ -58,38 +42,3 @@ class Screen:
         if self._policy is None:
             self._policy = load_guards(self._project)
         return self._policy
-
-
-@lru_cache(maxsize=4)
-def _pseudonyms(path: Path, key: str) -> Pseudonyms:
-    """Open the table of stand-ins; one object a process."""
-    if not key:
-        return Pseudonyms()
-    if len(key) < 32:
-        raise ConfigError(
-            f"{KEY}: has {len(key)} characters, 32 are needed; make one with"
-            ' `python -c "import secrets; print(secrets.token_hex(32))"`'
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return Pseudonyms(hashlib.sha256(key.encode()).digest(), path)
-
-
-def _judge(project: Project) -> Ask | None:
-    """Give the way to ask the judge model, None where no LLM is configured."""
-    try:
-        config = settings(project)
-    except ConfigError:  # whoever reads the settings for their own sake says so
-        return None
-    name = config.evals.judge or config.chain.model
-    if name == _NO_LLM:
-        return None
-    opened: list[Model] = []
-
-    def ask(prompt: str, text: str) -> str:
-        if not opened:
-            opened.append(open_named(project, config, name))
-        asked = load_prompt(prompt, project.root / "prompts")
-        context = merged(Context(prompt_id=asked.id, feature="guard"))
-        return opened[0](asked.render(text=text), context=context, **asked.params).text
-
-    return ask

@@ -26,7 +26,7 @@ def to_langchain(part: Model | Embedder | _Index | Chain, **options: Any) -> Any
         InputError: it is none of these.
     """
     extras.load("langchain_core", "langchain")
-    from genai.models.langchain import ChatGenai, GenaiEmbeddings
+    from genai.models.langchain.outward import ChatGenai, GenaiEmbeddings
     from genai.rag.langchain import IndexStore, chain_runnable
 
     if isinstance(part, Model):
@@ -59,7 +59,7 @@ def from_langchain(part: Any, name: str = "") -> Any:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.runnables import Runnable
 
-    from genai.models.langchain import embed_with
+    from genai.models.langchain.inward import embed_with
     from genai.rag.langchain import RetrieverIndex
 
     if isinstance(part, BaseChatModel):

@@ -12,7 +12,6 @@ from genai.types import Call, Usage
 from genai.wiring.parts import open_ledger, prices
 
 if TYPE_CHECKING:
-    from genai.evals import Report
     from genai.reports.counterfactual import Change, Counterfactual
     from genai.reports.invoices import Reconciliation
 
@@ -52,24 +51,15 @@ def what_if(
     Raises:
         InputError: no such run, no such month, or a model without a price.
     """
+    from genai.evals.baseline import find_any
     from genai.reports.counterfactual import counterfactual
 
     since, until = _period(month, days)
-    pair = (find_any(project, runs[0]), find_any(project, runs[1])) if runs else None
+    held = project.state / "runs"
+    pair = (find_any(held, runs[0]), find_any(held, runs[1])) if runs else None
     return counterfactual(
         open_ledger(project), prices(), change, since.timestamp(), until.timestamp(), runs=pair
     )
-
-
-def find_any(project: Project, name: str) -> "Report":
-    """Give a run of any suite by its name or a unique beginning. Raises `InputError`."""
-    from genai.evals import read_report
-
-    found = [path.parent for path in (project.state / "runs").glob(f"*/{name}*/report.json")]
-    if len(found) != 1:
-        what = "is more than one run" if found else "is no finished run"
-        raise InputError(f"{name!r} {what}; list them: genai eval runs SUITE")
-    return read_report(found[0])
 
 
 def _period(month: str, days: int | None) -> tuple[datetime, datetime]:

@@ -17,16 +17,20 @@ from genai.config import (
     load_config,
     read_yaml,
 )
-from genai.ledger import Budgets, Ledger, Limit, Prices
+from genai.errors import ConfigError
+from genai.ledger import Budgets, Ledger, Limit, Prices, merged
 from genai.ledger.prices import load_all
 from genai.models import Embedder, Hooks, Model, make_embedder, open_model, worst_case
 from genai.models.batch import Batch
 from genai.models.files import File, upload_file
 from genai.models.replay import Mode, Replay
 from genai.project import Project
+from genai.types import Context
 
 if TYPE_CHECKING:
+    from genai.guards.judge import Ask
     from genai.ledger.otel import Telemetry
+_NO_LLM = "extractive"
 _lock = threading.Lock()
 
 
@@ -50,9 +54,9 @@ def _ledger(project: Project, chosen: LedgerSettings) -> Ledger:
 def _cleaner(project: Project) -> Callable[[str], str]:
     """Give what every text goes through before it is kept: the guards of the place `log`."""
     from genai.guards.base import STOPS
-    from genai.wiring.guards import load_guards
+    from genai.wiring.policy import open_policy
 
-    policy = load_guards(project)
+    policy = open_policy(project, judge(project))
 
     def clean(text: str) -> str:
         verdicts = policy.check(text, "log")
@@ -235,3 +239,26 @@ def embedder(project: Project, config: Config, record: Any = None) -> Embedder:
     chosen = config.models.get(config.embedder, ModelSettings())
     around = hooks(project, config, record)
     return make_embedder(config.embedder, base_url=chosen.base_url, hooks=around)
+
+
+def judge(project: Project) -> "Ask | None":
+    """Give the way in which a guard asks the judge model; None where no LLM is configured."""
+    try:
+        config = settings(project)
+    except ConfigError:  # whoever reads the settings for their own sake says so
+        return None
+    name = config.evals.judge or config.chain.model
+    if name == _NO_LLM:
+        return None
+    opened: list[Model] = []
+
+    def ask(prompt: str, text: str) -> str:
+        from genai.prompts import load_prompt
+
+        if not opened:
+            opened.append(open_named(project, config, name))
+        asked = load_prompt(prompt, project.root / "prompts")
+        context = merged(Context(prompt_id=asked.id, feature="guard"))
+        return opened[0](asked.render(text=text), context=context, **asked.params).text
+
+    return ask

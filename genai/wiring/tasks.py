@@ -69,7 +69,8 @@ def as_task(task: Any, name: str = "", file: str = "") -> Any:
         return task
     from langchain_core.language_models import BaseChatModel
 
-    from genai.models.langchain import ChatGenai, RunnableTask
+    from genai.models.langchain.outward import ChatGenai
+    from genai.models.langchain.task import RunnableTask
     from genai.wiring.langchain import from_langchain
 
     if isinstance(task, BaseChatModel) and not isinstance(task, ChatGenai):

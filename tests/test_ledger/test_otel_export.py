@@ -141,8 +141,8 @@ def test_searches_and_tools_have_spans_that_name_their_failure(stable: Bench) ->
 
 
 def model(bench: Bench, script: list[str | Exception], rows: list[Call]) -> Any:
+    from genai.models import Model
     from genai.models.attempts import Hooks, Route, Target
-    from genai.models.base import Model
     from genai.models.fake import Fake
 
     hooks = Hooks(record=rows.append, telemetry=bench.telemetry)

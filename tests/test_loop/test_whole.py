@@ -135,7 +135,7 @@ def test_a_thumb_becomes_a_case_and_another_a_pair_and_the_prompt_that_mends_it_
 
     assert main(["loop", "status"]) == 0
     shown = capsys.readouterr().out
-    assert re.search(r"case, passes +1 +oldest 0\.0 d", shown)
+    assert re.search(r"case, passes +1 +oldest under 1 h", shown)
     line = next(line for line in shown.splitlines() if line.startswith("- The case"))
     assert f"`{case}` of shop" in line
     assert "thumb, asked 1 times, reviewed by Ada" in line
@@ -219,7 +219,7 @@ def test_the_command_shows_count_and_age_at_every_stage(
         "open", "accepted", "edited", "rejected", "case, no run yet", "case, fails",
         "case, passes", "pair, not trained", "pair, trained", "pair, served",
     ):  # fmt: skip
-        assert re.search(rf"^{stage} +1  oldest 0\.0 d, median 0\.0 d$", shown, re.M), shown
+        assert re.search(rf"^{stage} +1  oldest under 1 h, median under 1 h$", shown, re.M), shown
 
 
 def test_a_damaged_lock_of_a_training_is_named(

@@ -23,7 +23,7 @@ from genai.config import ModelSettings
 from genai.errors import BudgetExceeded, ModelError
 from genai.ledger.cap import Cap, capped
 from genai.models import Fake, Hooks, Model, make_embedder, open_model
-from genai.models.embed import STATIC
+from genai.models.embedders import STATIC
 from genai.models.extractive import Extractive
 from genai.types import Call, Message, Part
 

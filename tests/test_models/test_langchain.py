@@ -22,7 +22,7 @@ from genai import bridge
 from genai.config import ModelSettings
 from genai.errors import ModelError
 from genai.models import Model, make_embedder, open_model
-from genai.models.langchain import ChatGenai, GenaiEmbeddings
+from genai.models.langchain.outward import ChatGenai, GenaiEmbeddings
 from genai.types import Call, Message, Reply, ToolCall
 
 ADDER = {

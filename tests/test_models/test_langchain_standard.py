@@ -11,7 +11,7 @@ from langchain_tests.unit_tests import ChatModelUnitTests, EmbeddingsUnitTests
 from servers import openai_server
 
 from genai.models import make_embedder, open_model
-from genai.models.langchain import ChatGenai, GenaiEmbeddings
+from genai.models.langchain.outward import ChatGenai, GenaiEmbeddings
 
 # reason of a skip -> why it stands
 EXPLAINED = {

@@ -26,9 +26,10 @@ from langchain_core.utils.function_calling import convert_to_json_schema, conver
 from pydantic import ConfigDict, PrivateAttr, model_validator
 
 from genai.models.attempts import Target
-from genai.models.base import Model, as_messages
+from genai.models.base import as_messages
 from genai.models.door import open_model
 from genai.models.embed import Embedder
+from genai.models.model import Model
 from genai.types import Message, Reply, Usage
 
 

@@ -9,7 +9,7 @@ from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import RunnableGenerator
 
 from genai.errors import InputError
-from genai.models.langchain import usage_metadata
+from genai.models.langchain.outward import usage_metadata
 from genai.rag.chain import Chain
 from genai.types import Answer, Refusal
 

@@ -14,7 +14,8 @@ from langchain_core.vectorstores import VectorStore
 from langchain_core.vectorstores.utils import maximal_marginal_relevance
 
 from genai.errors import DocumentError, InputError
-from genai.models.langchain import GenaiEmbeddings, embed_with
+from genai.models.langchain.inward import embed_with
+from genai.models.langchain.outward import GenaiEmbeddings
 from genai.rag.documents import parse
 from genai.rag.index import Index, SyncReport
 from genai.rag.langchain.retrieve import as_document

@@ -14,7 +14,7 @@ from typing import Any
 
 from genai import extras
 from genai.errors import ConfigError
-from genai.models.embed import STATIC
+from genai.models.embedders import STATIC
 from genai.rag.split.base import (
     Block,
     Piece,
