@@ -133,11 +133,25 @@ def ask(page: Page, question: str, *, wait: bool = True) -> None:
         expect(box).to_be_enabled(timeout=60_000)
 
 
+def fits(page: Page, name: str, axe: Callable[[Page], list[str]], cut: str = "[]") -> None:
+    """Hold a page to every width, from wide to narrow; `cut` gives what does not fit its place."""
+    for width in (1600, 900, 400):
+        page.set_viewport_size({"width": width, "height": 1000})
+        page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
+        settled(page, 1200)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(cut) == []
+        screenshot(page, f"{name}-{width}")
+        assert axe(page) == [], width
+        assert unreachable(page) == [], width
+
+
 REACHED = """() => {
     const at = document.activeElement;
     at.dataset.reached = "1";
     return at.tagName + at.innerText;
 }"""
+FORGET = "document.querySelectorAll('[data-reached]').forEach(each => delete each.dataset.reached)"
 LEFT = """() => [...document.querySelectorAll("button, input, textarea, summary, a[href]")]
     .filter(each => each.checkVisibility({visibilityProperty: true, opacityProperty: true})
         && !each.disabled && !each.dataset.reached
@@ -149,6 +163,7 @@ LEFT = """() => [...document.querySelectorAll("button, input, textarea, summary,
 
 def unreachable(page: Page) -> list[str]:
     """Press Tab through the page; give the controls that this did not reach."""
+    page.evaluate(FORGET)
     left: list[str] = ["the end of the page"]
     for _ in range(300):
         page.keyboard.press("Tab")
