@@ -1,6 +1,9 @@
 """The command line: each verb works, each mistake is one line with exit code 64."""
 
+import argparse
+import importlib
 import os
+import pkgutil
 import re
 import socket
 import subprocess
@@ -14,7 +17,7 @@ import pytest
 from makers import pdf_bytes
 from servers import openai_server
 
-from genai import project
+from genai import cli, project
 from genai.cli import VERBS, main
 
 
@@ -46,6 +49,37 @@ def test_help_lists_every_verb() -> None:
     assert all(verb in done.stdout for verb in VERBS)
     for verb in VERBS:
         assert genai(Path.cwd(), verb, "--help").returncode == 0
+
+
+def test_every_argument_of_every_verb_says_what_it_is() -> None:
+    silent: list[str] = []
+    for found in pkgutil.walk_packages(cli.__path__, "genai.cli."):
+        module = importlib.import_module(found.name)
+        if hasattr(module, "add_arguments"):
+            parser = argparse.ArgumentParser(found.name)
+            module.add_arguments(parser)
+            silent += unsaid(parser)
+    assert silent == []
+
+
+def test_the_help_of_a_verb_lists_its_further_words(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb, words in cli.ACTIONS.items():
+        with pytest.raises(SystemExit):
+            main([verb, "--help"])
+        shown = capsys.readouterr().out
+        for word, summary in words.items():
+            assert re.search(rf"^  {word} +{re.escape(summary)}$", shown, re.M), (verb, word)
+
+
+def unsaid(parser: argparse.ArgumentParser) -> list[str]:
+    found: list[str] = []
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for word in action.choices.values():
+                found += unsaid(word)
+        elif not action.help:
+            found.append(f"{parser.prog} {action.dest}")
+    return found
 
 
 def test_ask_answers_cites_and_says_what_it_took(folder: Path) -> None:

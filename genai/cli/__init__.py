@@ -172,7 +172,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     chosen = next((word for word in given if not word.startswith("-")), None)
     for verb, summary in VERBS.items():
-        sub = verbs.add_parser(verb, help=summary, description=summary)
+        sub = verbs.add_parser(
+            verb, help=summary, description=summary, epilog=_words(verb),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
         if verb == chosen:
             module = importlib.import_module(f"genai.cli.{verb}")
             module.add_arguments(sub)
@@ -187,6 +190,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     return _run(options)
+
+
+def _words(verb: str) -> str:
+    """List the further words of a verb as its help shows them; '' where it has none."""
+    lines = [f"  {word:10} {summary}" for word, summary in ACTIONS.get(verb, {}).items()]
+    head = f"further words, each with a --help of its own, as in `genai {verb} WORD --help`:"
+    return "\n".join([head, *lines]) if lines else ""
 
 
 def _action(given: Sequence[str]) -> argparse.Namespace:

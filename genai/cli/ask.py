@@ -7,7 +7,7 @@ import genai
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("question")
+    parser.add_argument("question", help="in quotes")
     parser.add_argument("--model", help="another model for this question")
 
 

@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 import genai
-from genai.cli import ACTIONS
 from genai.evals.design import designs_for, kept, kept_text
 from genai.evals.report.text import decision_text
 from genai.ledger.cap import dollars
@@ -22,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=int, help="ask each case so many times")
     parser.add_argument("--concurrency", type=int, help="cases in flight")
     parser.add_argument("--spend", type=dollars, help="dollars this run may cost at the most")
-    parser.add_argument("--stage", choices=("pull_request", "release"))
+    parser.add_argument("--stage", choices=("pull_request", "release"),
+                        help="how strict the gate is (default: the suite's)")  # fmt: skip
     parser.add_argument("--baseline", help="the baseline to compare with (default: the suite's)")
     parser.add_argument("--fresh", action="store_true", help="do not go on with an earlier run")
     parser.add_argument("--rescore", metavar="RUN", nargs="?", const="",
@@ -31,8 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ray", metavar="ADDRESS", nargs="?", const="", help="share on a cluster")
     for form, what in (("junit", "JUnit XML"), ("markdown", "a comment"), ("html", "one page")):
         parser.add_argument(f"--{form}", type=Path, metavar="FILE", help=f"write {what} here")
-    words = "; ".join(f"{word}: {text}" for word, text in ACTIONS["eval"].items())
-    parser.epilog = f"Further words after eval: {words}."
 
 
 def run(options: argparse.Namespace) -> int:

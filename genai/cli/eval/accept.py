@@ -8,7 +8,7 @@ from genai.evals.baseline import accept, find_run
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("suite")
+    parser.add_argument("suite", help="a suite's name")
     parser.add_argument("--reason", required=True, help="why this run is what later ones must hold")
     parser.add_argument("--run", dest="of", default="", help="which run (default: the newest)")
     parser.add_argument("--name", default="", help="which baseline (default: the suite's)")

@@ -14,15 +14,16 @@ from genai.evals.vary import check_variants
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("suite")
+    parser.add_argument("suite", help="a suite's name")
     parser.add_argument("--metric", required=True, help="whose verdict must hold, or turn")
     parser.add_argument("--relation", help="one relation (default: all that have variants)")
     parser.add_argument("--tags", metavar="BEGINNING", default="",
                         help="compare the cases of such tags instead: language:")  # fmt: skip
     parser.add_argument("--run", dest="of", default="", help="which run (default: the newest)")
     parser.add_argument("--against", default="", help="a baseline or a run to compare with")
-    parser.add_argument("--stage", choices=("pull_request", "release"), default="pull_request")
-    parser.add_argument("--margin", type=float)
+    parser.add_argument("--stage", choices=("pull_request", "release"), default="pull_request",
+                        help="how strict the gate is (pull_request)")  # fmt: skip
+    parser.add_argument("--margin", type=float, help="a drop that may be (default: the gate's)")
 
 
 def run(options: argparse.Namespace) -> int:

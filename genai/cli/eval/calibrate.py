@@ -15,7 +15,7 @@ from genai.wiring.trials import suite_tools
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("suite")
+    parser.add_argument("suite", help="a suite's name")
     parser.add_argument("metric", help="a metric that a model judges")
     parser.add_argument("--run", dest="of", metavar="RUN", default="",
                         help="the labelled run (default: the newest)")  # fmt: skip

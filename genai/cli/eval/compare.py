@@ -10,10 +10,11 @@ from genai.evals.report.text import decision_text
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("suite")
+    parser.add_argument("suite", help="a suite's name")
     parser.add_argument("before", help="a baseline's name, or the beginning of a run's name")
     parser.add_argument("now", nargs="?", default="", help="a run (default: the newest)")
-    parser.add_argument("--stage", choices=("pull_request", "release"), default="pull_request")
+    parser.add_argument("--stage", choices=("pull_request", "release"), default="pull_request",
+                        help="how strict the gate is (pull_request)")  # fmt: skip
     parser.add_argument("--margin", type=float, help="on the scale of the metrics")
     parser.add_argument("--flips", type=int, default=10, help="changed cases to list a metric")
 

@@ -16,7 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metric", default="", help="the one metric that decides")
     parser.add_argument("--margin", type=float, default=0.05, help="on the scale of the metric")
     parser.add_argument("--cases", type=int, help="the first N cases (default: all)")
-    parser.add_argument("--stage", choices=("pull_request", "release"), default="pull_request")
+    parser.add_argument("--stage", choices=("pull_request", "release"), default="pull_request",
+                        help="how strict the gate is (pull_request)")  # fmt: skip
     parser.add_argument("--check", metavar="RUN", help="hold a run to the design (newest: -)")
 
 

@@ -11,7 +11,7 @@ _KEYS = {"p": True, "pass": True, "f": False, "fail": False, "s": None, "skip": 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("suite")
+    parser.add_argument("suite", help="a suite's name")
     parser.add_argument("--metric", required=True, help="what is judged, such as faithfulness")
     parser.add_argument("--labeller", default="", help="who labels; without it, show what is next")
     parser.add_argument(

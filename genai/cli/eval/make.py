@@ -13,8 +13,9 @@ from genai.ledger.outcomes import complaints
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("suite")
-    parser.add_argument("--from", dest="source", choices=("documents", "feedback"))
+    parser.add_argument("suite", help="a suite's name")
+    parser.add_argument("--from", dest="source", choices=("documents", "feedback"),
+                        help="what to ask about; without it the drafts are shown")  # fmt: skip
     parser.add_argument("--count", type=count, default=10, help="drafts to make")
     parser.add_argument("--model", default="", help="the LLM that asks (default: the configured)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample of passages")

@@ -10,7 +10,7 @@ from genai.evals.report.text import headline
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("suite")
+    parser.add_argument("suite", help="a suite's name")
     parser.add_argument("--limit", type=count, default=20, help="rows to show (20)")
 
 

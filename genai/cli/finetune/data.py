@@ -17,9 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
     words = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     made = words.add_parser("demo", help="write the demo: rows, dev set, base, recipes")
-    made.add_argument("preset", nargs="?", default="quick", choices=tuple(demo.PRESETS))
+    made.add_argument("preset", nargs="?", default="quick", choices=tuple(demo.PRESETS),
+                      help="how large (quick)")  # fmt: skip
     part = words.add_parser("split", help="part a file by hash, so that no row changes side")
-    part.add_argument("file", type=Path)
+    part.add_argument("file", type=Path, help="JSONL rows")
     part.add_argument("--dev", type=float, default=0.1, help="share of the rows (0.1)")
     part.add_argument("--test", type=float, default=0.1, help="share of the rows (0.1)")
     thumbs = words.add_parser("feedback", help="draft rows from thumbs, edits and retries")
@@ -31,11 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     wrong.add_argument("--metric", required=True, help="whose failed cases")
     wrong.add_argument("--run", dest="of", default="", help="which run (default: the newest)")
     read = words.add_parser("accept", help="show the drafts, or accept or drop those that are read")
-    read.add_argument("ids", nargs="*", metavar="ID")
+    read.add_argument("ids", nargs="*", metavar="ID", help="of drafts (default: list them)")
     read.add_argument("--reviewer", default="", help="who read them")
     read.add_argument("--drop", action="store_true", help="throw them away instead")
     for word, kind in ((part, "sft"), (thumbs, "dpo"), (wrong, "dpo"), (read, "dpo")):
-        word.add_argument("--method", choices=_METHODS, default=kind)
+        word.add_argument("--method", choices=_METHODS, default=kind, help=f"of training ({kind})")
     for word in (thumbs, wrong, read):
         word.add_argument("--name", default="", help="of the data (default: feedback-METHOD)")
 

@@ -8,7 +8,7 @@ from genai.guards import Audit
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("what", choices=["verify"])
+    parser.add_argument("what", choices=["verify"], help="whether no line was changed or lost")
     parser.add_argument("--head", default="", help="a head noted earlier, which must be in the log")
 
 

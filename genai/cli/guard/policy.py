@@ -13,7 +13,7 @@ from genai.project import default_suite
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("what", choices=["diff"])
+    parser.add_argument("what", choices=["diff"], help="compare two of them on a suite")
     parser.add_argument("old", type=Path, help="a policy file")
     parser.add_argument("new", type=Path, help="another one")
     parser.add_argument("--suite", default="", help="evals/SUITE.yaml (default: as eval)")

@@ -2,15 +2,12 @@
 
 import argparse
 
-from genai.cli import ACTIONS
 from genai.cli.index import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     show.add_arguments(parser)
-    words = "; ".join(f"{word}: {text}" for word, text in ACTIONS["index"].items())
-    parser.epilog = f"Further words after index: {words}."
 
 
 def run(options: argparse.Namespace) -> int:

@@ -9,7 +9,8 @@ import genai
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
     parser.add_argument("ids", nargs="*", metavar="ID", help="default: every reviewed item")
-    parser.add_argument("--to", choices=("case", "pair"), default="case")
+    parser.add_argument("--to", choices=("case", "pair"), default="case",
+                        help="a case of a suite, or a pair to train on (case)")  # fmt: skip
     parser.add_argument("--consent", default="", help="the ground where no person ticked a box")
     alone = "train on the question alone where a prompt stood around it"
     parser.add_argument("--question-only", action="store_true", help=alone)

@@ -3,13 +3,10 @@
 import argparse
 
 import genai
-from genai.cli import ACTIONS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments: none, but for the further words."""
-    words = "; ".join(f"{word}: {text}" for word, text in ACTIONS["prompt"].items())
-    parser.epilog = f"Further words after prompt: {words}."
+    """Declare the verb's arguments: none."""
 
 
 def run(options: argparse.Namespace) -> int:

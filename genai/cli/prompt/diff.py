@@ -11,7 +11,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("before", help=what)
     parser.add_argument("after", help="the same")
     parser.add_argument("--model", default="", help="whose price (default: the prompt's own)")
-    parser.add_argument("--form", choices=("text", "json", "sarif"), default="text")
+    parser.add_argument("--form", choices=("text", "json", "sarif"), default="text",
+                        help="of what is printed (text)")  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:

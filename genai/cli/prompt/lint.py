@@ -12,7 +12,8 @@ from genai.wiring.prompts import lint_prompts
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
     parser.add_argument("name", nargs="?", default="", help="one prompt (default: all)")
-    parser.add_argument("--form", choices=("text", "json", "sarif"), default="text")
+    parser.add_argument("--form", choices=("text", "json", "sarif"), default="text",
+                        help="of what is printed (text)")  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
