@@ -6,13 +6,16 @@ The starter is the content that `genai init` copies: in a checkout the repositor
 installed wheel `genai/_starter/`.
 """
 
+import importlib
 import os
 import re
 import shutil
 import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from genai.errors import InputError, shown
 
@@ -54,6 +57,24 @@ def default_suite() -> str:
     found = {path.stem for path in (find_project().root / "evals").glob("*.yaml")}
     own = found - {"redteam"} or found
     return own.pop() if len(own) == 1 else "handbook"
+
+
+def import_named(path: str, root: Path | None = None) -> Any:
+    """Import `package.module:name`; modules in the project's folder are found.
+
+    Raises:
+        Exception: whatever a module of the user's raises when it is imported.
+    """
+    module, _, name = path.rpartition(":")
+    on_path(root)
+    return getattr(importlib.import_module(module), name)
+
+
+def on_path(root: Path | None = None) -> None:
+    """Let Python find modules in the project's folder, however a command was started."""
+    folder = str(root or find_project().root)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
 
 
 def git(root: Path, *words: str) -> str:

@@ -140,6 +140,47 @@ def test_each_of_six_changes_is_one_place_and_has_its_effect(own: dict[str, Path
     assert polite.value == 1.0
 
 
+OWN = """
+import numpy as np
+
+def split(text):
+    return text.split("\\n\\n")
+
+def embed(texts):
+    return np.array([[len(text), text.count("e"), 1] for text in texts])
+
+def score(question, texts):
+    return [float(len(text)) for text in texts]
+
+def polite(trial):
+    return "please" in trial.text
+
+class Short:
+    pass  # a validator of guardrails-ai, by its looks
+"""
+
+
+def test_code_in_the_projects_folder_is_found_by_the_installed_command(
+    own: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    settings = own["the model"]
+    edit(settings, "  max_chars: 1000", "  splitter: own:split\n  max_chars: 1000")
+    edit(settings, 'rerank: "off"', "rerank: own:score")
+    edit(settings, "embedder: static", "embedder: own:embed")
+    edit(own["a metric"], "metrics:\n", "metrics:\n  polite: {scorer: own:polite, show: true}\n")
+    edit(own["a guard"], "answer:\n", "answer:\n  - {guard: guardrails, validator: 'own:Short',"
+         " action: block, on_error: closed}\n")  # fmt: skip
+    done = run("genai check", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = run("genai index sync", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (tmp_path / "own.py").write_text("raise ValueError('no')")
+    done = run("genai check", tmp_path)
+    for key in ("`index.splitter`", "`chain.rerank`", "`embedder`", "metric `polite`", "own:Short"):
+        assert key in done.stderr
+
+
 @pytest.mark.browser
 def test_make_demo_answers_from_the_folder_that_it_is_given(
     browser: Browser, tmp_path: Path

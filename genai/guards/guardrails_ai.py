@@ -17,6 +17,7 @@ from typing import Any
 from genai import extras
 from genai.errors import ConfigError
 from genai.guards.base import Entry, Guard, Scope, redact
+from genai.project import import_named, on_path
 from genai.types import Action, Place, Span
 
 
@@ -89,10 +90,8 @@ class GuardrailsGuard:
 
 
 def _validator(path: str, params: Mapping[str, Any]) -> Any:
-    module, _, name = path.partition(":")
     try:
-        made = getattr(importlib.import_module(module), name)
-        return made(**{"on_fail": "noop", **params})
+        return import_named(path)(**{"on_fail": "noop", **params})
     except (ImportError, AttributeError, TypeError) as error:
         raise _wrong(path, str(error)) from error
 
@@ -108,6 +107,7 @@ def _find(path: str) -> None:
     """Refuse a validator that is not there, by its files alone: an import takes seconds."""
     if importlib.util.find_spec("guardrails") is None:
         extras.load("guardrails", "guards")
+    on_path()
     module, _, name = path.partition(":")
     package, *inner = module.split(".")
     if not all(each.isidentifier() for each in (package, *inner, name)):

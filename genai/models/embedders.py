@@ -1,7 +1,6 @@
 """Open an embedder: the shipped one, sentence-transformers, a server's, LangChain's, a callable."""
 
 import hashlib
-import importlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from genai import bridge, extras
 from genai.errors import ModelError
 from genai.models.attempts import Hooks
 from genai.models.embed import Embedder
+from genai.project import import_named
 
 STATIC = Path(__file__).parent / "static"
 
@@ -113,10 +113,9 @@ def _openai(name: str, base_url: str | None) -> Callable[[Sequence[str]], Any]:
 
 
 def _function(path: str) -> Callable[[Sequence[str]], Any]:
-    module, _, attribute = path.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        found = import_named(path)
+    except Exception as error:  # whatever a module of theirs raises when it is imported
         raise ModelError(
             f"embedder {path!r}: cannot be imported ({error}); give `package.module:function`",
             "unknown_model",

@@ -5,13 +5,13 @@ the better. It reorders and cuts; it never adds a passage.
 """
 
 import asyncio
-import importlib
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from genai import extras
 from genai.errors import ConfigError, ModelError
+from genai.project import import_named
 from genai.rag.aide import Aide, Said
 from genai.types import Context, Hit
 
@@ -72,15 +72,14 @@ def open_reranker(name: str) -> Reranker:
     """
     if name.startswith("cross-encoder/"):
         return _cross_encoder(name)
-    module, colon, attribute = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise ConfigError(
             f"configs/genai.yaml: `chain.rerank` is {name!r}; use off, judge, cross-encoder/NAME"
             " or package.module:function"
         )
     try:
-        found: Reranker = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        found: Reranker = import_named(name)
+    except Exception as error:  # whatever a module of theirs raises when it is imported
         raise ConfigError(
             f"configs/genai.yaml: `chain.rerank`: {name!r} cannot be imported ({error}); mend the"
             " path"

@@ -1,6 +1,5 @@
 """Open a task by name, and take LangChain's runnables as tasks that are seen inside."""
 
-import importlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,18 +43,15 @@ def open_chain(project: Project, **given: Any) -> "Chain":
 
 def _function(name: str) -> Any:
     path, _, attribute = name.rpartition(":")
-    root = projects.find_project().root
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
+    module = path.removesuffix(".py").replace("/", ".")
     try:
-        module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
-        found = getattr(module, attribute)
+        found = projects.import_named(f"{module}:{attribute}")
     except Exception as error:  # whatever a module of theirs raises when it is imported
         said = f"{type(error).__name__}: {error}"
         raise InputError(
             f"task {name!r}: cannot be imported ({said}); give `package.module:function`"
         ) from error
-    return as_task(found, name, getattr(module, "__file__", None) or "")
+    return as_task(found, name, getattr(sys.modules[module], "__file__", None) or "")
 
 
 def as_task(task: Any, name: str = "", file: str = "") -> Any:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from genai.errors import CaseError
 from genai.evals.trial import Score
+from genai.project import import_named
 
 Result = bool | float | str | None | Score
 Asks = Callable[..., Awaitable[Any]]
@@ -71,9 +72,8 @@ def own_scorer(name: str, path: str, root: Path) -> Scorer:
                 raise ImportError(f"{module_name} cannot be loaded")
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
-        else:
-            module = importlib.import_module(module_name)
-        return function_scorer(name, getattr(module, attribute))
+            return function_scorer(name, getattr(module, attribute))
+        return function_scorer(name, import_named(path, root))
     except Exception as error:  # whatever a module of theirs raises when it is imported
         raise CaseError(
             f"metric `{name}`: scorer {path!r} cannot be loaded ({type(error).__name__}: {error});"

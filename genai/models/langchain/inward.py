@@ -2,10 +2,8 @@
 
 import asyncio
 import atexit
-import importlib
 import json
 import os
-import sys
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import aclosing, suppress
@@ -27,7 +25,7 @@ from genai.models.attempts import Hooks
 from genai.models.base import Delta, ToolPiece
 from genai.models.embed import Embedder
 from genai.models.sdk import KINDS
-from genai.project import find_project
+from genai.project import import_named
 from genai.types import Message
 
 # what a client of theirs says by a status, and by the name of its error, in kinds of ModelError
@@ -269,12 +267,8 @@ def import_object(path: str, method: str) -> Any:
     Raises:
         ModelError: it cannot be imported, or is neither.
     """
-    module, _, name = path.partition(":")
-    root = str(find_project().root)
-    if root not in sys.path:
-        sys.path.insert(0, root)
     try:
-        found = getattr(importlib.import_module(module), name)
+        found = import_named(path)
         made = found if hasattr(found, method) and not isinstance(found, type) else found()
     except Exception as error:  # whatever a module or a constructor of the user's raises
         raise ModelError(

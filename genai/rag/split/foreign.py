@@ -6,7 +6,6 @@ readings the one with the least overlap is taken. A splitter that changes or dro
 """
 
 import hashlib
-import importlib
 import inspect
 import json
 from bisect import bisect_right
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from genai.errors import ConfigError, DocumentError
+from genai.project import import_named
 from genai.rag.documents import Document
 from genai.rag.split.base import Span, Splitting
 
@@ -102,9 +102,8 @@ def foreign_id(name: str, settings: Splitting) -> str:
 
 @lru_cache(maxsize=8)
 def _open(path: str, max_chars: int, overlap: int) -> tuple[Callable[[str], Sequence[Any]], str]:
-    module, _, attribute = path.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        found = import_named(path)
         if isinstance(found, type):
             found = found(chunk_size=max_chars, chunk_overlap=overlap)
     except Exception as error:  # whatever a package or a constructor of the user's raises
