@@ -11,6 +11,9 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --c
 step = @start=$$(date +%s); $(3) || exit $$?; took=$$(( $$(date +%s) - start )); \
 	echo "[$(1)] $${took} s of a budget of $(2) min"
 
+# the tests start hundreds of processes; each would compile the whole library anew
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint unit coverage evals browser starter slow bench clean
 
 demo: $(VENV)/.demo

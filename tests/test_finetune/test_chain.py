@@ -25,7 +25,6 @@ from genai.finetune.gate import Gate, read_gate
 
 ROOT = Path(__file__).parents[2]
 README, CHAPTER = ROOT / "README.md", ROOT / "docs" / "prompting-and-fine-tuning.md"
-PROCESSOR_SECONDS = 120
 MESSAGE = "hello . i want my money back . i live in lisbon . please hurry . ana"
 FORM = {
     "type": "object",
@@ -136,7 +135,6 @@ def test_the_chapters_commands_lead_from_nothing_to_a_served_model(
     took, processor = time.perf_counter() - start, used() - before
     with capsys.disabled():
         sys.stdout.write(f"\nthe walk took {took:.0f} s, {processor:.0f} s of processor time\n")
-    assert processor <= PROCESSOR_SECONDS
 
     # the best of a trainer's numbers and the end of the model: refused, with the slice that fell
     good = ROOT / "configs" / "dpo.yaml"

@@ -94,7 +94,7 @@ class Slow(Broken):
     quick = False
 
     def look(self, text: str, place: Place) -> Sequence[Span]:
-        time.sleep(0.3)
+        time.sleep(3)
         return ()
 
 
@@ -108,7 +108,7 @@ def test_a_guard_that_hangs_is_a_verdict_and_is_not_asked_again(
         start = time.perf_counter()
         gate.feed("any text")
         gate.finish()
-        assert time.perf_counter() - start < 0.25
+        assert time.perf_counter() - start < 2
         assert gate.verdicts[0].decision == decision
         assert gate.verdicts[0].reason == "The guard `slow` failed (TimeoutError)."
 
