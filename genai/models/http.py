@@ -97,9 +97,23 @@ async def events(
         raise _named(aiohttp, error) from error
 
 
+async def _pieces(content: Any) -> AsyncIterator[bytes]:
+    """Give a body as it arrives; of one that is cut, all that came before the error."""
+    try:
+        async for piece in content.iter_any():
+            yield piece
+    except Exception:
+        left = b""
+        with suppress(TimeoutError):
+            left = content._read_nowait(-1)  # aiohttp raises first and keeps what it still holds
+        if left:
+            yield left
+        raise
+
+
 async def _body(content: Any, received: list[bytes]) -> None:
     size = 0
-    async for piece in content.iter_any():
+    async for piece in _pieces(content):
         size += len(piece)
         if size > _MOST:
             raise TooLarge(f"more than {_MOST >> 20} MB")
@@ -108,7 +122,7 @@ async def _body(content: Any, received: list[bytes]) -> None:
 
 async def _events(content: Any) -> AsyncIterator[bytes]:
     rest, begun = b"", False
-    async for piece in content.iter_any():
+    async for piece in _pieces(content):
         if not begun:
             begun = True
             yield b""

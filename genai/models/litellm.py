@@ -38,6 +38,7 @@ def _package() -> Any:
     litellm: Any = extras.load("litellm", "gateway")
     package()  # litellm sends much through `openai`
     litellm.telemetry = False
+    litellm.disable_aiohttp_transport = True  # of a stream that is cut it drops what has arrived
     litellm.suppress_debug_info = True
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     return litellm

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import faults
@@ -12,6 +14,7 @@ from asking import QUESTION, fails, model, rows
 from faults import Fault, faulty, reply, stream
 
 from genai import bridge
+from genai.errors import ModelError
 from genai.ledger import Ledger
 
 pytestmark = pytest.mark.usefixtures("secret", "quick", "litellm_closed")
@@ -42,6 +45,7 @@ def cut(connection: Any, request: bytes) -> bool:
     connection.sendall(head + b"\r\n")
     for event in faults.events()[:2]:
         connection.sendall(f"{len(event):x}\r\n".encode() + event + b"\r\n")
+        time.sleep(0.1)
     return False
 
 
@@ -156,3 +160,26 @@ def test_a_proxy_of_the_environment_is_used_and_no_proxy_goes_around_it(
     assert (direct.count, through.count) == (1, 2)
     assert through.requests[0].startswith(b"POST http://far.invalid/v1/chat/completions HTTP/1.1")
     assert b"Proxy-Authorization: Basic bWU6cGFzcw==" in through.requests[0]
+
+
+@pytest.mark.parametrize("name", ["", "client", LITELLM])
+def test_a_slow_reader_gets_all_that_came_before_a_cut(ledger: Ledger, name: str) -> None:
+    """What has arrived is given before the error, however late it is asked for."""
+
+    async def read(url: str) -> list[str]:
+        client = openai.AsyncOpenAI(base_url=url, max_retries=0) if name == "client" else None
+        given = {"name": "litellm/hosted_vllm/gpt-4o-mini", "api_key_env": "OPENAI_API_KEY"}
+        opened = model(url, ledger, **(given if name == "litellm" else {"client": client}))
+        received: list[str] = []
+        with suppress(ModelError):
+            async for piece in opened.astream(QUESTION):
+                received.append(str(piece))
+                await asyncio.sleep(0.5)
+        if client is not None:
+            await client.close()
+        return received
+
+    with faulty(cut) as (url, _):
+        assert bridge.run(read(url)) == ["Hello ", "from "]
+    (row,) = rows(ledger)
+    assert (row.outcome, row.output_tokens) == ("error", 3)
