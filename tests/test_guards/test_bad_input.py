@@ -105,7 +105,7 @@ def test_no_pattern_explodes(everything: Policy, seed: str) -> None:
     text = (seed * (size // len(seed) + 1))[:size]
     start = time.process_time()
     everything.check(text, "answer")
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 2.0
 
 
 @pytest.fixture(scope="module")
@@ -128,20 +128,20 @@ def test_mixed_seeds_do_not_explode_either(everything: Policy) -> None:
         text = "".join(chance.choice(SEEDS) * chance.randint(1, 40) for _ in range(400))[:20_000]
         start = time.process_time()
         everything.check(text, "answer")
-        assert time.process_time() - start < 5
+        assert time.process_time() - start < 2.0
 
 
 def test_a_long_question_is_refused_at_once(policy: Policy) -> None:
     start = time.process_time()
     verdicts = policy.check("How are you? " * 800_000, "question")
     assert policy.combine(verdicts) is Action.BLOCK
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 2.0
 
 
 def test_sentences_take_linear_time_on_a_run_of_end_marks() -> None:
     start = time.process_time()
     sentences("." * 200_000 + "x")
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 2.0
 
 
 def test_a_token_of_any_length_has_stems() -> None:

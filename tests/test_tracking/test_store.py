@@ -107,7 +107,7 @@ def test_logging_waits_for_nothing_and_loads_no_mlflow(store: Store) -> None:
     start = time.perf_counter()
     for _ in range(50):
         log(store, RECORD)
-    assert (time.perf_counter() - start) / 50 < 0.5  # to load MLflow alone would take more
+    assert (time.perf_counter() - start) / 50 < 0.05
     code = "import sys, genai.wiring.tracked; assert 'mlflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
