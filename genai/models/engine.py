@@ -66,7 +66,8 @@ class Engine:
         self._queue: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._waiting: list[Job] = []
         self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._starting = threading.Lock()
+        self._lock = threading.Lock()  # held while a batch decodes: no caller may wait for it
         self.adapters: set[str] = set()
         ends = getattr(model.generation_config, "eos_token_id", None)
         ends = tokenizer.eos_token_id if ends is None else ends
@@ -81,7 +82,7 @@ class Engine:
 
     def submit(self, job: Job) -> None:
         """Have a reply made; its `emit` brings it."""
-        with self._lock:
+        with self._starting:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="genai-local", daemon=True)
                 self._thread.start()

@@ -1,9 +1,9 @@
 """Orders planted in documents, what attacks have in common, and harmless look-alikes."""
 
-import time
 from pathlib import Path
 
 import pytest
+from growth import grows_as_its_input
 
 from genai.guards import load_policy
 from genai.guards.injection import InjectionGuard
@@ -175,11 +175,5 @@ def test_questions_with_the_same_words_pass(text: str) -> None:
     ],
 )  # fmt: skip
 def test_a_hostile_document_takes_linear_time(seed: str) -> None:
-    spent = []
-    for size in (20_000, 80_000):
-        text = (seed * (size // len(seed) + 1))[:size]
-        start = time.process_time()
-        GUARD.look(text, "passage")
-        spent.append(time.process_time() - start)
-    assert spent[1] < 8 * spent[0] + 0.2, spent
-    assert spent[1] < 5, spent
+    text = seed * (80_000 // len(seed) + 1)
+    assert grows_as_its_input(lambda size: GUARD.look(text[:size], "passage"), 80_000)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from genai import project
 from genai.errors import ModelError
 from genai.models import open_model
 from genai.models.constrain import Reader
+from genai.models.engine import Engine, Job
 from genai.models.local import encode
 from genai.models.weights import weights_digest
 from genai.types import Reply
@@ -50,6 +52,37 @@ def test_a_batch_says_what_each_request_says_alone(base: Path) -> None:
     assert len({reply.text for reply in alone}) > 1
     assert {reply.usage.source for reply in alone} == {"counted"}
     assert all(reply.usage.output_tokens == 12 or reply.finish_reason == "stop" for reply in alone)
+
+
+def test_a_request_that_comes_while_others_decode_holds_no_loop_up(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, decode, submit = open_model(f"local/{base}"), Engine.run, Engine.submit
+    decoding, go, given = threading.Event(), threading.Event(), []
+
+    def run(self: Engine, jobs: list[Job]) -> None:
+        decoding.set()
+        if not go.wait(5):
+            raise TimeoutError("the loop stood still while a batch was decoded")
+        decode(self, jobs)
+
+    def enter(self: Engine, job: Job) -> None:
+        given.append(job)
+        submit(self, job)
+
+    monkeypatch.setattr(Engine, "run", run)
+    monkeypatch.setattr(Engine, "submit", enter)
+
+    async def both() -> list[Reply]:
+        first = asyncio.create_task(model.acall("refund", max_tokens=4))
+        await asyncio.to_thread(decoding.wait)
+        second = asyncio.create_task(model.acall("where is it", max_tokens=4))
+        while len(given) < 2:
+            await asyncio.sleep(0.01)
+        go.set()
+        return await asyncio.gather(first, second)
+
+    assert all(reply.usage.output_tokens for reply in asyncio.run(both()))
 
 
 def test_a_stream_brings_the_same_text_in_pieces(base: Path) -> None:
