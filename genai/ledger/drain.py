@@ -5,7 +5,7 @@ A line that cannot be stored is counted and set aside in `spool/failed.txt`; it 
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -69,10 +69,12 @@ class Drainer:
         """Empty this process's file once all of it is stored, so that no text stays behind.
 
         The offset is set back first: if the process dies between, rows are read again and found.
+        Writers are held once the store has let this in: they never wait for another process.
         """
-        with suppress(_NotYet), self._spool.emptied() as path:
-            if path is not None:
-                with self._begin() as db:
+        with suppress(_NotYet), ExitStack() as until_committed:
+            with self._begin() as db:
+                path = until_committed.enter_context(self._spool.emptied())
+                if path is not None:
                     if _claim(db, path.name).offset != self._spool.size:
                         raise _NotYet
                     update = tables.spool.update().where(tables.spool.c.file == path.name)

@@ -6,6 +6,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from makers import call
 
 from genai.errors import LedgerUnusable
 from genai.ledger import Ledger
+from genai.ledger.drain import Drainer
 from genai.ledger.tables import VERSION
 
 
@@ -140,6 +144,35 @@ def test_a_spool_that_is_emptied_loses_and_doubles_nothing(
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_store_that_another_process_writes_holds_no_call_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genai.ledger.store._PERIOD", 600)  # nothing drains in the background
+    ledger = Ledger(tmp_path / "ledger.db", content="all")
+    ledger.record(call(), question="q", answer="a")
+    Drainer(ledger._spool, ledger.database.begin).run()  # stored, and the file not yet emptied
+    asked, free = threading.Event(), threading.Event()
+
+    @contextmanager
+    def begin() -> Iterator[object]:
+        asked.set()
+        assert free.wait(30)
+        with ledger.database.begin() as db:
+            yield db
+
+    with ThreadPoolExecutor() as pool:
+        emptying = pool.submit(Drainer(ledger._spool, begin).empty_own)
+        assert asked.wait(30)
+        try:
+            pool.submit(ledger.record, call()).result(5)
+        finally:
+            free.set()
+        emptying.result(30)
+    assert ledger._spool.size  # the new row is not stored yet, so nothing was emptied
+    assert len(ledger.calls()) == 2
+    assert ledger._spool.size == 0
+
+
 def test_a_forked_child_writes_its_own_spool(ledger: Ledger) -> None:
     ledger.record(call(id="parent"))
     child = os.fork()
