@@ -1,4 +1,4 @@
-"""The one way from sync to async.
+"""The one way from sync to async, and back.
 
 A sync call of the main thread drives a loop of its own there, with no thread to wake; where a loop
 runs already (Jupyter), or in another thread (Streamlit), it waits for a background loop.
@@ -10,7 +10,7 @@ import contextvars
 import os
 import threading
 import time
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any, Generic, TypeVar, cast
 
@@ -100,6 +100,30 @@ async def _look_round() -> None:
     """Let the loop see which connections the other side has closed while it stood still."""
     for _ in range(3):
         await asyncio.sleep(0)
+
+
+async def aside(work: Callable[[], T]) -> T:
+    """Run sync code that waits for others in a thread of its own, in async code.
+
+    The loop's own pool has a few threads, and work that waits in all of them holds up every other.
+    """
+    loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(settling: Callable[[Any], None], value: Any) -> None:
+        if not done.done():  # else its caller was cancelled meanwhile
+            settling(value)
+
+    def run() -> None:
+        try:
+            told: tuple[Any, Any] = done.set_result, context.run(work)
+        except BaseException as error:
+            told = done.set_exception, error
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, *told)
+
+    threading.Thread(target=run, name="genai-aside", daemon=True).start()
+    return await done
 
 
 def _run_there(coroutine: Coroutine[Any, Any, T], context: contextvars.Context) -> T:

@@ -32,7 +32,7 @@ class Guard(Protocol):
     """Finds what is wrong with a text.
 
     `quick` says that it runs in this process in time linear in the text; any other guard runs in a
-    thread of its own, and is waited for as long as its `timeout` says.
+    thread of its own, several texts at once, and is waited for as long as its `timeout` says.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Entry:
     on_error: OnError
     timeout: float = 5.0
     threshold: float = 0.0
-    _running: threading.Thread | None = field(default=None, repr=False)
+    _hung: threading.Thread | None = field(default=None, repr=False)
 
     @property
     def failed(self) -> Action:
@@ -78,8 +78,9 @@ class Entry:
         return found, ""
 
     def _waited(self, text: str, place: Place) -> Sequence[Span]:
-        """Run in a thread and wait; one that hangs is not given a second text meanwhile."""
-        if self._running is not None and self._running.is_alive():
+        """Run in a thread and wait; while one hangs, no text is given to another beside it."""
+        hung = self._hung
+        if hung is not None and hung.is_alive():
             raise TimeoutError
         box: list[Sequence[Span] | Exception] = []
         context = contextvars.copy_context()
@@ -90,10 +91,11 @@ class Entry:
             except Exception as error:
                 box.append(error)
 
-        self._running = threading.Thread(target=run, daemon=True, name=f"guard {self.guard.name}")
-        self._running.start()
-        self._running.join(self.timeout)
+        thread = threading.Thread(target=run, daemon=True, name=f"guard {self.guard.name}")
+        thread.start()
+        thread.join(self.timeout)
         if not box:
+            self._hung = thread
             raise TimeoutError
         if isinstance(box[0], Exception):
             raise box[0]

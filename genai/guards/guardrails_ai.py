@@ -9,6 +9,7 @@ through its buffer: that one loses the end of a text.
 import functools
 import importlib.util
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -19,6 +20,8 @@ from genai.errors import ConfigError
 from genai.guards.base import Entry, Guard, Scope, redact
 from genai.project import import_named, on_path
 from genai.types import Action, Place, Span
+
+_opening = threading.Lock()
 
 
 @functools.lru_cache(maxsize=1)
@@ -83,10 +86,11 @@ class GuardrailsGuard:
         return f"The guardrails-ai validator `{self.name}` failed it."
 
     def _open(self) -> Any:
-        if self._validator is None:
-            silent()
-            self._validator = _validator(self.name, self._params)
-        return self._validator
+        with _opening:  # it may load a model, and texts come several at once
+            if self._validator is None:
+                silent()
+                self._validator = _validator(self.name, self._params)
+            return self._validator
 
 
 def _validator(path: str, params: Mapping[str, Any]) -> Any:

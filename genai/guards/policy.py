@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from genai import __version__
+from genai import __version__, bridge
 from genai.config import digest, read_settings
 from genai.errors import ConfigError, shown
 from genai.guards.audit import Audit
@@ -115,6 +116,20 @@ class Policy:
         gate.finish()
         return gate.verdicts
 
+    async def acheck(
+        self, text: str, place: Place, *, call: str = "", ours: bool = False
+    ) -> tuple[Verdict, ...]:
+        """Do what `check` does, in async code: what may wait for something waits in a thread."""
+        if self.waits(place):
+            return await bridge.aside(partial(self.check, text, place, call=call, ours=ours))
+        return self.check(text, place, call=call, ours=ours)
+
+    @property
+    def judges(self) -> set[str]:
+        """The prompts by which models judge, by name."""
+        guards = [entry.guard for entries in self._entries.values() for entry in entries]
+        return {guard.name for guard in guards if isinstance(guard, JudgeGuard)}
+
     def waits(self, place: Place) -> bool:
         """Say whether a guard of a place may wait for something, so that a thread is due."""
         return any(not entry.guard.quick for entry in self._entries.get(place, ()))
@@ -145,7 +160,7 @@ class Policy:
 def _given(entry: Entry, evidence: Sequence[str]) -> Entry:
     if not isinstance(entry.guard, NeedsEvidence):
         return entry
-    return replace(entry, guard=entry.guard.against(evidence), _running=None)
+    return replace(entry, guard=entry.guard.against(evidence))
 
 
 class Parts:

@@ -101,6 +101,11 @@ def _check(entry: GuardSettings, place: Place, shown: str) -> None:
             f"{shown}: `{name}` of `{place}` cannot `{entry.action}`; use one of"
             f" {', '.join(sorted(_ACTIONS[place]))}"
         )
+    if name == "judge" and place == "log":
+        raise ConfigError(
+            f"{shown}: `judge` of `log` would ask a model for every text that is kept; use `pii`,"
+            " `secrets` or another guard that asks nobody"
+        )
     foreign = entry.model_fields_set - _COMMON - OPTIONS[name]
     if foreign:
         said = ", ".join(sorted(OPTIONS[name])) or "none of its own"

@@ -153,23 +153,25 @@ class Chain:
 
     async def _prepare(self, turn: Turn, earlier: Turns) -> str:
         """Guard the question, search, guard the passages; give a refusal's reason or ''."""
-        turn.asked = self._guarded(turn, turn.question)
+        turn.asked = await self._guarded(turn, turn.question)
         if earlier and self.steps.rewrite and not turn.stopped:
             await self._rewrite(turn, self.steps.rewrite, earlier)
         if turn.stopped:
             return "policy"
         turn.queries = (turn.asked, *await self._wordings(turn))
         turn.found = await asyncio.to_thread(self._search, turn)
-        safe = [seen for hit in turn.found if (seen := self._seen(turn, hit))]
-        turn.found += await asyncio.to_thread(self._held_back, turn)
+        safe = await self._seen(turn, turn.found)
+        turn.found += await self._held_back(turn)
         turn.hits = (await self._reranked(turn, safe))[: self.config.chain.top_k]
         turn.signals = await asyncio.to_thread(look, turn.asked, turn.hits, self.index.idf)
         turn.confidence = self.steps.weights.confidence(turn.signals)
         return "" if turn.hits and turn.confidence >= self.steps.threshold else "no_evidence"
 
-    def _guarded(self, turn: Turn, text: str, *, ours: bool = False) -> str:
+    async def _guarded(self, turn: Turn, text: str, *, ours: bool = False) -> str:
         """Give a question as it may be used; a guard that stops it stops the turn."""
-        verdicts = self._check(turn, text, "question", ours=ours)
+        started_at = time.time()
+        verdicts = await self.guards.acheck(text, "question", call=turn.id, ours=ours)
+        self._note(turn, "question", verdicts, started_at)
         turn.stopped = turn.stopped or combine(verdicts) in STOPS
         return self.guards.apply(text, verdicts)
 
@@ -177,20 +179,21 @@ class Chain:
         """Make a follow-up stand alone; what was stopped when it was said is not read again."""
         allowed = []
         for role, text in earlier:
-            verdicts = self.guards.check(text, "question")
+            verdicts = await self.guards.acheck(text, "question")
             if combine(verdicts) not in STOPS:
                 allowed.append((role, self.guards.apply(text, verdicts)))
         if allowed:
             written = await standalone(aide, tuple(allowed), turn.asked, turn.context)
             if written != turn.asked:
-                turn.asked = self._guarded(turn, written, ours=True)
+                turn.asked = await self._guarded(turn, written, ours=True)
 
     async def _wordings(self, turn: Turn) -> list[str]:
         if self.steps.queries is None:
             return []
         count = self.config.chain.queries
         found = await wordings(self.steps.queries, turn.asked, count, turn.context)
-        return [text for text in found if combine(self.guards.check(text, "question")) not in STOPS]
+        verdicts = [await self.guards.acheck(text, "question") for text in found]
+        return [t for t, v in zip(found, verdicts, strict=True) if combine(v) not in STOPS]
 
     def _search(self, turn: Turn) -> list[Hit]:
         """Search every wording; a passage counts with its best score."""
@@ -207,14 +210,14 @@ class Chain:
                     best[hit.passage.id] = hit
         return sorted(best.values(), key=lambda hit: (-hit.score, hit.passage.id))[:wanted]
 
-    def _held_back(self, turn: Turn) -> list[Hit]:
+    async def _held_back(self, turn: Turn) -> list[Hit]:
         """Give what the index holds back and would else have been among the passages found."""
         least = min((hit.bm25 or 0.0 for hit in turn.found), default=0.0)
-        held = self.index.held_back(turn.asked, self.config.chain.top_k, context=turn.context)
+        wanted, context = self.config.chain.top_k, turn.context
+        held = await asyncio.to_thread(self.index.held_back, turn.asked, wanted, context=context)
         held = [hit for hit in held if (hit.bm25 or 0.0) >= least]
-        for hit in held:
-            if self._seen(turn, hit):
-                turn.quarantined[hit.passage.id] = "Held back when it was read."
+        for hit in await self._seen(turn, held):
+            turn.quarantined[hit.passage.id] = "Held back when it was read."
         return held
 
     async def _reranked(self, turn: Turn, hits: list[Hit]) -> list[Hit]:
@@ -231,10 +234,18 @@ class Chain:
         turn.ratings = {hit.passage.id: s for hit, s in zip(hits, scores, strict=True)}
         return sorted(hits, key=lambda hit: -turn.ratings[hit.passage.id])
 
-    def _seen(self, turn: Turn, hit: Hit) -> Hit | None:
-        """Give a passage as models may see it; None where it is quarantined."""
+    async def _seen(self, turn: Turn, hits: Sequence[Hit]) -> list[Hit]:
+        """Give passages as models may see them, without those that are quarantined."""
+        started_at = time.time()
+        looks = (self.guards.acheck(hit.passage.text, "passage", call=turn.id) for hit in hits)
+        found = zip(hits, await asyncio.gather(*looks), strict=True)
+        return [seen for hit, said in found if (seen := self._shown(turn, hit, said, started_at))]
+
+    def _shown(
+        self, turn: Turn, hit: Hit, verdicts: Sequence[Verdict], started_at: float
+    ) -> Hit | None:
         text = hit.passage.text
-        verdicts = self._check(turn, text, "passage")
+        self._note(turn, "passage", verdicts, started_at)
         if combine(verdicts) not in STOPS:
             shown = self.guards.apply(text, verdicts)
             if shown == text:
@@ -244,14 +255,6 @@ class Chain:
         reasons = [v.reason or v.guard for v in verdicts if v.decision in STOPS]
         turn.quarantined[hit.passage.id] = " ".join(dict.fromkeys(reasons))
         return None
-
-    def _check(
-        self, turn: Turn, text: str, place: Place, *, ours: bool = False
-    ) -> tuple[Verdict, ...]:
-        started_at = time.time()
-        verdicts = self.guards.check(text, place, call=turn.id, ours=ours)
-        self._note(turn, place, verdicts, started_at)
-        return verdicts
 
     def _note(
         self, turn: Turn, place: Place, verdicts: Sequence[Verdict], started_at: float

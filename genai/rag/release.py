@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any
 
+from genai import bridge
 from genai.config import ChainSettings
 from genai.guards import Policy, combine
 from genai.guards.base import CHANGES
@@ -84,7 +85,7 @@ class Release:
             out = self._gate.feed(piece)
             return out + self._gate.finish() if ended or self._gate.stopped else out
 
-        return await asyncio.to_thread(through) if self._waits else through()
+        return await bridge.aside(through) if self._waits else through()
 
     async def _judge(self, gap: str, sentence: str) -> str:
         """Judge one sentence; give what may leave, or ''."""

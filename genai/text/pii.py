@@ -7,6 +7,7 @@ spaCy model, where those are installed. Linear in the text.
 
 import importlib
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -187,6 +188,9 @@ def _dates(text: str, region: str) -> Iterator[Span]:
         yield Span(start, end, "date", 1.0, "[date]")
 
 
+_starting = threading.Lock()
+
+
 @lru_cache(maxsize=1)
 def _analyzer() -> Any:
     """Start presidio with the largest English spaCy model that is installed; it fetches none."""
@@ -214,7 +218,9 @@ def _analyzer() -> Any:
 def _named(text: str) -> Iterator[Span]:
     """Ask presidio for names and places; what it finds has its own score."""
     kinds = {"PERSON": "name", "LOCATION": "place"}
-    for found in _analyzer().analyze(text=text, entities=[*kinds], language="en"):
+    with _starting:  # once, however many texts wait for it
+        analyzer = _analyzer()
+    for found in analyzer.analyze(text=text, entities=[*kinds], language="en"):
         kind = kinds[found.entity_type]
         yield Span(found.start, found.end, kind, float(found.score), f"[{kind}]")
 

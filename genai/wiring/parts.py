@@ -25,7 +25,7 @@ from genai.models.batch import Batch
 from genai.models.files import File, upload_file
 from genai.models.replay import Mode, Replay
 from genai.project import Project
-from genai.types import Context
+from genai.types import Context, Passage
 
 if TYPE_CHECKING:
     from genai.guards.judge import Ask
@@ -259,6 +259,7 @@ def judge(project: Project) -> "Ask | None":
             opened.append(open_named(project, config, name))
         asked = load_prompt(prompt, project.root / "prompts")
         context = merged(Context(prompt_id=asked.id, feature="guard"))
-        return opened[0](asked.render(text=text), context=context, **asked.params).text
+        judged = [Passage("text", "text", 0, len(text), text)]  # in a fence
+        return opened[0](asked.render(text=judged), context=context, **asked.params).text
 
     return ask

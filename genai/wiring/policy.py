@@ -5,7 +5,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from genai.errors import ConfigError
+from genai.errors import ConfigError, shown
 from genai.guards import Audit, Policy, Pseudonyms, load_policy
 from genai.guards.judge import Ask
 from genai.project import Project
@@ -18,13 +18,31 @@ def open_policy(project: Project, ask: Ask | None, path: Path | None = None) -> 
 
     Raises:
         ConfigError: names file, place, guard and cure.
+        PromptError: a judge's prompt is not there or is wrong.
     """
-    return load_policy(
-        path or project.root / "configs" / "guards.yaml",
+    path = path or project.root / "configs" / "guards.yaml"
+    policy = load_policy(
+        path,
         ask=ask,
         pseudonyms=_pseudonyms(project.state / "pseudonyms.db", os.environ.get(KEY, "")),
         audit=Audit(project.state / "audit"),
     )
+    for name in sorted(policy.judges):
+        _check_judge(name, project.root / "prompts", shown(path))
+    return policy
+
+
+def _check_judge(name: str, prompts: Path, policy: str) -> None:
+    """Refuse a judge's prompt that is not there or wants something else than the text."""
+    from genai.prompts import load_prompt
+
+    inputs = load_prompt(name, prompts).front.inputs
+    wanted = {each for each, spec in inputs.items() if spec.required or each == "text"}
+    if wanted != {"text"} or inputs["text"].kind != "passages":
+        raise ConfigError(
+            f"{policy}: the judge's prompt `{name}` must have `text: {{kind: passages}}` among its"
+            f" inputs and need no other; it has {', '.join(inputs) or 'none'}"
+        )
 
 
 @lru_cache(maxsize=4)

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,15 @@ def test_our_policy_runs_its_validators() -> None:
     assert [(s.start, s.end) for s in verdict.spans] == [(2, 5)]
     assert "cat sat" not in verdict.reason
     assert policy.check("A dog sat.", "answer")[0].decision is Action.ALLOW
+
+
+def test_its_validators_look_at_the_texts_of_many_chats_at_once() -> None:
+    policy = Policy(PolicySettings(), extra=[("answer", GuardrailsGuard(its_validator()))])
+    texts = [f"A {'cat' if n % 3 else 'dog'} sat. {'It sat. ' * n}" for n in range(200)]
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda text: policy.check(text, "answer")[0], texts))
+    assert [bool(v.spans) for v in found] == ["cat" in text for text in texts]
+    assert {v.decision for v in found} == {Action.ALLOW, Action.BLOCK}
 
 
 def test_its_validator_keeps_the_law_of_streams() -> None:

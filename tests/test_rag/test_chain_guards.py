@@ -1,11 +1,15 @@
 """Guards in a chain: one gate over the whole reply, stand-ins, the log, what is held back."""
 
+import asyncio
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from indexes import starter
+from servers import openai_server
 
 import genai
 from genai.cli import main
@@ -165,6 +169,7 @@ def test_a_judge_that_gives_no_number_counts_as_its_file_says(
     closed = scripted(SAID, policy=judge % "closed")(QUESTION)
     assert isinstance(closed, genai.Refusal)
     assert closed.reason == "policy"
+    assert closed.verdicts[0].reason == "The guard `guard/policy` failed (ValueError)."
     opened = scripted(SAID, policy=judge % "open")(QUESTION)
     assert isinstance(opened, genai.Answer)
     assert [v.decision for v in opened.verdicts] == [genai.Action.FLAG]
@@ -173,10 +178,67 @@ def test_a_judge_that_gives_no_number_counts_as_its_file_says(
     assert "answer: block" in capsys.readouterr().out
 
 
+async def _gathered(chain: genai.Chain, count: int) -> list[Any]:
+    return await asyncio.gather(*(chain.acall(QUESTION) for _ in range(count)))
+
+
+def _threaded(chain: genai.Chain, count: int) -> list[Any]:
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(chain, [QUESTION] * count))
+
+
+@pytest.mark.parametrize("place", ["question", "passage", "answer"])
+def test_a_judge_judges_the_texts_of_many_chats_at_once(
+    scripted: Make, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reply comes only when all chats wait for one: in a row, or in a few threads, none would."""
+    count, asked, together = 12, [], None
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-loopback")
+
+    def judge(body: Any) -> str:
+        asked.append(body["messages"][-1]["content"])
+        if together is not None:
+            together.wait(30)
+        return '{"score": 0.1}'
+
+    with openai_server(answer=judge) as (url, _):
+        Path("configs/genai.yaml").write_text(f"evals: {{judge: openai/j@{url}}}\n", "utf-8")
+        act = "quarantine" if place == "passage" else "block"
+        chain = scripted(
+            *[SAID] * 3 * count,
+            policy=f"{place}: [{{guard: judge, prompt: guard/policy, action: {act},"
+            " on_error: closed, timeout: 60}]",
+        )
+        first = chain(QUESTION)
+        assert isinstance(first, genai.Answer), first
+        assert "<passage " in asked[-1]
+        together = threading.Barrier(count)
+        for outcomes in (asyncio.run(_gathered(chain, count)), _threaded(chain, count)):
+            assert all(isinstance(each, genai.Answer) for each in outcomes), outcomes
+            assert not any(verdict for each in outcomes for verdict in each.verdicts)
+
+
 def test_a_judge_without_a_model_is_refused_when_it_is_read(scripted: Make) -> None:
     judge = "answer: [{guard: judge, prompt: guard/policy, action: block, on_error: open}]"
     with pytest.raises(ConfigError, match="`guard/policy` needs a model"):
         scripted(SAID, policy=judge)
+
+
+def test_a_judges_prompt_that_cannot_be_used_is_told_by_the_check(
+    scripted: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("configs/genai.yaml").write_text("evals: {judge: fake/echo}\n", encoding="utf-8")
+    judge = "answer: [{guard: judge, prompt: guard/%s, action: block, on_error: closed}]"
+    Path("configs/guards.yaml").write_text(judge % "absent", encoding="utf-8")
+    assert main(["check"]) == 64
+    assert "guard/absent" in capsys.readouterr().err
+    Path("prompts/guard").mkdir(parents=True, exist_ok=True)
+    front = "---\nid: guard/own\ninputs: {words: {trust: untrusted}}\n---\n@user\n{{words}}\n"
+    Path("prompts/guard/own.md").write_text(front, encoding="utf-8")
+    Path("configs/guards.yaml").write_text(judge % "own", encoding="utf-8")
+    assert main(["check"]) == 64
+    said = "the judge's prompt `guard/own` must have `text: {kind: passages}` among its inputs"
+    assert said in capsys.readouterr().err
 
 
 def test_what_is_held_back_when_it_is_read_stands_in_the_trace(scripted: Make) -> None:
