@@ -148,6 +148,7 @@ def test_a_guard_that_raises_is_a_verdict_and_leaks_nothing() -> None:
         ("answer: [{guard: topic, action: block, on_error: open}]", "needs `allow` or `deny`"),
         ("answer: [{guard: pii, action: quarantine, on_error: open}]", "cannot `quarantine`"),
         ("answer: [{guard: judge, prompt: guard/policy, action: flag, on_error: open}]", "a model"),
+        ("log: [{guard: judge, prompt: guard/policy, action: flag, on_error: open}]", "every text"),
         (
             "question: [{guard: toxicity, action: flag, on_error: open, categories: [rude]}]",
             "has no category `rude`",
