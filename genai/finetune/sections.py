@@ -140,6 +140,12 @@ class EvalSettings(Settings):
     stage: Literal["pull_request", "release"] = "pull_request"
 
     @model_validator(mode="after")
+    def _scored(self) -> "EvalSettings":
+        if self.patience and not self.every:
+            raise ValueError("`patience` counts scores on the way; set `every`, steps between two")
+        return self
+
+    @model_validator(mode="after")
     def _apart(self) -> "EvalSettings":
         if self.suite == self.dev:
             raise ValueError("`dev` chooses the checkpoint, so it cannot be the `suite` that gates")

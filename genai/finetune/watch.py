@@ -72,7 +72,8 @@ class Watch:
         self.best_score, self.best_step = held["best_score"], held["best_step"]
         best = self._job.folder / "best"
         self.best = best if self.best_step and best.is_dir() else None
-        self._first_chosen = held["first_chosen"]
+        self._first_chosen, self._falls = held["first_chosen"], held["falls"]
+        self._stale = held["stale"]
         self.before = Spent(**held["spent"])
         self.tokens = self.before.tokens
 
@@ -154,6 +155,7 @@ class Watch:
         held = {
             "curves": self.curves, "weights_at": self.weights_at, "best_score": self.best_score,
             "best_step": self.best_step, "first_chosen": self._first_chosen,
+            "falls": self._falls, "stale": self._stale,
             "spent": asdict(replace(self.spent(), tokens=tokens)),
         }  # fmt: skip
         (checkpoint / "watch.json").write_text(json.dumps(held), encoding="utf-8")

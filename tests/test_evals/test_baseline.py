@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from suites import right, run, suite, wrong_below
+from suites import HEAD, right, run, suite, wrong_below
 
 from genai.cli import main
 from genai.errors import CaseError
@@ -49,6 +49,14 @@ def test_accept_compare_runs_and_plan_on_the_command_line(
     said = capsys.readouterr().out
     assert "exact: the suite has 60 cases, enough for a margin of 0.5" in said
     assert "12 of 60 cases differed between the last two runs" in said
+
+
+def test_a_suites_own_margins_hold_for_their_stage(tmp_path: Path) -> None:
+    path = suite(tmp_path, HEAD + "gate: {margin: 0.4, release_margin: 0.01}\n")
+    accept(run(path, right), "the first version")
+    report = run(path, wrong_below(8))
+    words = {stage: str(report.against(stage=stage)) for stage in ("pull_request", "release")}
+    assert words == {"pull_request": "PASS", "release": "REGRESSION"}
 
 
 def test_a_plan_says_that_a_release_cannot_pass_at_this_size(

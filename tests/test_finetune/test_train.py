@@ -97,6 +97,9 @@ def test_patience_ends_a_run_that_gains_nothing(project: Project) -> None:
     found = run(given, project, Options())
     assert found.steps == 6  # scored at 2, no gain at 4 and 6
     assert found.best_step == 2
+    assert run(given, project, Options(stop_at=5, fresh=True)).steps == 5
+    found = run(given, project, Options())
+    assert (found.steps, found.best_step) == (6, 2)  # the score at 4 was without a gain too
 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_the_cure(

@@ -1,5 +1,6 @@
 """Alerts reach real receivers on loopback, whatever the other receivers do."""
 
+import base64
 import json
 import logging
 import socket
@@ -63,6 +64,7 @@ class _Mail:
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.taken: list[str] = []
         self.safe: list[bool] = []  # whether each message came over TLS
+        self.known: list[tuple[bool, str]] = []  # who logged in, and whether over TLS
         self._context = context
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -81,7 +83,8 @@ class _Mail:
         self._listener.close()
 
     def _talk(self, connection: socket.socket, hello: bytes, *, safe: bool) -> None:
-        offer = b"250-ok\r\n250 STARTTLS\r\n" if self._context and not safe else b"250 ok\r\n"
+        more = b"STARTTLS" if self._context and not safe else b"AUTH PLAIN"
+        offer = b"250-ok\r\n250 " + more + b"\r\n"
         body: list[bytes] = []
         inside = False
         with connection.makefile("rwb") as file:
@@ -100,6 +103,11 @@ class _Mail:
                     inside, answer = True, b"354 go on\r\n"
                 elif word == [b"EHLO"]:
                     answer = offer
+                elif word == [b"AUTH"]:
+                    said = base64.b64decode(line.split()[2]).decode()
+                    self.known.append((safe, said))
+                    good = said == "\0genai\0a long password"
+                    answer = b"235 welcome\r\n" if good else b"535 no\r\n"
                 elif word in ([b"STARTTLS"], [b"QUIT"]):
                     answer = b"220 go on\r\n" if word == [b"STARTTLS"] else b"221 bye\r\n"
                 file.write(answer)
@@ -133,6 +141,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     path.write_text(path.read_text() + key.read_text())
     return path
+
+
+def ssl_context(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
 
 
 def mail(port: int, **more: Any) -> dict[str, Any]:
@@ -236,9 +250,7 @@ def test_a_receiver_that_drips_or_talks_nonsense_is_left(monkeypatch: pytest.Mon
 def test_mail_goes_over_tls_to_a_server_that_is_vouched_for(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    with mail_server(context) as server:
+    with mail_server(ssl_context(certificate)) as server:
         given = settings(mail=mail(server.port, tls=True))
         assert told(given, "mail") == [
             "alert `slow` did not reach `mail`: SSLCertVerificationError"
@@ -252,6 +264,30 @@ def test_mail_goes_over_tls_to_a_server_that_is_vouched_for(
         (problem,) = told(settings(mail=mail(plain.port, tls=True)), "mail")
         assert "SMTPNotSupportedError" in problem
         assert plain.taken == []
+
+
+def test_mail_logs_in_over_tls_with_what_the_environment_holds(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv("MAIL_USER", "genai")
+    with mail_server(ssl_context(certificate)) as server:
+        given = settings(
+            mail=mail(server.port, tls=True, user_env="MAIL_USER", password_env="MAIL_PASSWORD")
+        )
+        assert (
+            "`sinks.mail.password_env` names no set environment variable" in told(given, "mail")[0]
+        )
+        monkeypatch.setenv("MAIL_PASSWORD", "wrong")
+        assert told(given, "mail") == ["alert `slow` did not reach `mail`: SMTPAuthenticationError"]
+        monkeypatch.setenv("MAIL_PASSWORD", "a long password")
+        assert told(given, "mail") == []
+    assert server.known[-1] == (True, "\0genai\0a long password")
+    assert len(server.taken) == 1
+    with pytest.raises(ValueError, match="would send a password in the clear; set `tls: true`"):
+        settings(mail={**mail(25, user_env="U", password_env="P"), "host": "mail.test"})
+    with pytest.raises(ValueError, match="`user_env` and `password_env` go together"):
+        settings(mail=mail(25, user_env="U"))
 
 
 def test_a_mail_server_that_hangs_is_left() -> None:

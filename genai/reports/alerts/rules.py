@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 from genai.config import Settings, read_settings
 from genai.reports.alerts.figures import FIGURES, SHARES, STATES
 
+_HERE = ("localhost", "127.0.0.1", "::1")
+
 
 class Rule(Settings):
     """One rule: a figure over a window, against a line.
@@ -76,6 +78,10 @@ class Sink(Settings):
             raise ValueError("a webhook needs `url_env`, the environment variable with its URL")
         if self.kind == "email" and not self.receivers:
             raise ValueError("mail needs `receivers`")
+        if bool(self.user_env) != bool(self.password_env):
+            raise ValueError("`user_env` and `password_env` go together; name both")
+        if self.user_env and not self.tls and self.host not in _HERE:
+            raise ValueError("`user_env` would send a password in the clear; set `tls: true`")
         return self
 
 
