@@ -105,6 +105,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # more than anybody sends at once
+
+
 def _embeddings(body: dict[str, Any]) -> dict[str, Any]:
     """Give vectors that tell short texts from long ones."""
     texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
@@ -121,8 +126,7 @@ def openai_server(**behaviour: Any) -> Iterator[tuple[str, Behaviour]]:
     """Serve on a free loopback port; gives the base URL and the behaviour, which may be changed."""
     own = Behaviour(**behaviour)
     handler = type("Handler", (_Handler,), {"behaviour": own})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

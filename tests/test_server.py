@@ -152,6 +152,24 @@ def test_any_task_answers_whole_and_in_pieces(client: openai.OpenAI, name: str, 
     assert pieces[-1].choices[0].finish_reason == "stop"
 
 
+def test_functions_that_wait_answer_many_at_once() -> None:
+    """A reply comes only when all requests are there; a loop's pool has 32 threads at the most."""
+    together = threading.Barrier(40)
+
+    def waits(question: str) -> str:
+        together.wait(30)
+        return question
+
+    async def ask(url: str) -> list[int]:
+        body = {"model": "waits", "messages": HELLO}
+        async with httpx.AsyncClient(timeout=60) as each:
+            asked = (each.post(f"{url}/v1/chat/completions", json=body) for _ in range(40))
+            return [reply.status_code for reply in await asyncio.gather(*asked)]
+
+    for url in loopback({"waits": waits}):
+        assert asyncio.run(ask(url)) == [200] * 40
+
+
 def test_a_local_model_counts_its_tokens_and_keeps_its_limits(client: openai.OpenAI) -> None:
     whole = client.chat.completions.create(model="base", messages=HELLO, max_tokens=9)
     assert whole.usage is not None

@@ -8,9 +8,10 @@ import logging
 import os
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from genai import extras
+from genai import bridge, extras
 from genai.errors import ModelError
 from genai.ledger.usage import openai_usage
 from genai.models import wire
@@ -331,11 +332,11 @@ async def _from_async(create: Any, request: dict[str, Any]) -> AsyncIterator[Any
 
 async def _from_sync(create: Any, request: dict[str, Any]) -> AsyncIterator[Any]:
     """Read a sync client's stream in threads, so the loop is never blocked."""
-    response = await asyncio.to_thread(create, **request)
+    response = await bridge.aside(partial(create, **request))
     events = iter(response)
     yield None  # the server has said yes
     try:
-        while (event := await asyncio.to_thread(next, events, None)) is not None:
+        while (event := await bridge.aside(partial(next, events, None))) is not None:
             yield event
     finally:
         response.close()

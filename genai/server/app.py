@@ -7,9 +7,10 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
-from genai import extras
+from genai import bridge, extras
 from genai.evals.task import said, text_of
 from genai.ledger import scope
 from genai.models import Model
@@ -166,7 +167,7 @@ async def _ask(task: Any, question: str | list[dict[str, Any]]) -> Any:
     call = getattr(task, "acall", None) or task
     if inspect.iscoroutinefunction(call):
         return await call(question)
-    found = await asyncio.to_thread(call, question)
+    found = await bridge.aside(partial(call, question))
     return await found if inspect.isawaitable(found) else found
 
 
