@@ -229,7 +229,10 @@ def test_a_conversation_asks_for_the_turns_that_are_left_out(tmp_path: Path) -> 
 
 OWN = textwrap.dedent("""
     import math
+    import threading
     from genai.evals import CannotMeasure, Score
+
+    together = threading.Barrier(4)
 
     def short(trial): return len(trial.text) < 3
     def length(trial, scale=1): return len(trial.text) / scale
@@ -240,6 +243,7 @@ OWN = textwrap.dedent("""
     def reasoned(trial): return Score(False, "because")
     async def later(trial): return True
     def nothing(trial): return None
+    def waits(trial): return together.wait(30) >= 0
     def thing(trial): return {"a": 1}
 """)
 
@@ -270,6 +274,11 @@ def test_a_scorer_is_any_function(tmp_path: Path) -> None:
     assert report.metric("mood").labels == {"odd": 6, "even": 6}
     assert report.metric("reasoned").lapses[0].happened == "because"
     assert report.metric("nothing").not_applicable == 12
+
+
+def test_scorers_that_wait_judge_many_answers_at_once(tmp_path: Path) -> None:
+    """A score comes only when four answers are being judged."""
+    assert own(tmp_path, "waits: {scorer: 'evals/mine.py:waits', min: 1}").metric("waits").n == 12
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ import importlib.util
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from genai import bridge
 from genai.errors import CaseError
 from genai.evals.trial import Score
 from genai.project import import_named
@@ -82,13 +84,17 @@ def own_scorer(name: str, path: str, root: Path) -> Scorer:
 
 
 def function_scorer(name: str, function: Callable[..., Any]) -> Scorer:
-    """Make a scorer of a function of a trial (and of `tools` and parameters, if it takes them)."""
-    takes_tools = "tools" in inspect.signature(function).parameters
+    """Make a scorer of a function of a trial (and of `tools` and parameters, if it takes them).
 
-    def score(trial: Any, tools: Tools, **params: Any) -> Any:
-        if takes_tools:
-            return function(trial, tools=tools, **params)
-        return function(trial, **params)
+    One that is not async runs in a thread of its own: it may wait for a model or a server.
+    """
+    takes_tools = "tools" in inspect.signature(function).parameters
+    is_async = inspect.iscoroutinefunction(function)
+
+    async def score(trial: Any, tools: Tools, **params: Any) -> Any:
+        call = partial(function, trial, **({"tools": tools} if takes_tools else {}), **params)
+        given = call() if is_async else await bridge.aside(call)
+        return await given if isinstance(given, Awaitable) else given
 
     try:
         source = inspect.getsource(function)
