@@ -5,7 +5,6 @@ import base64
 import contextlib
 import json
 import struct
-import threading
 from typing import Any
 
 import faults
@@ -15,7 +14,6 @@ import pytest
 from faults import Fault, faulty, reply
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from servers import openai_server
 
 from genai.config import ModelSettings
 from genai.errors import ModelError
@@ -253,27 +251,6 @@ def test_a_client_of_your_own_gives_the_same_values() -> None:
         ours, theirs = seen_by_us(url, True, client), seen_by_sdk(url, True)
         client.close()
     assert ours == theirs
-
-
-def test_a_sync_client_of_your_own_waits_for_many_replies_at_once() -> None:
-    """A reply comes only when all requests are there; a loop's pool has 32 threads at the most."""
-    count = 40
-    together = threading.Barrier(count)
-
-    def answer(body: Any) -> str:
-        together.wait(30)
-        return "yes"
-
-    async def gathered(model: Any) -> list[Any]:
-        return await asyncio.gather(*(model.acall("hi") for _ in range(count)))
-
-    with (
-        openai_server(answer=answer) as (url, _),
-        openai.OpenAI(base_url=url, api_key="k", max_retries=0) as client,
-    ):
-        own = ModelSettings(max_connections=count)
-        model = open_model(f"openai/m@{url}", client=client, settings=own)
-        assert {reply.text for reply in asyncio.run(gathered(model))} == {"yes"}
 
 
 def vectors(connection: Any, request: bytes) -> bool:

@@ -1,11 +1,15 @@
 """What the `openai` package serves for us: the Responses API and Azure, on a loopback server."""
 
+import asyncio
 import json
+import threading
 import time
 from typing import Any
 
+import openai
 import pytest
 from faults import Fault, faulty, reply, stream
+from servers import openai_server
 
 from genai.config import ModelSettings
 from genai.errors import ModelError
@@ -142,3 +146,24 @@ def test_azure_without_an_address_and_with_a_wrong_key_says_what_to_do(
         with pytest.raises(ModelError, match="refused the key in AZURE_OPENAI_API_KEY") as caught:
             opened("azure/d", url.removesuffix("/v1"), [])("hi")
     assert "azure-key" not in str(caught.value)
+
+
+def test_a_sync_client_of_your_own_waits_for_many_replies_at_once() -> None:
+    """A reply comes only when all requests are there; a loop's pool has 32 threads at the most."""
+    count = 40
+    together = threading.Barrier(count)
+
+    def answer(body: Any) -> str:
+        together.wait(30)
+        return "yes"
+
+    async def gathered(model: Any) -> list[Any]:
+        return await asyncio.gather(*(model.acall("hi") for _ in range(count)))
+
+    with (
+        openai_server(answer=answer) as (url, _),
+        openai.OpenAI(base_url=url, api_key="k", max_retries=0) as client,
+    ):
+        own = ModelSettings(max_connections=count)
+        model = open_model(f"openai/m@{url}", client=client, settings=own)
+        assert {reply.text for reply in asyncio.run(gathered(model))} == {"yes"}
