@@ -66,7 +66,8 @@ class ModelError(InputError):
     Kinds: `unknown_model key permission network timeout rate_limited bad_request conflict
     unprocessable server bad_reply refusal`. `retry_after` is the wait the server asks for, in
     seconds; `status` its HTTP status; `sent` is False where the request never left this machine;
-    `received` is what had arrived of the reply, None where nothing had. It is never shown.
+    `param` is the parameter that it does not take. `received` is what had arrived of the reply,
+    None where nothing had. It is never shown.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class ModelError(InputError):
         retry_after: float | None = None,
         status: int | None = None,
         sent: bool = True,
+        param: str = "",
         received: object = None,
     ) -> None:
         super().__init__(message)
@@ -84,6 +86,7 @@ class ModelError(InputError):
         self.retry_after = retry_after
         self.status = status
         self.sent = sent
+        self.param = param
         self.received = received
 
 

@@ -16,6 +16,7 @@ from genai.errors import BudgetExceeded, ModelError
 from genai.ledger import merged
 from genai.models.base import Pricer, Provider, Recorder, unpriced
 from genai.models.breaker import Breaker
+from genai.models.fit import Fit
 from genai.models.limits import Gate
 from genai.models.meter import Attempt
 from genai.types import Context, Message, Reply
@@ -66,6 +67,10 @@ class Target:
     retries: int = 2
     gate: Gate | None = None
     breaker: Breaker = field(default_factory=Breaker)
+    fit: Fit = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fit", Fit(self.name))
 
     @property
     def kind(self) -> str:
@@ -138,6 +143,7 @@ class Plan:
         self.stream = stream
         self.hedge_after = route.hedge_after
         self.attempts = 0
+        self.repeats: dict[str, str] = {}  # by request, for the store of replies
         self.first_id = ""
         self._left = route.order()
         self._tries = 0
@@ -198,6 +204,10 @@ class Plan:
         kind = getattr(error, "kind", "")
         if isinstance(error, BudgetExceeded) or not isinstance(error, ModelError):
             raise error
+        fit = self.target.fit
+        if error.param and not attempt.touched and fit.learn(error.param, attempt.params):
+            self._tries -= 1  # what was refused is not sent again
+            return
         if attempt.touched or kind in _HOPELESS:
             raise counted(error, self.attempts)
         if kind in _AGAIN and self._tries <= self.target.retries:

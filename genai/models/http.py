@@ -220,16 +220,17 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def wrong_status(
-    name: str, where: str, status: int, code: str, key: str, wait: float | None
+    name: str, where: str, status: int, code: str, key: str, wait: float | None, param: str = ""
 ) -> ModelError:
     """Say what a status means, in the kinds of `ModelError`."""
     kind, text = _STATUS.get(status, _STATUS[500 if status >= 500 else 400])
-    said = f" ({code})" if code else ""
+    said = f" ({code}: `{param}`)" if param else f" ({code})" if code else ""
     return ModelError(
         f"model {name}: the server at {where} {text.format(key=key)} [HTTP {status}{said}]",
         kind,
         retry_after=wait,
         status=status,
+        param=param,
     )
 
 

@@ -36,7 +36,8 @@ class Attempt:
         self._plan = plan
         self.target = target
         self._context = plan.context
-        self.params = {**target.params, **plan.given} if target.params else plan.given
+        self._asked = {**target.params, **plan.given} if target.params else plan.given
+        self.params = target.fit.fitted(self._asked)
         refuse_choices(target.name, self.params)
         self.started_at = time.time()
         self._start = time.perf_counter()
@@ -64,7 +65,7 @@ class Attempt:
         hooks = self._plan.hooks
         try:
             if hooks.replay is not None and self._remote:
-                self._key, self._replayed = hooks.replay.find(self._plan, self.target, self.params)
+                self._key, self._replayed = hooks.replay.find(self._plan, self.target, self._asked)
                 if self._replayed is not None:
                     return
             reserved = await self._reserve() if hooks.budgets is not None else None

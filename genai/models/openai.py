@@ -173,11 +173,12 @@ class OpenAI:
 
     def _refused(self, status: int, headers: Mapping[str, str], body: bytes) -> ModelError:
         try:
-            code = wire.short(msgspec.json.decode(body))
+            said = msgspec.json.decode(body)
         except (ValueError, msgspec.DecodeError):
-            code = ""
-        wait = http.retry_after(headers)
-        return http.wrong_status(self._label, self._where(), status, code, self._key_env, wait)
+            said = None
+        code, param, wait = wire.short(said), wire.refused_param(said), http.retry_after(headers)
+        where, key = self._where(), self._key_env
+        return http.wrong_status(self._label, where, status, code, key, wait, param)
 
     def _address(self) -> tuple[str, dict[str, str]]:
         key = os.environ.get(self._key_env)

@@ -56,12 +56,14 @@ class Replay:
         """Give the key of a request and the reply kept for it. Raises `Unmeasured`."""
         url = getattr(target.provider, "host", "")
         base = key_of(target.kind, target.name, url, plan.messages, params)
-        repeat = occurrence(base, plan.attempts <= 1)
+        repeat = plan.repeats.get(base)  # a retry is the same request
+        if repeat is None:
+            repeat = occurrence(base, plan.attempts <= 1)
         if repeat is None:
             with self._lock:
                 repeat = str(self._repeats[base])
-                if plan.attempts <= 1:
-                    self._repeats[base] += 1
+                self._repeats[base] += 1
+        plan.repeats[base] = repeat
         key = f"{base}-{repeat}"
         if self.mode == "refresh":
             return key, None

@@ -6,6 +6,7 @@ Imported on the first call. Chat over HTTP is in `openai.py`; batches are in `ba
 import asyncio
 import logging
 import os
+import re
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from functools import partial
@@ -44,6 +45,9 @@ _CURES = {
     "network": "no connection to {url}, or none to its end; check that it runs and the network",
 }
 _ELSE = "try again, or add a fallback model"
+# of the chat protocol, in the Responses API
+_RENAMED = {"max_tokens": "max_output_tokens", "max_completion_tokens": "max_output_tokens"}
+_UNKNOWN = re.compile(r"create\(\) got an unexpected keyword argument '(\w+)'")
 _AZURE = "https://cognitiveservices.azure.com/.default"  # what a token is asked for
 _log = logging.getLogger("openai")
 # an async client belongs to the event loop it was first used in, and is shared within it
@@ -116,6 +120,14 @@ class SDK:
         except openai.OpenAIError as error:
             raise self.named(error) from error
         except (ValueError, TypeError, AttributeError) as error:  # malformed or cut short
+            if foreign := _UNKNOWN.search(str(error)):
+                raise ModelError(
+                    f"model {self.name}/{self._model}: this API takes no `{foreign[1]}`; leave it"
+                    " out, or set another model",
+                    "bad_request",
+                    sent=False,
+                    param=foreign[1],
+                ) from error
             raise ModelError(
                 f"model {self.name}/{self._model}: the server at {self._where()} sent a reply that"
                 f" is not a whole chat completion ({type(error).__name__}); check the URL, try"
@@ -150,7 +162,8 @@ class SDK:
         written = [wire.as_dict(message) for message in messages]
         if self._api == "responses":
             given = [_for_responses(message) for message in written]
-            request = {"model": self._model, "input": given, "stream": True, **params}
+            named = {_RENAMED.get(name, name): value for name, value in params.items()}
+            request = {"model": self._model, "input": given, "stream": True, **named}
             return client.responses.create, request, read_event
         request = {
             "model": self._model,
@@ -226,6 +239,7 @@ class SDK:
             retry_after=retry_after(headers),
             status=status,
             sent=not unsent,
+            param=wire.refused_param({"error": getattr(error, "body", None)}),
         )
 
     def _where(self) -> str:

@@ -225,6 +225,15 @@ def short(error: object) -> str:
     return ""
 
 
+def refused_param(error: object) -> str:
+    """Give the parameter that a provider says the model does not take, or ''."""
+    inner = error.get("error") if isinstance(error, dict) else None
+    found = inner if isinstance(inner, dict) else {}
+    name = str(found.get("param") or "")
+    known = found.get("code") in ("unsupported_parameter", "unsupported_value")
+    return name if known and name in _RANK else ""
+
+
 def _text(content: str | list[Any] | None) -> str:
     if isinstance(content, list):
         return "".join(str(each.get("text") or "") for each in content if isinstance(each, dict))

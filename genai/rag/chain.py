@@ -288,6 +288,13 @@ class Chain:
     def _why_empty(self, turn: Turn) -> str:
         if turn.stopped:
             return "policy"
+        if turn.reply and turn.reply.finish_reason == "length" and not turn.raw.strip():
+            raise ModelError(
+                f"model {self.model.name}: spent its tokens before the first word of an answer;"
+                f" raise `max_tokens` of the prompt {self.prompt.name}, or set a lower"
+                f" `reasoning_effort` in `models.{self.model.name}.params`",
+                "bad_reply",
+            )
         return "no_evidence" if turn.raw.strip().startswith(NO_ANSWER) else "low_support"
 
     def _answer(self, turn: Turn) -> Answer:

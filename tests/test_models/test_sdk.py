@@ -167,3 +167,16 @@ def test_a_sync_client_of_your_own_waits_for_many_replies_at_once() -> None:
         own = ModelSettings(max_connections=count)
         model = open_model(f"openai/m@{url}", client=client, settings=own)
         assert {reply.text for reply in asyncio.run(gathered(model))} == {"yes"}
+
+
+def test_the_responses_api_has_its_own_name_for_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    with faulty(responses(5)) as (url, server):
+        given = {"max_tokens": 70, "seed": 1}
+        assert opened("responses/gpt-x", url, [])("hi", **given).text == "Hello there"
+        body = json.loads(server.requests[-1].partition(b"\r\n\r\n")[2])
+        assert body["max_output_tokens"] == 70
+        with pytest.raises(ModelError, match="this API takes no `stop`; leave it out"):
+            opened("responses/gpt-x", url, [])("hi", stop="x")

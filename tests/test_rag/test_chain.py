@@ -14,7 +14,9 @@ import genai
 from genai.errors import ConfigError, ModelError, Unmeasured
 from genai.ledger import Ledger
 from genai.models import Fake, Model, open_model
+from genai.models.base import Delta
 from genai.rag.cite import whole_sentences
+from genai.types import Usage
 
 QUESTION = "How long is the notice period?"
 DOCUMENT = """# Terms
@@ -341,3 +343,20 @@ def test_an_index_whose_name_is_no_name_of_a_folder_is_refused_in_one_line(
     with pytest.raises(ConfigError, match=r"`chain.index`: must be a ") as caught:
         genai.Index(name)
     assert str(caught.value).isprintable()
+
+
+class Thinks(Fake):
+    """A model that reasons until its tokens are spent."""
+
+    async def stream(self, messages: Any, params: Any) -> Any:
+        yield Delta(finish_reason="length", usage=Usage(50, 700, source="provider"))
+
+
+def test_a_model_that_spends_its_tokens_before_the_first_word_says_what_to_raise(
+    place: Path,
+) -> None:
+    chain = genai.load(model=open_model("fake/thinks", provider=Thinks()))
+    with pytest.raises(ModelError, match="spent its tokens before the first word") as caught:
+        chain(QUESTION)
+    assert "raise `max_tokens` of the prompt rag/answer" in str(caught.value)
+    assert "`models.fake/thinks.params`" in str(caught.value)

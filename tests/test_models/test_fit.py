@@ -1,0 +1,136 @@
+"""A model that takes not every parameter of a prompt is asked in the form that it takes."""
+
+import asyncio
+import json
+import logging
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asking import PRICES, QUESTION, model, rows
+from faults import faulty, reply, stream
+
+from genai.config import ModelSettings
+from genai.errors import ModelError
+from genai.ledger import Ledger
+from genai.models import Hooks, open_model
+from genai.models.replay import Replay
+
+WISHES = {"temperature": 0, "max_tokens": 70}
+
+
+class Reasons:
+    """A server that refuses as OpenAI's does for models that reason, one parameter at a time."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names or ("max_tokens", "temperature")
+        self.asked: list[dict[str, Any]] = []
+
+    def __call__(self, connection: socket.socket, request: bytes) -> bool:
+        body = json.loads(request)
+        self.asked.append(body)
+        for name in self.names:
+            if name in body:
+                return self._refuse(connection, name)
+        return (stream() if body.get("stream") else reply())(connection, request)
+
+    def _refuse(self, connection: socket.socket, name: str) -> bool:
+        code = "unsupported_value" if name == "temperature" else "unsupported_parameter"
+        said = {"message": f"'{name}' ...", "type": "invalid_request_error", "param": name}
+        content = json.dumps({"error": {**said, "code": code}}).encode()
+        head = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
+        return True
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger.db")
+
+
+@pytest.mark.parametrize("transport", ["own", "sdk"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_model_that_reasons_gets_the_limit_by_its_newer_name_and_no_temperature(
+    ledger: Ledger, transport: str, streamed: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = "openai/gpt-5-mini" if transport == "own" else "azure/gpt-5-mini"
+    server = Reasons()
+    with faulty(server) as (url, _), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENAI_API_KEY", "k")
+        patch.setenv("AZURE_OPENAI_API_KEY", "k")
+        opened = model(url, ledger, name=name, retries=0)
+        with caplog.at_level(logging.WARNING, "genai.models"):
+            for _ in range(2):
+                if streamed:
+                    *_, last = opened.stream(QUESTION, **WISHES)
+                else:
+                    last = opened(QUESTION, **WISHES)
+                assert not isinstance(last, str)
+                assert last.text
+    keys = [
+        sorted({"temperature", "max_tokens", "max_completion_tokens"} & {*b}) for b in server.asked
+    ]
+    assert keys == [
+        ["max_tokens", "temperature"], ["max_completion_tokens", "temperature"],
+        ["max_completion_tokens"], ["max_completion_tokens"],
+    ]  # fmt: skip
+    assert server.asked[-1]["max_completion_tokens"] == 70
+    found = rows(ledger)
+    assert [(r.outcome, r.http_status if r.outcome == "error" else 200) for r in found] == [
+        ("error", 400), ("error", 400), ("ok", 200), ("ok", 200),
+    ]  # fmt: skip
+    assert {row.cost.amount for row in found[:2]} == {0}
+    assert [r.message for r in caplog.records] == [
+        f"model {name} takes no `temperature`; it is asked without"
+    ]
+
+
+def test_many_that_were_sent_before_it_was_known_are_all_asked_again(ledger: Ledger) -> None:
+    async def together(opened: Any) -> list[Any]:
+        return await asyncio.gather(*(opened.acall(QUESTION, **WISHES) for _ in range(12)))
+
+    with faulty(Reasons()) as (url, _):
+        found = asyncio.run(together(model(url, ledger, retries=0)))
+    assert all(each.text for each in found)
+
+
+def test_what_is_no_wish_is_refused_by_name(ledger: Ledger) -> None:
+    with faulty(Reasons("logprobs")) as (url, _), pytest.raises(ModelError) as caught:
+        model(url, ledger)(QUESTION, logprobs=True)
+    assert "[HTTP 400 (unsupported_parameter: `logprobs`)]" in str(caught.value)
+    assert len(rows(ledger)) == 1
+
+
+def test_an_older_server_gets_the_older_name_and_one_that_knows_neither_is_left(
+    ledger: Ledger,
+) -> None:
+    older, neither = (
+        Reasons("max_completion_tokens"),
+        Reasons("max_completion_tokens", "max_tokens"),
+    )
+    with faulty(older) as (url, _):
+        assert model(url, ledger)(QUESTION, max_completion_tokens=5).text
+    assert older.asked[-1]["max_tokens"] == 5
+    with faulty(neither) as (url, _), pytest.raises(ModelError, match="`max_tokens`"):
+        model(url, ledger)(QUESTION, max_completion_tokens=5)
+    assert len(neither.asked) == 2
+
+
+def test_the_newer_name_of_the_settings_wins(ledger: Ledger) -> None:
+    server = Reasons()
+    with faulty(server) as (url, _):
+        model(url, ledger, params={"max_completion_tokens": 4000})(QUESTION, **WISHES)
+    assert server.asked[-1]["max_completion_tokens"] == 4000
+
+
+@pytest.mark.parametrize("first", [[], [reply(429, "retry-after-ms: 1\r\n")]])
+def test_a_recorded_reply_is_found_by_what_was_wished(tmp_path: Path, first: list[Any]) -> None:
+    """A later process has not learnt anything yet, and asks nobody; nor after a retry."""
+    with faulty(*first, Reasons()) as (url, server):
+        for mode in ("record", "replay"):
+            hooks = Hooks(price=PRICES.cost, replay=Replay(tmp_path / "replies", mode))  # type: ignore[arg-type]
+            settings = ModelSettings(base_url=url, retries=1)
+            opened = open_model("openai/gpt-5-mini", settings=settings, hooks=hooks)
+            assert opened(QUESTION, **WISHES).text
+        assert server.count == 3 + len(first)
