@@ -23,15 +23,16 @@ class Fit:
         self._left_out: set[str] = set()
 
     def fitted(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Give parameters as the model takes them; one under its newer name wins."""
+        """Give parameters as the model takes them; of a limit under both names the newer wins."""
+        if "max_tokens" in params and "max_completion_tokens" in params:
+            params = {name: value for name, value in params.items() if name != "max_tokens"}
         if not (self._renamed or self._left_out):
             return params
-        found = {
+        return {
             self._renamed.get(name, name): value
             for name, value in params.items()
             if name not in self._left_out
         }
-        return found | {new: params[new] for new in self._renamed.values() if new in params}
 
     def learn(self, name: str, sent: Mapping[str, Any]) -> bool:
         """Note that the server refused a parameter; False where another form is of no use.

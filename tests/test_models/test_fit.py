@@ -121,7 +121,8 @@ def test_the_newer_name_of_the_settings_wins(ledger: Ledger) -> None:
     server = Reasons()
     with faulty(server) as (url, _):
         model(url, ledger, params={"max_completion_tokens": 4000})(QUESTION, **WISHES)
-    assert server.asked[-1]["max_completion_tokens"] == 4000
+    assert {body["max_completion_tokens"] for body in server.asked} == {4000}
+    assert not any("max_tokens" in body for body in server.asked)
 
 
 @pytest.mark.parametrize("first", [[], [reply(429, "retry-after-ms: 1\r\n")]])
