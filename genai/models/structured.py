@@ -29,8 +29,8 @@ async def structured(
     has its own row.
 
     Raises:
-        ModelError: `refusal` when the model declines, `bad_reply` when no reply fits; names the
-            place and rule that failed, never the content.
+        ModelError: `refusal` when the model declines, `bad_reply` when no reply fits or one is
+            cut at its limit; names the place and rule that failed, never the content.
     """
     form, check = _form(schema)
     params = {**params, "response_format": form}
@@ -47,6 +47,13 @@ async def structured(
                 f"model {reply.model}: refused to answer ({reply.finish_reason}); change the"
                 " request or use another model",
                 "refusal",
+            )
+            raise counted(error, sum(each.attempts for each in said))
+        if reply.finish_reason == "length":  # under the same limit another one would be cut too
+            error = ModelError(
+                f"model {reply.model}: the reply was cut at its limit of tokens before its JSON was"
+                " whole; raise `max_tokens`, or set a lower `reasoning_effort`",
+                "bad_reply",
             )
             raise counted(error, sum(each.attempts for each in said))
         if len(said) > most:

@@ -112,6 +112,17 @@ def test_a_model_that_declines_is_not_asked_again() -> None:
     assert len(server.requests) == 2
 
 
+def test_a_reply_that_is_cut_at_its_limit_is_not_asked_for_again() -> None:
+    choice = {"index": 0, "message": {"content": '{"name": "A'}, "finish_reason": "length"}
+    body = json.dumps({"id": "c", "model": "m", "choices": [choice]}).encode()
+    with faulty(reply(body=body)) as (url, server), pytest.raises(ModelError) as caught:
+        ask(url, Person, [])
+    assert "cut at its limit of tokens before its JSON was whole; raise `max_tokens`" in str(
+        caught.value
+    )
+    assert (caught.value.kind, len(server.requests)) == ("bad_reply", 1)
+
+
 @pytest.mark.parametrize(
     "schema", [7, "text", {"type": "no-such-type"}, {"$ref": "https://example.invalid/schema"}]
 )

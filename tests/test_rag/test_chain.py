@@ -345,6 +345,21 @@ def test_an_index_whose_name_is_no_name_of_a_folder_is_refused_in_one_line(
     assert str(caught.value).isprintable()
 
 
+class Cut(Fake):
+    """A model that reaches its limit of tokens."""
+
+    async def stream(self, messages: Any, params: Any) -> Any:
+        yield Delta("The notice period is 30 days [1]. It begins on")
+        yield Delta(finish_reason="length")
+
+
+def test_an_answer_that_was_cut_at_its_limit_says_so_in_its_trace(place: Path) -> None:
+    answer = genai.load(model=open_model("fake/cut", provider=Cut()))(QUESTION)
+    assert isinstance(answer, genai.Answer)
+    assert answer.trace is not None
+    assert answer.trace.notes == ("cut: the model reached its limit of tokens before its end",)
+
+
 class Thinks(Fake):
     """A model that reasons until its tokens are spent."""
 
