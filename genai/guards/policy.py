@@ -24,7 +24,7 @@ from genai.guards.sizes import CostGuard, LengthGuard
 from genai.guards.stream import Replace, StreamGate
 from genai.guards.topic import TopicGuard
 from genai.guards.wording import RequestGuard, ToxicityGuard
-from genai.ledger import merged
+from genai.ledger import current, merged, scope
 from genai.text.nearest import Boundary, Embed
 from genai.text.pii import DEFAULT_KINDS
 from genai.types import Action, Place, Span, Verdict
@@ -112,8 +112,9 @@ class Policy:
         A finding that stops the text stops the search too: what comes after it is not looked at.
         """
         gate = self.gate(place, evidence=evidence, call=call, ours=ours)
-        gate.feed(text)
-        gate.finish()
+        with scope(parent_id=call or current().parent_id):  # a judge's call is part of that call
+            gate.feed(text)
+            gate.finish()
         return gate.verdicts
 
     async def acheck(

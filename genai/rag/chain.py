@@ -179,7 +179,7 @@ class Chain:
         """Make a follow-up stand alone; what was stopped when it was said is not read again."""
         allowed = []
         for role, text in earlier:
-            verdicts = await self.guards.acheck(text, "question")
+            verdicts = await self.guards.acheck(text, "question", call=turn.id)
             if combine(verdicts) not in STOPS:
                 allowed.append((role, self.guards.apply(text, verdicts)))
         if allowed:
@@ -192,7 +192,7 @@ class Chain:
             return []
         count = self.config.chain.queries
         found = await wordings(self.steps.queries, turn.asked, count, turn.context)
-        verdicts = [await self.guards.acheck(text, "question") for text in found]
+        verdicts = [await self.guards.acheck(text, "question", call=turn.id) for text in found]
         return [t for t, v in zip(found, verdicts, strict=True) if combine(v) not in STOPS]
 
     def _search(self, turn: Turn) -> list[Hit]:

@@ -10,6 +10,7 @@ from genai.config import ChainSettings
 from genai.guards import Policy, combine
 from genai.guards.base import CHANGES
 from genai.guards.pseudonyms import FORM
+from genai.ledger import scope
 from genai.rag.cite import Citer, Judged, strip_marks, whole_sentences
 from genai.rag.confirm import confirmed
 from genai.rag.steps import Steps
@@ -82,8 +83,9 @@ class Release:
 
     async def _guarded(self, piece: str, ended: bool) -> str:
         def through() -> str:
-            out = self._gate.feed(piece)
-            return out + self._gate.finish() if ended or self._gate.stopped else out
+            with scope(parent_id=self._turn.id):  # a judge's call is part of the turn
+                out = self._gate.feed(piece)
+                return out + self._gate.finish() if ended or self._gate.stopped else out
 
         return await bridge.aside(through) if self._waits else through()
 

@@ -73,7 +73,7 @@ def load(
         model=opened,
         prompt=load_prompt(config.chain.prompt, found.root / "prompts"),
         index=index or _index(found, config, own),
-        guards=load_guards(found),
+        guards=load_guards(found, record=tally),
         config=config,
         steps=open_steps(
             found, config, own, opened, partial(open_named, found, config, record=tally)

@@ -1,6 +1,7 @@
 """Open a project's guards, with the model that judges."""
 
 from pathlib import Path
+from typing import Any
 
 from genai import project as projects
 from genai.guards import Policy, combine
@@ -10,8 +11,12 @@ from genai.wiring.parts import judge
 from genai.wiring.policy import open_policy
 
 
-def load_guards(project: Project | None = None, *, path: Path | None = None) -> Policy:
+def load_guards(
+    project: Project | None = None, *, path: Path | None = None, record: Any = None
+) -> Policy:
     """Read the project's guard policy, or another file of the same form.
+
+    `record` takes the rows of its judges' calls instead of the ledger.
 
     Verdicts are logged in `.genai/audit` where the file says so; stand-ins stay in
     `.genai/pseudonyms.db` where the variable `GENAI_PSEUDONYM_KEY` holds a key, else in memory.
@@ -20,7 +25,7 @@ def load_guards(project: Project | None = None, *, path: Path | None = None) -> 
         ConfigError: names file, place, guard and cure.
     """
     found = project or projects.find_project()
-    return open_policy(found, judge(found), path)
+    return open_policy(found, judge(found, record), path)
 
 
 class Screen:

@@ -241,8 +241,11 @@ def embedder(project: Project, config: Config, record: Any = None) -> Embedder:
     return make_embedder(config.embedder, base_url=chosen.base_url, hooks=around)
 
 
-def judge(project: Project) -> "Ask | None":
-    """Give the way in which a guard asks the judge model; None where no LLM is configured."""
+def judge(project: Project, record: Any = None) -> "Ask | None":
+    """Give the way in which a guard asks the judge model; None where no LLM is configured.
+
+    `record` takes the rows instead of the ledger.
+    """
     try:
         config = settings(project)
     except ConfigError:  # whoever reads the settings for their own sake says so
@@ -256,7 +259,7 @@ def judge(project: Project) -> "Ask | None":
         from genai.prompts import load_prompt
 
         if not opened:
-            opened.append(open_named(project, config, name))
+            opened.append(open_named(project, config, name, record))
         asked = load_prompt(prompt, project.root / "prompts")
         context = merged(Context(prompt_id=asked.id, feature="guard"))
         judged = [Passage("text", "text", 0, len(text), text)]  # in a fence

@@ -212,6 +212,11 @@ def test_a_judge_judges_the_texts_of_many_chats_at_once(
         first = chain(QUESTION)
         assert isinstance(first, genai.Answer), first
         assert "<passage " in asked[-1]
+        ledger = genai.open_ledger()
+        ledger.flush()
+        mine = [row for row in ledger.calls(kind="model") if row.context.feature == "guard"]
+        assert first.call_id in {row.context.parent_id for row in mine}
+        assert first.cost.amount is None  # nobody knows the judge's price
         together = threading.Barrier(count)
         for outcomes in (asyncio.run(_gathered(chain, count)), _threaded(chain, count)):
             assert all(isinstance(each, genai.Answer) for each in outcomes), outcomes
