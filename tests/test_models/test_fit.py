@@ -95,6 +95,12 @@ def test_many_that_were_sent_before_it_was_known_are_all_asked_again(ledger: Led
     assert all(each.text for each in found)
 
 
+def test_what_is_learnt_costs_no_retry(ledger: Ledger) -> None:
+    server = Reasons()
+    with faulty(server, server, reply(429, "retry-after-ms: 1\r\n"), server) as (url, _):
+        assert model(url, ledger, retries=1)(QUESTION, **WISHES).attempts == 4
+
+
 def test_what_is_no_wish_is_refused_by_name(ledger: Ledger) -> None:
     with faulty(Reasons("logprobs")) as (url, _), pytest.raises(ModelError) as caught:
         model(url, ledger)(QUESTION, logprobs=True)
