@@ -101,7 +101,7 @@ def worst_case(
     if known:
         most = min(most, int(known))
     sent = sum(count_tokens(message.text) + _OVERHEAD for message in messages)
-    sent += count_tokens(str(params.get("tools") or ""))
+    sent += sum(count_tokens(str(params.get(name) or "")) for name in ("tools", "response_format"))
     return price(model, Usage(sent, most, source="provider"))
 
 

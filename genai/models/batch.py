@@ -17,17 +17,19 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from genai.errors import InputError, ModelError
 from genai.ledger import merged
-from genai.ledger.usage import openai_usage
 from genai.models import wire
 from genai.models.attempts import Hooks, counted
-from genai.models.base import Prompted, as_messages, refuse_choices
+from genai.models.base import Delta, Prompted, as_messages, refuse_choices
 from genai.models.sdk import SDK, package
 from genai.types import UNKNOWN_COST, Call, Context, Cost, CostStatus, Reply, Usage, new_id
 
 _ENDED = {"completed", "expired", "cancelled", "failed"}
 _LEASE = 48 * 3600.0  # seconds a batch's money is held: it has a day, and someone must fetch it
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, IndexError, msgspec.DecodeError)
 _MARK = "genai_reservation"  # the server keeps it with the batch, so any process can settle
 
 
@@ -142,42 +144,50 @@ class Batch:
         try:
             given = json.loads(line)
             key, response = str(given["custom_id"]), given.get("response") or {}
-            body = response.get("body") or {}
-            choice = body["choices"][0] if response.get("status_code") == 200 else None
-            text = "" if choice is None else choice["message"].get("content") or ""
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            said = Delta()
+            if answered := response.get("status_code") == 200:
+                body = response["body"]
+                said = wire.read(json.dumps({**body, "choices": [body["choices"][0]]}))
+        except _MALFORMED as error:
             raise ModelError(
                 f"batch {number}: its file holds a line that is no reply ({type(error).__name__});"
                 " fetch it again",
                 "bad_reply",
             ) from error
         mark = hashlib.sha256(f"{number} {key}".encode()).hexdigest()[:28]
-        usage = openai_usage(body["usage"]) if body.get("usage") else Usage()
-        if choice is None:
+        usage, failed = said.usage or Usage(), None
+        cost = self._hooks.price(self.name, usage, tier="batch", response_model=said.model)
+        if not answered:
             cost = Cost(Decimal(0), CostStatus.DECLARED_FREE, "no reply, not billed")
-        else:
-            cost = self._hooks.price(
-                self.name, usage, tier="batch", response_model=body.get("model") or ""
-            )
-        outcome = "error" if choice is None else "ok"
+            failed = self._failed(number, key, given.get("error"), response)
+        outcome = "error" if failed else "ok"
         call = Call(
             mark, "model", float(began), took, outcome, self.name, context, usage, cost, "chat",
-            "openai", body.get("model") or "", self._sdk.host, request_id=body.get("id") or "",
-            finish_reason=(choice or {}).get("finish_reason") or outcome,
-            reason="" if choice else "server", requested_tier="batch", served_tier="batch",
+            "openai", said.model, self._sdk.host, request_id=said.request_id,
+            finish_reason=said.finish_reason or outcome,
+            reason=failed.kind if failed else "", requested_tier="batch", served_tier="batch",
         )  # fmt: skip
         if self._hooks.record is not None:
             self._hooks.record(call)
-        if choice is None:
-            code = (given.get("error") or body.get("error") or {}).get("code") or "no reply"
-            return key, ModelError(
-                f"model {self.name}: request {key!r} of batch {number} failed ({code});"
-                " send it again"
-            )
-        return key, Reply(
-            text=text, model=self.name, usage=usage, cost=cost, seconds=took,
-            finish_reason=call.finish_reason, call_id=mark, response_model=call.response_model,
+        return key, failed or Reply(
+            text=said.text, model=self.name, usage=usage, cost=cost, seconds=took,
+            finish_reason=call.finish_reason, call_id=mark, response_model=said.model,
+            tool_calls=wire.join(said.tools), refusal=said.refusal, logprobs=said.logprobs,
         )  # fmt: skip
+
+    def _failed(self, number: str, key: str, error: object, response: dict[str, Any]) -> ModelError:
+        """Say why a request got no reply, and whether it is worth sending as it was."""
+        said = response.get("body") or {"error": error}
+        status, param = response.get("status_code"), wire.refused_param(said)
+        known = [wire.short(said) or "no reply", *([f"`{param}`"] if param else [])]
+        mended = isinstance(status, int) and 400 <= status < 500 and status not in (408, 409, 429)
+        return ModelError(
+            f"model {self.name}: request {key!r} of batch {number} failed ({': '.join(known)});"
+            f" {'mend it and send it anew' if mended else 'send it again'}",
+            "bad_request" if mended else "server",
+            status=status if isinstance(status, int) else None,
+            param=param,
+        )
 
     def _reserve(self, context: Context, worst: list[Decimal | None]) -> str:
         """Hold the dearest replies at half price; gives the mark to settle, "" for none."""

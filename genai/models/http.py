@@ -224,7 +224,8 @@ def wrong_status(
 ) -> ModelError:
     """Say what a status means, in the kinds of `ModelError`."""
     kind, text = _STATUS.get(status, _STATUS[500 if status >= 500 else 400])
-    said = f" ({code}: `{param}`)" if param else f" ({code})" if code else ""
+    known = [*filter(None, (code, param and f"`{param}`"))]
+    said = f" ({': '.join(known)})" if known else ""
     return ModelError(
         f"model {name}: the server at {where} {text.format(key=key)} [HTTP {status}{said}]",
         kind,

@@ -17,7 +17,7 @@ from genai.models.board import Board, Law
 
 _START, _MAX = 20, 100
 _POLL = 0.02  # seconds between looks of the first in line at slots that other processes hold
-_LOOK = 2.0  # seconds after which one further back looks too, lest the first be gone
+_LOOK = 2.0  # seconds without a look of the first, after which one further back looks too
 
 
 class _Turn:
@@ -45,6 +45,7 @@ class Gate:
     def _forget(self) -> None:
         self._lock = threading.Lock()
         self._waiting: deque[_Turn] = deque()
+        self._seen = 0.0  # when the first in line looked last
         self._board: Board | None = None
         self.changes: deque[tuple[float, int, int, str]] = deque(maxlen=200)
 
@@ -63,23 +64,28 @@ class Gate:
     async def acquire(self) -> None:
         """Wait for a slot, in the order of arrival within this process but for one case.
 
-        Who has waited `_LOOK` seconds takes a slot that is free even if others came before, so a
-        line whose first has gone does not stand. Between processes there is no order.
+        Where the first has not looked for `_LOOK` seconds, whoever looks next takes a slot that is
+        free: a line whose first has gone does not stand. Between processes there is no order.
         """
         if not self._waiting and self._take():
             return
         turn = _Turn()
+        if not self._waiting:
+            self._seen = time.monotonic()
         self._waiting.append(turn)
         try:
             while True:
-                first = self._waiting[0] is turn
                 # another process may free a slot without a word, so look again now and then
-                try:
-                    await asyncio.wait_for(turn.come.wait(), _POLL if first else _LOOK)
-                except TimeoutError:
-                    first = True
+                wait = _POLL if self._waiting[0] is turn else _LOOK
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(turn.come.wait(), wait)
                 turn.come.clear()
-                if (first or self._waiting[0] is turn) and self._take():
+                now = time.monotonic()
+                if self._waiting[0] is turn:
+                    self._seen = now
+                elif now - self._seen <= _LOOK:
+                    continue
+                if self._take():
                     return
         finally:
             with suppress(ValueError):

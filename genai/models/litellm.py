@@ -106,8 +106,13 @@ class LiteLLM:
             kind, text = "permission", _FORBIDDEN
         headers = getattr(error, "litellm_response_headers", None) or {}
         headers = headers or getattr(getattr(error, "response", None), "headers", None) or {}
+        refused = str(error) if kind in ("bad_request", "unprocessable") else None
         return ModelError(
-            f"model {self._name}: {text}", kind, retry_after=retry_after(headers), status=status
+            f"model {self._name}: {text}",
+            kind,
+            retry_after=retry_after(headers),
+            status=status,
+            param=wire.refused_param({"error": refused}),
         )
 
     @property

@@ -38,6 +38,7 @@ class Attempt:
         self._context = plan.context
         self._asked = {**target.params, **plan.given} if target.params else plan.given
         self.params = target.fit.fitted(self._asked)
+        self.messages = target.fit.worded(plan.messages, self._asked)
         refuse_choices(target.name, self.params)
         self.started_at = time.time()
         self._start = time.perf_counter()
@@ -89,7 +90,7 @@ class Attempt:
 
     async def _reserve(self) -> Any:
         hooks = self._plan.hooks
-        worst = hooks.worst(self.target.name, self._plan.messages, self.params)
+        worst = hooks.worst(self.target.name, self.messages, self.params)
         name, context = self.target.name, self._context
 
         def reserve() -> None:
@@ -108,7 +109,7 @@ class Attempt:
         hooks, name = self._plan.hooks, self.target.name
         worst = UNKNOWN_COST
         if hooks.worst is not None and cap.limit is not None:
-            worst = hooks.worst(name, self._plan.messages, self.params)
+            worst = hooks.worst(name, self.messages, self.params)
         while not cap.reserve(self.id, name, worst):
             await asyncio.sleep(_CAP_POLL)
         self._cap = cap
@@ -123,7 +124,7 @@ class Attempt:
                 async for _ in pieces:
                     pass
             return Delta()
-        delta: Delta = await whole(self._plan.messages, self.params)  # keeps to its own time
+        delta: Delta = await whole(self.messages, self.params)  # keeps to its own time
         self.add(delta)
         return delta
 
@@ -133,7 +134,7 @@ class Attempt:
             for text in self._again(self._replayed):
                 yield text
             return
-        source = aiter(self.target.provider.stream(self._plan.messages, self.params))
+        source = aiter(self.target.provider.stream(self.messages, self.params))
         limits, now = self.target.timeouts, asyncio.get_running_loop().time
         end = now() + limits.total
         wait, word, key = limits.first, "no reply", "timeout"
@@ -257,7 +258,7 @@ class Attempt:
         if self._span is not None:
             said = "".join(self._text)
             hooks.telemetry.end(
-                self._span, call, messages=self._plan.messages, reply=said, error=self._error
+                self._span, call, messages=self.messages, reply=said, error=self._error
             )
         if hooks.record is not None and not quiet:
             hooks.record(call)
@@ -308,7 +309,7 @@ class Attempt:
             or (outcome == "error" and not self._remote and not self._text)
         ):
             return Usage()  # nothing was counted, here or there
-        sent = sum(count_tokens(message.text) for message in self._plan.messages)
+        sent = sum(count_tokens(message.text) for message in self.messages)
         return Usage(sent, count_tokens("".join(self._text)), source="counted")
 
     def _cost(self, outcome: str, kind: str, usage: Usage) -> Cost:

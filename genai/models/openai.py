@@ -176,7 +176,8 @@ class OpenAI:
             said = msgspec.json.decode(body)
         except (ValueError, msgspec.DecodeError):
             said = None
-        code, param, wait = wire.short(said), wire.refused_param(said), http.retry_after(headers)
+        code, wait = wire.short(said), http.retry_after(headers)
+        param = wire.refused_param(said) if status in (400, 422) else ""
         where, key = self._where(), self._key_env
         return http.wrong_status(self._label, where, status, code, key, wait, param)
 

@@ -163,6 +163,9 @@ class SDK:
         if self._api == "responses":
             given = [_for_responses(message) for message in written]
             named = {_RENAMED.get(name, name): value for name, value in params.items()}
+            if isinstance(form := named.pop("response_format", None), Mapping):
+                form = {"type": form.get("type"), **form.get("json_schema", {})}
+                named["text"] = {**named.get("text", {}), "format": form}
             request = {"model": self._model, "input": given, "stream": True, **named}
             return client.responses.create, request, read_event
         request = {
@@ -233,13 +236,14 @@ class SDK:
         from genai.models.http import retry_after
 
         headers = getattr(getattr(error, "response", None), "headers", {})
+        refused = getattr(error, "body", None) if status in (400, 422) else None
         return ModelError(
             f"model {self.name}/{self._model}: {said}",
             kind,
             retry_after=retry_after(headers),
             status=status,
             sent=not unsent,
-            param=wire.refused_param({"error": getattr(error, "body", None)}),
+            param=wire.refused_param({"error": refused}),
         )
 
     def _where(self) -> str:

@@ -64,7 +64,10 @@ async def structured(
             )
             raise counted(error, sum(each.attempts for each in said))
         wrong = Message("assistant", (Part(reply.text, "untrusted"),))
-        again = f"That does not fit the schema: {problem}. Reply with the corrected JSON only."
+        again = (
+            f"That does not fit the schema: {problem}. Reply with the corrected JSON only. The"
+            f" schema: {json.dumps(form['json_schema']['schema'])}"
+        )
         messages = [*messages, wrong, Message("user", (Part(again),))]
 
 

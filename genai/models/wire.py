@@ -225,13 +225,20 @@ def short(error: object) -> str:
     return ""
 
 
+_FORM = re.compile(r"response[_ ]format", re.IGNORECASE)
+
+
 def refused_param(error: object) -> str:
-    """Give the parameter that a provider says the model does not take, or ''."""
-    inner = error.get("error") if isinstance(error, dict) else None
-    found = inner if isinstance(inner, dict) else {}
+    """Give the parameter that a provider says the model does not take, or ''.
+
+    That a model takes no JSON schema is said under no common code, so its words are read.
+    """
+    inner = error.get("error", error) if isinstance(error, dict) else None
+    found = inner if isinstance(inner, dict) else {"message": inner}
     name = str(found.get("param") or "")
-    known = found.get("code") in ("unsupported_parameter", "unsupported_value")
-    return name if known and name in _RANK else ""
+    if found.get("code") in ("unsupported_parameter", "unsupported_value"):
+        return name if name in _RANK else ""
+    return "response_format" if _FORM.search(f"{name} {found.get('message')}") else ""
 
 
 def _text(content: str | list[Any] | None) -> str:

@@ -18,7 +18,7 @@ from genai.ledger import Budgets, Ledger, Limit, Prices
 from genai.models import Hooks, make_embedder
 from genai.models.base import worst_case
 from genai.models.batch import Batch
-from genai.types import Call, CostStatus, Reply
+from genai.types import Call, CostStatus, Reply, ToolCall
 
 RATES = {
     "input": "0.00001", "output": "0.00002", "batch_input": "0.000005", "batch_output": "0.00001",
@@ -89,8 +89,8 @@ def server() -> Iterator[tuple[str, type[Server]]]:
     running.server_close()
 
 
-def line(key: str, text: str) -> str:
-    message = {"role": "assistant", "content": text}
+def line(key: str, text: str | None, **said: Any) -> str:
+    message = {"role": "assistant", "content": text, **said}
     usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     body = {"id": "c", "object": "chat.completion", "created": 1, "model": "m",
@@ -125,6 +125,37 @@ def test_a_batch_is_uploaded_fetched_and_booked_once_at_half_price(
     assert sorted(row.outcome for row in rows) == ["error", "ok", "ok"]
     assert {row.seconds for row in rows} == {60}
     ledger.flush()
+
+
+def test_a_request_that_failed_says_whether_it_is_worth_sending_as_it_was(
+    server: tuple[str, type[Server]], tmp_path: Path
+) -> None:
+    url, played = server
+    ledger = Ledger(tmp_path / "ledger.db")
+    batch = Batch(f"openai/m@{url}", hooks=Hooks(record=ledger.record))
+    number = batch.submit({"a": "1?", "b": "2?", "c": "3?", "d": "4?"}, max_tokens=9)
+    refused = {"message": "private", "param": "max_tokens", "code": "unsupported_parameter"}
+    said = [
+        {"custom_id": "a", "response": {"status_code": 400, "body": {"error": refused}}},
+        {"custom_id": "b", "response": {"status_code": 500, "body": {"error": {"code": "oops"}}}},
+    ]
+    call = {"id": "t", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    played.status, played.errors = "completed", "\n".join(map(json.dumps, said)).encode()
+    played.output = "\n".join(
+        [line("c", None, refusal="I will not."), line("d", None, tool_calls=[call])]
+    ).encode()
+    found: Any = batch.replies(number)
+    assert "failed (unsupported_parameter: `max_tokens`); mend it and send it anew" in str(
+        found["a"]
+    )
+    assert "failed (oops); send it again" in str(found["b"])
+    assert [(found[key].kind, found[key].status) for key in "ab"] == [
+        ("bad_request", 400), ("server", 500),
+    ]  # fmt: skip
+    assert (found["c"].text, found["c"].refusal) == ("", "I will not.")
+    assert found["d"].tool_calls == (ToolCall("t", "look", "{}"),)
+    ledger.flush()
+    assert sorted(row.reason for row in ledger.calls(limit=9)) == ["", "", "bad_request", "server"]
 
 
 def test_a_refused_batch_says_why_and_not_what_was_asked(server: tuple[str, type[Server]]) -> None:

@@ -15,9 +15,26 @@ from genai.config import ModelSettings
 from genai.errors import ModelError
 from genai.ledger import Ledger
 from genai.models import Hooks, open_model
+from genai.models.fit import THOUGHT
 from genai.models.replay import Replay
 
 WISHES = {"temperature": 0, "max_tokens": 70}
+SCHEMA = {
+    "title": "person",
+    "type": "object",
+    "properties": {"age": {"type": "integer"}},
+    "required": ["age"],
+}
+REFUSES_SCHEMAS = [  # in the words of those that serve models without schemas
+    {"error": {"message": "Invalid parameter: 'response_format' of type 'json_schema' is not"
+               " supported with this model.", "param": None, "code": None}},
+    {"error": {"message": "This model does not support response format `json_schema`.",
+               "type": "invalid_request_error", "param": "response_format"}},
+    {"error": {"message": "This response_format type is unavailable now",
+               "type": "invalid_request_error", "param": None, "code": "invalid_request_error"}},
+    {"object": "error", "message": "response_format is not supported", "code": 400},
+    {"error": "unknown field `response_format`", "error_type": "validation"},
+]  # fmt: skip
 
 
 class Reasons:
@@ -75,7 +92,7 @@ def test_a_model_that_reasons_gets_the_limit_by_its_newer_name_and_no_temperatur
         ["max_tokens", "temperature"], ["max_completion_tokens", "temperature"],
         ["max_completion_tokens"], ["max_completion_tokens"],
     ]  # fmt: skip
-    assert server.asked[-1]["max_completion_tokens"] == 70
+    assert server.asked[-1]["max_completion_tokens"] == 70 + THOUGHT
     found = rows(ledger)
     assert [(r.outcome, r.http_status if r.outcome == "error" else 200) for r in found] == [
         ("error", 400), ("error", 400), ("ok", 200), ("ok", 200),
@@ -141,3 +158,74 @@ def test_a_recorded_reply_is_found_by_what_was_wished(tmp_path: Path, first: lis
             opened = open_model("openai/gpt-5-mini", settings=settings, hooks=hooks)
             assert opened(QUESTION, **WISHES).text
         assert server.count == 3 + len(first)
+
+
+class Plain:
+    """A server whose model takes no schema, and that says so in words of its own."""
+
+    def __init__(self, said: Any, status: int = 400) -> None:
+        self.said, self.status = said, status
+        self.asked: list[dict[str, Any]] = []
+
+    def __call__(self, connection: socket.socket, request: bytes) -> bool:
+        body = json.loads(request)
+        self.asked.append(body)
+        if "response_format" in body:
+            refusal = json.dumps(self.said).encode()
+            return reply(self.status, body=refusal)(connection, request)
+        choice = {"index": 0, "message": {"content": '{"age": 36}'}, "finish_reason": "stop"}
+        if body.get("stream"):
+            choice["delta"] = choice.pop("message")
+            content = f"data: {json.dumps({'choices': [choice]})}\n\ndata: [DONE]\n\n".encode()
+            return reply(headers="Content-Type: text/event-stream\r\n", body=content)(
+                connection, request
+            )
+        return reply(body=json.dumps({"choices": [choice]}).encode())(connection, request)
+
+
+@pytest.mark.parametrize("said", REFUSES_SCHEMAS)
+@pytest.mark.parametrize("name", ["openai/m", "azure/m", "hosted_vllm/m"])
+def test_a_schema_that_a_server_does_not_take_is_told_in_words(
+    ledger: Ledger, name: str, said: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Plain(said)
+    with faulty(server) as (url, _), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AZURE_OPENAI_API_KEY", "k")
+        opened = model(url, ledger, name=name, retries=0)
+        with caplog.at_level(logging.WARNING, "genai.models"):
+            found = [opened("How old?", schema=SCHEMA) for _ in range(2)]
+    assert [each.parsed for each in found] == [{"age": 36}] * 2
+    assert ["response_format" in body for body in server.asked] == [True, False, False]
+    assert server.asked[0]["messages"] == [{"role": "user", "content": "How old?"}]
+    words = f"How old?\n\nReply with JSON only, by this schema: {json.dumps(SCHEMA)}"
+    assert {body["messages"][-1]["content"] for body in server.asked[1:]} == {words}
+    assert [row.outcome for row in rows(ledger)] == ["error", "ok", "ok"]
+    assert [r.message for r in caplog.records] == [
+        f"model {name} takes no JSON schema; it is told in words"
+    ]
+
+
+def test_a_form_without_a_schema_is_refused_by_name_and_learnt_by_nobody(ledger: Ledger) -> None:
+    server = Plain(REFUSES_SCHEMAS[1])
+    with faulty(server) as (url, _):
+        opened = model(url, ledger, retries=0)
+        for _ in range(2):
+            with pytest.raises(ModelError, match=r"\(invalid_request_error: `response_format`\)"):
+                opened("How old?", response_format={"type": "json_object"})
+    assert len(server.asked) == 2
+
+
+def test_a_failure_that_only_speaks_of_the_form_teaches_nothing(ledger: Ledger) -> None:
+    server = Plain(REFUSES_SCHEMAS[0], status=503)
+    with faulty(server) as (url, _), pytest.raises(ModelError) as caught:
+        model(url, ledger, retries=0)("How old?", schema=SCHEMA)
+    assert (caught.value.kind, caught.value.param, len(server.asked)) == ("server", "", 1)
+
+
+def test_a_recorded_reply_in_words_is_found_by_its_schema(tmp_path: Path) -> None:
+    with faulty(Plain(REFUSES_SCHEMAS[0])) as (url, server):
+        for mode in ("record", "replay"):
+            hooks = Hooks(price=PRICES.cost, replay=Replay(tmp_path / "replies", mode))  # type: ignore[arg-type]
+            opened = open_model("openai/m", settings=ModelSettings(base_url=url), hooks=hooks)
+            assert opened("How old?", schema=SCHEMA).parsed == {"age": 36}
+        assert server.count == 2

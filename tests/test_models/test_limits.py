@@ -162,6 +162,53 @@ def test_a_long_line_is_served_in_order_and_without_a_crowd_at_the_door() -> Non
     assert len(looks) < 4 * 3000
 
 
+def test_a_line_keeps_its_order_however_long_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genai.models.limits._LOOK", 0.1)
+    gate = Gate("slow line", None, fixed=1)
+    served: list[int] = []
+
+    async def one(number: int) -> None:
+        await gate.acquire()
+        served.append(number)
+        await asyncio.sleep(0.01)
+        gate.release()
+
+    async def run() -> None:
+        await asyncio.gather(*(one(number) for number in range(100)))
+
+    asyncio.run(run())
+    assert served == list(range(100))
+
+
+def test_a_line_whose_first_is_stuck_does_not_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genai.models.limits._LOOK", 0.1)
+    gate = Gate("stuck", None, fixed=1)
+    stands, leave = threading.Event(), threading.Event()
+
+    async def first() -> None:
+        waiting = asyncio.create_task(gate.acquire())
+        await asyncio.sleep(0.05)
+        stands.set()
+        leave.wait(20)  # its loop does nothing else meanwhile
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    async def second(stuck: threading.Thread) -> None:
+        await gate.acquire()
+        stuck.start()
+        while not stands.is_set():
+            await asyncio.sleep(0.01)
+        waiting = asyncio.create_task(gate.acquire())
+        await asyncio.sleep(0.01)
+        gate.release()
+        await asyncio.wait_for(waiting, 15)
+
+    stuck = threading.Thread(target=asyncio.run, args=(first(),))
+    asyncio.run(second(stuck))
+    leave.set()
+    stuck.join()
+
+
 def test_a_cancelled_wait_takes_no_slot() -> None:
     gate = Gate("b", None, fixed=1)
 

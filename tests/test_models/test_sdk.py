@@ -169,7 +169,7 @@ def test_a_sync_client_of_your_own_waits_for_many_replies_at_once() -> None:
         assert {reply.text for reply in asyncio.run(gathered(model))} == {"yes"}
 
 
-def test_the_responses_api_has_its_own_name_for_the_limit(
+def test_the_responses_api_has_its_own_names_for_the_limit_and_the_form(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "k")
@@ -178,5 +178,11 @@ def test_the_responses_api_has_its_own_name_for_the_limit(
         assert opened("responses/gpt-x", url, [])("hi", **given).text == "Hello there"
         body = json.loads(server.requests[-1].partition(b"\r\n\r\n")[2])
         assert body["max_output_tokens"] == 70
+        schema = {"type": "object", "properties": {"age": {"type": "integer"}}}
+        with pytest.raises(ModelError, match="no reply fitted the schema"):
+            opened("responses/gpt-x", url, [])("hi", schema=schema, reasks=0)
+        body = json.loads(server.requests[-1].partition(b"\r\n\r\n")[2])
+        form = {"type": "json_schema", "name": "reply", "schema": schema}
+        assert (body["text"], "response_format" in body) == ({"format": form}, False)
         with pytest.raises(ModelError, match="this API takes no `stop`; leave it out"):
             opened("responses/gpt-x", url, [])("hi", stop="x")

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from genai.config import ModelSettings
 from genai.errors import ModelError
 from genai.models import Hooks, open_model
+from genai.models.base import worst_case
 from genai.models.structured import mend
 from genai.types import Call, Cost, CostStatus, Message, Part, ToolCall, Usage
 
@@ -85,6 +86,20 @@ def test_a_wrong_reply_is_asked_again_and_every_request_is_paid_for() -> None:
     again = json.loads(server.requests[1].partition(b"\r\n\r\n")[2])["messages"]
     assert [m["role"] for m in again] == ["user", "assistant", "user"]
     assert "age breaks `missing`" in again[2]["content"]
+    assert json.dumps(Person.model_json_schema()) in again[2]["content"]  # a server may ignore it
+
+
+def test_a_schema_is_part_of_the_dearest_a_request_may_cost() -> None:
+    def priced(model: str, usage: Usage, **_: str) -> Cost:
+        return Cost(Decimal(usage.input_tokens), CostStatus.PRICED)
+
+    long = {"type": "object", "description": "x" * 4000}
+    form = {"type": "json_schema", "json_schema": {"name": "reply", "schema": long}}
+    bare, formed = (
+        worst_case(priced, lambda _: None, "m", [Message.user("hi")], params).amount or 0
+        for params in ({}, {"response_format": form})
+    )
+    assert formed - bare > 1000
 
 
 @pytest.mark.parametrize("schema", [Person, SCHEMA])
