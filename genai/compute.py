@@ -94,7 +94,6 @@ def on_cluster(address: str, workers: int = 0) -> Iterator[Any]:
         InputError: there is no such cluster.
         MissingExtra: Ray is not installed.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before the import, which reads it
     package: Any = extras.load("ray", "scale")
     own = not package.is_initialized()
     _look_for(address)

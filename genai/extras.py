@@ -1,9 +1,25 @@
-"""Load an optional package on first use, or name the pip line that brings it."""
+"""Load an optional package on first use, or name the pip line that brings it.
+
+Many packages tell their makers how they are used, or fetch lists from the network when they are
+imported. `QUIET` turns that off before the first of them is loaded.
+"""
 
 import importlib
+import os
+import sys
 from types import ModuleType
 
 from genai.errors import MissingExtra
+
+# each is read once, when its package is imported; what is set already is left
+QUIET = {
+    "DO_NOT_TRACK": "true",
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # TRL tells of every trainer by way of it
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
 
 
 def load(module: str, extra: str) -> ModuleType:
@@ -12,6 +28,9 @@ def load(module: str, extra: str) -> ModuleType:
     Raises:
         MissingExtra: the package is absent; the message holds the pip line.
     """
+    if module not in sys.modules:
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

@@ -1,7 +1,10 @@
-"""Every test runs without keys, with its own working folder's state, and is not skipped unseen."""
+"""Every test runs without keys, keeps to this machine, and is not skipped unseen."""
 
 import os
+import runpy
+import tempfile
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,15 @@ for name in [key for key in os.environ if key.endswith("_API_KEY") or key.starts
     if name != "GENAI_SCREENSHOTS":
         del os.environ[name]
 os.environ["HF_HUB_OFFLINE"] = "1"
+# this process and all that it starts are refused what is not on this machine
+NOTES = Path(tempfile.mkstemp(prefix="outside-")[1])
+os.environ["OUTSIDE_NOTES"] = str(NOTES)
+OUTSIDE = str(Path(__file__).parent / "outside")
+if OUTSIDE not in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [OUTSIDE, os.environ.get("PYTHONPATH")])
+    )
+runpy.run_path(f"{OUTSIDE}/sitecustomize.py")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -30,3 +42,16 @@ def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Generator[None, A
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
     return judged((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, Any, Any]:
+    found = yield
+    if tried := NOTES.read_text(encoding="utf-8"):
+        NOTES.write_text("")
+        pytest.fail(f"reached beyond this machine: {tried}")
+    return found
+
+
+def pytest_unconfigure() -> None:
+    NOTES.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """The laws of the house: sizes, one test file a room, programs on public names only."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -109,3 +110,14 @@ def test_a_skip_says_what_to_install_and_in_a_build_it_is_a_failure(
             name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
             if name.endswith("importorskip"):
                 assert "reason=" in ast.unparse(node), f"{path.name}: say what to install"
+
+
+def test_what_a_test_starts_is_refused_all_beyond_this_machine(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    for host, code in (("example.org", 1), ("192.0.2.77", 1), ("localhost", 0)):
+        ask = f"import socket; socket.getaddrinfo({host!r}, 80)"
+        around = {**os.environ, "OUTSIDE_NOTES": str(notes)}
+        done = subprocess.run([sys.executable, "-c", ask], env=around, stderr=subprocess.DEVNULL)
+        assert (host, done.returncode) == (host, code)
+    asked = [line.partition(" in ")[0] for line in notes.read_text().splitlines()]
+    assert asked == ["example.org", "192.0.2.77"]

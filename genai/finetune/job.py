@@ -2,7 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,12 +45,23 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+@contextmanager
+def hub_off() -> Iterator[None]:
+    """Have nothing leave this machine: TRL tells the hub of each trainer, and PEFT asks it things.
+
+    The hub's package reads its variables once, when it is imported, which was long before.
+    """
+    hub: Any = extras.load("huggingface_hub.constants", "finetune")
+    before, hub.HF_HUB_OFFLINE = hub.HF_HUB_OFFLINE, True
+    try:
+        yield
+    finally:
+        hub.HF_HUB_OFFLINE = before
+
+
 def environment(threads: int | None) -> None:
-    """Have nothing leave this machine, and the same number of threads each time."""
-    for name, value in {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}.items():
-        os.environ.setdefault(name, value)
-    # TRL tells its makers of each trainer by asking the hub, so the hub is off; all is local by now
-    os.environ["HF_HUB_OFFLINE"] = "1"
+    """Have the same number of threads each time, and no noise."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     torch = extras.load("torch", "finetune")
     transformers = extras.load("transformers", "finetune")
     transformers.utils.logging.disable_progress_bar()

@@ -20,7 +20,7 @@ from typing import Any
 from genai import extras
 from genai.errors import InputError
 from genai.finetune import lock as locks
-from genai.finetune.job import Job, prepare, rank
+from genai.finetune.job import Job, hub_off, prepare, rank
 from genai.finetune.recipe import Recipe
 from genai.finetune.watch import COUNT, WHOLE, Watch
 from genai.models.weights import is_adapter, weights_digest, write_manifest
@@ -83,7 +83,7 @@ def run(recipe: Recipe, project: Project, options: Options | None = None) -> Out
     started = time.time()
     job = prepare(recipe, project, folder)
     inputs = locks.inputs(job, project)
-    with _told_of_disk(recipe, folder):
+    with _told_of_disk(recipe, folder), hub_off():
         with _first(job):
             if rank() == 0:
                 _same_run(folder, inputs, options.fresh)

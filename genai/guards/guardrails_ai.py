@@ -8,7 +8,6 @@ through its buffer: that one loses the end of a text.
 
 import functools
 import importlib.util
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from importlib.machinery import PathFinder
@@ -31,8 +30,6 @@ def silent() -> Any:
     Raises:
         MissingExtra: it is not installed.
     """
-    # its LLM library would fetch a price list
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     rc = extras.load("guardrails.classes.rc", "guards").RC
     read = rc.load.__func__
 

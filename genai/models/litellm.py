@@ -34,10 +34,10 @@ _KINDS = {
 
 
 def _package() -> Any:
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # else it fetches prices
     litellm: Any = extras.load("litellm", "gateway")
     package()  # litellm sends much through `openai`
     litellm.telemetry = False
+    litellm.disable_hf_tokenizer_download = True  # it counts tokens of a Llama 3 by fetching one
     litellm.disable_aiohttp_transport = True  # of a stream that is cut it drops what has arrived
     litellm.suppress_debug_info = True
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)

@@ -13,6 +13,7 @@ from importlib import util
 from pathlib import Path
 from typing import Any, Literal
 
+from genai import extras
 from genai.errors import MissingExtra
 
 try:
@@ -22,9 +23,7 @@ except ImportError:  # Windows: two deliveries are then not kept apart
 Status = Literal["RUNNING", "FINISHED", "FAILED"]
 # settled when MLflow is imported: a variable set later, in this process, is ignored
 _QUIET = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    **extras.QUIET,
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "GIT_PYTHON_REFRESH": "quiet",

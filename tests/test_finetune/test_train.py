@@ -215,6 +215,20 @@ def test_progress_says_where_the_run_is_how_fast_and_how_long(project: Project) 
     assert re.fullmatch(r"step 12: exact \d\.\d{3} on dev", lines[-2])
 
 
+@pytest.mark.usefixtures("trained")
+def test_a_training_tells_nobody_of_itself(project: Project) -> None:
+    """TRL tells the hub of every trainer; a name outside that is looked up fails any test here."""
+    given = preference(name="quiet").model_dump(mode="json", exclude_unset=True)
+    (project.root / "configs" / "quiet.yaml").write_text(json.dumps(given))  # JSON is YAML
+    command = [sys.executable, "-m", "genai", "finetune", "run", "configs/quiet.yaml"]
+    bare = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    done = subprocess.run(
+        [*command, "--checked", "--yes"], cwd=project.root, env=bare, capture_output=True,
+        text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 def test_an_id_in_the_hubs_cache_is_a_base_offline(
     project: Project, trained: Outcome, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

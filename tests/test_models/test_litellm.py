@@ -1,12 +1,15 @@
 """LiteLLM serves every other provider: OpenAI's protocol, Anthropic's, and vectors."""
 
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 from asking import QUESTION, fails, model, rows
-from faults import faulty
+from faults import Fault, faulty, reply, stream
 from servers import openai_server
 
 from genai.config import ModelSettings
@@ -37,6 +40,40 @@ def test_it_serves_embedding_models_too() -> None:
         found = embedder.embed(["a", "abcdefgh"])
     assert np.allclose(found, [[0.707, 0.707], [0.992, 0.124]], atol=1e-3)
     assert server.requests[0]["input"] == ["a", "abcdefgh"]
+
+
+ASKING = """
+import sys
+from genai.config import ModelSettings
+from genai.errors import ModelError
+from genai.models import open_model
+
+name, url = sys.argv[1:]
+model = open_model(name, settings=ModelSettings(base_url=url, retries=0))
+try:
+    print(model("How old?", schema={"type": "object"}, reasks=0).text)
+except ModelError as error:
+    print(error.kind)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "fault", "said"),
+    [
+        ("hosted_vllm/llama-3.1-8b", "/v1", stream(usage=None), "bad_reply"),
+        ("anthropic/claude-sonnet-4-5", "", reply(400), "bad_request"),
+    ],
+)
+def test_it_asks_nobody_but_the_server(name: str, path: str, fault: Fault, said: str) -> None:
+    """It would fetch a tokenizer and a list of headers; a name outside fails any test here."""
+    bare = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
+    with faulty(fault) as (url, server):
+        done = subprocess.run(
+            [sys.executable, "-c", ASKING, name, url.removesuffix("/v1") + path],
+            env={**bare, "ANTHROPIC_API_KEY": "k"}, capture_output=True, text=True, timeout=120,
+            check=False,
+        )  # fmt: skip
+    assert (done.stdout.strip(), server.count) == (said, 1), done.stderr[-2000:]
 
 
 MESSAGE = {"id": "a1", "type": "message", "role": "assistant", "model": "claude-x", "content": [],
