@@ -81,6 +81,24 @@ def stream(
     return send
 
 
+def tells(text: str) -> Fault:
+    """Answer with a text, whole or as a stream, as it is asked for."""
+
+    def send(connection: socket.socket, request: bytes) -> bool:
+        streamed = re.search(rb'"stream": ?true', request)
+        choice = {"index": 0, "finish_reason": "stop"}
+        choice["delta" if streamed else "message"] = {"role": "assistant", "content": text}
+        body = {"id": "c1", "created": 1, "model": "m", "choices": [choice], "usage": USAGE}
+        content, kind = json.dumps(body), "application/json"
+        if streamed:
+            content, kind = f"data: {content}\n\ndata: [DONE]\n\n", "text/event-stream"
+        head = f"HTTP/1.1 200 X\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n\r\n"
+        connection.sendall((head + content).encode())
+        return True
+
+    return send
+
+
 def part(size: int, then: str = "close", status: int = 200) -> Fault:
     """Promise a whole reply, send so many bytes of its body, then `close`, `reset` or `stall`."""
 

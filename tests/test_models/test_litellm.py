@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from asking import QUESTION, fails, model, rows
-from faults import Fault, faulty, reply, stream
+from faults import Fault, faulty, reply, stream, tells
 from servers import openai_server
 
 from genai.config import ModelSettings
@@ -40,6 +40,24 @@ def test_it_serves_embedding_models_too() -> None:
         found = embedder.embed(["a", "abcdefgh"])
     assert np.allclose(found, [[0.707, 0.707], [0.992, 0.124]], atol=1e-3)
     assert server.requests[0]["input"] == ["a", "abcdefgh"]
+
+
+def test_a_schema_that_a_provider_does_not_take_is_told_in_words(ledger: Ledger) -> None:
+    asked: list[Any] = []
+
+    def plain(connection: Any, request: bytes) -> bool:
+        asked.append(json.loads(request))
+        if "response_format" in asked[-1]:
+            said = {"error": {"message": "This response_format type is unavailable now"}}
+            return reply(400, body=json.dumps(said).encode())(connection, request)
+        return tells("{}")(connection, request)
+
+    with faulty(plain) as (url, _):
+        opened = model(url, ledger, name="hosted_vllm/m", retries=0)
+        found = [opened("How old?", schema={"type": "object"}).parsed for _ in range(2)]
+    assert found == [{}, {}]
+    assert ["response_format" in body for body in asked] == [True, False, False]
+    assert "by this schema: {" in asked[-1]["messages"][-1]["content"]
 
 
 ASKING = """
