@@ -13,6 +13,8 @@ from genai.models.base import Delta
 from genai.models.sdk import package, read_chunk
 from genai.types import Message
 
+# LiteLLM leaves out what a provider does not take; without these a reply is another thing
+_MATTERS = ("tools", "functions", "response_format", "logprobs", "stop")
 _FORBIDDEN = "the key may not use this model; use another"
 _ROUTE = "LLM Provider NOT provided"  # how its own refusal begins, of a name it does not know
 _KINDS = {
@@ -67,6 +69,7 @@ class LiteLLM:
         """Give the reply piece by piece."""
         litellm = _package()
         try:
+            self._refuse(litellm, params)
             response = await litellm.acompletion(
                 model=self._name,
                 messages=[wire.as_dict(message) for message in messages],
@@ -93,6 +96,20 @@ class LiteLLM:
             if not type(error).__module__.startswith("litellm"):
                 raise
             raise self._named(error) from error
+
+    def _refuse(self, litellm: Any, params: Mapping[str, Any]) -> None:
+        """Name what the provider does not take and LiteLLM would leave out without a word."""
+        asked = [name for name in _MATTERS if params.get(name)]
+        known = litellm.get_supported_openai_params(model=self._name) if asked else None
+        for name in asked:
+            if known and name not in known:
+                raise ModelError(
+                    f"model {self._name}: this provider takes no `{name}`; leave it out, or set"
+                    " another model",
+                    "bad_request",
+                    sent=False,
+                    param=name,
+                )
 
     def _named(self, error: Exception) -> ModelError:
         from genai.models.http import retry_after

@@ -60,6 +60,19 @@ def test_a_schema_that_a_provider_does_not_take_is_told_in_words(ledger: Ledger)
     assert "by this schema: {" in asked[-1]["messages"][-1]["content"]
 
 
+def test_what_a_provider_does_not_take_is_said_and_not_left_out(ledger: Ledger) -> None:
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    with faulty(reply(400)) as (url, server):
+        given = {"name": "perplexity/sonar", "api_key_env": "OPENAI_API_KEY"}
+        with pytest.raises(ModelError, match="this provider takes no `tools`; leave it out"):
+            model(url, ledger, **given)(QUESTION, tools=[tool])
+        assert server.count == 0
+        given["name"] = "cohere/command-r"
+        with pytest.raises(ModelError, match="the provider refused the request"):
+            model(url, ledger, **given)(QUESTION, schema={"type": "object"})
+        assert b"Reply with JSON only, by this schema" in server.requests[0]
+
+
 ASKING = """
 import sys
 from genai.config import ModelSettings
