@@ -15,6 +15,7 @@ for name in [key for key in os.environ if key.endswith("_API_KEY") or key.starts
     if name != "GENAI_SCREENSHOTS":
         del os.environ[name]
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.pop("PYTHONUNBUFFERED", None)  # a user's shell has none, and a pipe keeps lines back
 # this process and all that it starts are refused what is not on this machine
 NOTES = Path(tempfile.mkstemp(prefix="outside-")[1])
 os.environ["OUTSIDE_NOTES"] = str(NOTES)

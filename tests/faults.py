@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -207,7 +208,7 @@ class Server:
 
 
 @contextmanager
-def faulty(*faults: Fault) -> Iterator[tuple[str, Server]]:
+def faulty(*faults: Fault, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, Server]]:
     """Serve on a free loopback port; gives the base URL and what came in."""
     server = Server(list(faults))
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
@@ -218,12 +219,15 @@ def faulty(*faults: Fault) -> Iterator[tuple[str, Server]]:
             with suppress(OSError):
                 connection, _ = listener.accept()
                 server.sockets += 1
+                if tls is not None:
+                    connection = tls.wrap_socket(connection, server_side=True)
                 threading.Thread(target=server.serve, args=(connection,), daemon=True).start()
 
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1", server
+        scheme = "http" if tls is None else "https"
+        yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/v1", server
     finally:
         ended = True
         with suppress(OSError):

@@ -1,6 +1,7 @@
 """`genai calls`: the newest calls of the ledger, a summary, or what the budgets have left."""
 
 import argparse
+import sys
 import time
 
 import genai
@@ -50,10 +51,11 @@ def run(options: argparse.Namespace) -> int:
         print(_line(call))
     seen = {call.id for call in rows}
     while options.follow:
+        sys.stdout.flush()  # a pipe would keep it back
         time.sleep(0.5)
         newer = ledger.calls(limit=1000, since=max(since, time.time() - 600), **equal)
         for call in [each for each in newer[::-1] if each.id not in seen]:
-            print(_line(call), flush=True)
+            print(_line(call))
         seen |= {call.id for call in newer}
     return 0
 

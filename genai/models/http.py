@@ -29,6 +29,10 @@ class NotSent(Fault):
     """Nothing left this machine."""
 
 
+class Untrusted(NotSent):
+    """The server's certificate is not trusted on this machine; says why."""
+
+
 class Late(Fault):
     """The whole reply took longer than allowed."""
 
@@ -154,6 +158,8 @@ def _named(aiohttp: Any, error: Exception, received: bytes = b"") -> Fault:
     said = type(error).__name__
     if isinstance(error, TooLarge):
         found: Fault = error
+    elif why := untrusted(error):
+        found = Untrusted(why)
     elif isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         found = NotSent(said)
     elif isinstance(error, aiohttp.InvalidURL):
@@ -175,7 +181,9 @@ async def _session(aiohttp: Any) -> Any:
 
 async def _keep(aiohttp: Any) -> AsyncGenerator[Any, None]:
     """Hold a session as long as its loop: a loop that ends closes its generators, and so this."""
-    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=30)
+    connector = aiohttp.TCPConnector(
+        limit=0, ttl_dns_cache=60, keepalive_timeout=30, ssl=_vouched_for()
+    )
     session = aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=True
     )
@@ -184,6 +192,36 @@ async def _keep(aiohttp: Any) -> AsyncGenerator[Any, None]:
     finally:
         _keepers.pop(asyncio.get_running_loop(), None)
         await session.close()
+
+
+def _vouched_for() -> Any:
+    """Give what vouches for servers: the system's certificates, or certifi's where it has none."""
+    import ssl
+
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile or paths.capath:
+        return True
+    certifi: Any = extras.load("certifi", "gateway")
+    return ssl.create_default_context(cafile=certifi.where())
+
+
+def untrusted(error: BaseException | None) -> str:
+    """Say what is wrong with a server's certificate where that ended a connection, else ''."""
+    while error is not None:
+        if why := getattr(error, "verify_message", ""):  # of ssl.SSLCertVerificationError
+            return str(why)
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def not_trusted(name: str, where: str, why: str) -> ModelError:
+    """Say that a server's certificate is not trusted, and what to do."""
+    return ModelError(
+        f"model {name}: the certificate of {where} is not trusted here ({why}); where your network"
+        " signs such connections itself, export SSL_CERT_FILE=... with its certificates",
+        "network",
+        sent=False,
+    )
 
 
 def _proxy(url: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from genai.types import Message
 
 # LiteLLM leaves out what a provider does not take; without these a reply is another thing
 _MATTERS = ("tools", "functions", "response_format", "logprobs", "stop")
+_UNTRUSTED = re.compile(r"certificate verify failed: ([^(\n]+)")
 _FORBIDDEN = "the key may not use this model; use another"
 _ROUTE = "LLM Provider NOT provided"  # how its own refusal begins, of a name it does not know
 _KINDS = {
@@ -112,8 +114,10 @@ class LiteLLM:
                 )
 
     def _named(self, error: Exception) -> ModelError:
-        from genai.models.http import retry_after
+        from genai.models.http import not_trusted, retry_after
 
+        if why := _UNTRUSTED.search(str(error)):  # its errors hold no others, only their words
+            return not_trusted(self._name, self._url or "the provider", why[1].strip())
         name, status = type(error).__name__, getattr(error, "status_code", None)
         unknown = ("server", f"the provider failed ({name}); try again or use another model")
         kind, text = _KINDS.get(name, unknown)

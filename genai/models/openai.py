@@ -146,6 +146,8 @@ class OpenAI:
                 f" `models.{name}.total_timeout` or check the server",
                 "timeout",
             )
+        if isinstance(error, http.Untrusted):
+            return http.not_trusted(name, where, str(error))
         if isinstance(error, http.NotSent):
             return ModelError(
                 f"model {name}: no connection to {where} ({error}); check that it runs, the URL"

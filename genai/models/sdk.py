@@ -226,6 +226,10 @@ class SDK:
 
     def named(self, error: Exception) -> ModelError:
         """Give an error of the SDK in our words."""
+        from genai.models.http import not_trusted, retry_after, untrusted
+
+        if why := untrusted(error):
+            return not_trusted(f"{self.name}/{self._model}", self._where(), why)
         names = [cls.__name__ for cls in type(error).__mro__]
         kind = next((KINDS[name] for name in names if name in KINDS), "server")
         unsent = type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout")  # httpx's
@@ -233,8 +237,6 @@ class SDK:
         status = getattr(error, "status_code", None)
         text = _CURES.get(kind, f"the server at {{url}} failed ({status or names[0]}); {_ELSE}")
         said = text.format(key=self._key_env, url=self._where())
-        from genai.models.http import retry_after
-
         headers = getattr(getattr(error, "response", None), "headers", {})
         refused = getattr(error, "body", None) if status in (400, 422) else None
         return ModelError(

@@ -121,10 +121,12 @@ def test_follow_shows_what_comes_and_only_what_the_filter_lets_through(ledger: L
     ledger.record(rows("b", outcome="error"))
     line = [sys.executable, "-m", "genai", "calls", "--follow", "--outcome", "error"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=os.environ) as follower:
-        assert follower.stdout is not None
-        assert "time (UTC)" in follower.stdout.readline()
-        assert "model-b" in follower.stdout.readline()
-        ledger.record(rows("a"))
-        ledger.record(rows("c", outcome="error"))
-        assert "model-c" in follower.stdout.readline()
-        follower.kill()
+        try:
+            assert follower.stdout is not None
+            assert "time (UTC)" in follower.stdout.readline()
+            assert "model-b" in follower.stdout.readline()
+            ledger.record(rows("a"))
+            ledger.record(rows("c", outcome="error"))
+            assert "model-c" in follower.stdout.readline()
+        finally:
+            follower.kill()

@@ -5,7 +5,6 @@ import json
 import logging
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from certificates import make_certificate, serving
 
 from genai.cli import main
 from genai.project import init
@@ -131,22 +131,7 @@ def mail_server(context: ssl.SSLContext | None = None) -> Iterator[_Mail]:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of 127.0.0.1 that nobody vouches for, with its key in one file."""
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "2", "-subj", "/CN=loopback", "-addext",
-                "subjectAltName=IP:127.0.0.1", "-keyout", str(path), "-out", str(path)]  # fmt: skip
-    key = path.with_name("key.pem")
-    command[command.index("-keyout") + 1] = str(key)
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-    path.write_text(path.read_text() + key.read_text())
-    return path
-
-
-def ssl_context(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 def mail(port: int, **more: Any) -> dict[str, Any]:
@@ -250,7 +235,7 @@ def test_a_receiver_that_drips_or_talks_nonsense_is_left(monkeypatch: pytest.Mon
 def test_mail_goes_over_tls_to_a_server_that_is_vouched_for(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with mail_server(ssl_context(certificate)) as server:
+    with mail_server(serving(certificate)) as server:
         given = settings(mail=mail(server.port, tls=True))
         assert told(given, "mail") == [
             "alert `slow` did not reach `mail`: SSLCertVerificationError"
@@ -271,7 +256,7 @@ def test_mail_logs_in_over_tls_with_what_the_environment_holds(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     monkeypatch.setenv("MAIL_USER", "genai")
-    with mail_server(ssl_context(certificate)) as server:
+    with mail_server(serving(certificate)) as server:
         given = settings(
             mail=mail(server.port, tls=True, user_env="MAIL_USER", password_env="MAIL_PASSWORD")
         )
