@@ -3,6 +3,7 @@
 `python -m genai.evals.schema evals/schema` writes them anew.
 """
 
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -18,14 +19,14 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 def case_schema() -> dict[str, Any]:
     """Give the schema of one case, as a line of JSONL holds it."""
-    (found,), parts = msgspec.json.schema_components([Case], ref_template="#/$defs/{name}")
+    found, parts = _case()
     return {"$schema": _DRAFT, "title": "A case", **found, "$defs": parts}
 
 
 def suite_schema() -> dict[str, Any]:
     """Give the schema of `evals/<suite>.yaml`, its cases included."""
     found = SuiteSettings.model_json_schema()
-    (case,), parts = msgspec.json.schema_components([Case], ref_template="#/$defs/{name}")
+    case, parts = _case()
     found["properties"]["cases"] = {"type": "array", "items": case}
     names = {"type": "string"}
     found["properties"]["files"] = {
@@ -34,6 +35,14 @@ def suite_schema() -> dict[str, Any]:
         ]
     }  # fmt: skip
     return {"$schema": _DRAFT, **found, "$defs": {**found["$defs"], **parts}}
+
+
+def _case() -> tuple[dict[str, Any], dict[str, Any]]:
+    (found,), parts = msgspec.json.schema_components([Case], ref_template="#/$defs/{name}")
+    for part in parts.values():  # from Python 3.13 on they come without their indentation
+        if "description" in part:
+            part["description"] = inspect.cleandoc(part["description"])
+    return found, parts
 
 
 def write(folder: Path) -> None:
