@@ -89,9 +89,11 @@ def read_source(path: Path, folder: Path, max_bytes: int) -> bytes:
 
 def _inside(path: Path, folder: Path) -> bool:
     try:
-        return path.resolve().is_relative_to(folder.resolve())
-    except RuntimeError:  # what Python 3.11 says of a link that leads to itself
+        found = path.resolve()
+    except RuntimeError:  # a link that leads to itself
         return False
+    # from Python 3.13 on such a link is given as it is
+    return found.is_relative_to(folder.resolve()) and not found.is_symlink()
 
 
 def parse(name: str, source: bytes) -> Document:
