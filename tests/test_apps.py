@@ -115,7 +115,7 @@ def test_a_thumb_with_a_reason_is_stored_and_content_only_with_the_tick(
 ) -> None:
     ask(page, QUESTION)
     answer = page.get_by_test_id("stChatMessage").last
-    answer.get_by_test_id("stFeedback").get_by_role("radio", name="Thumbs down").click(force=True)
+    answer.get_by_test_id("stFeedback").get_by_role("radio", name="Thumbs down").press("Space")
     answer.get_by_text("incomplete", exact=True).click()
     answer.get_by_label("Comment (kept only with the tick below)").fill("needs an example")
     answer.get_by_role("button", name="Send feedback").click()

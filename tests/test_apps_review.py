@@ -73,7 +73,7 @@ def test_a_thumb_of_the_chat_is_edited_and_becomes_a_case(
         ask(page, CHAT)
         answer = page.get_by_test_id("stChatMessage").last
         thumbs = answer.get_by_test_id("stFeedback")
-        thumbs.get_by_role("radio", name="Thumbs down").click(force=True)
+        thumbs.get_by_role("radio", name="Thumbs down").press("Space")
         page.get_by_text("Store this question and answer").click()
         page.get_by_role("button", name="Send feedback").click()
         expect(page.get_by_text("Thank you.")).to_be_visible()
@@ -124,7 +124,7 @@ def paired(browser: Browser, address: str, folder: Path, question: str) -> str:
         settled(page)
         answer = page.get_by_test_id("stChatMessage").last
         thumbs = answer.get_by_test_id("stFeedback")
-        thumbs.get_by_role("radio", name="Thumbs down").click(force=True)
+        thumbs.get_by_role("radio", name="Thumbs down").press("Space")
         page.get_by_text("Store this question and answer").click()
         page.get_by_role("button", name="Send feedback").click()
         expect(page.get_by_text("Thank you.")).to_be_visible()
