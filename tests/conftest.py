@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import shutil
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -17,7 +18,8 @@ for name in [key for key in os.environ if key.endswith("_API_KEY") or key.starts
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.pop("PYTHONUNBUFFERED", None)  # a user's shell has none, and a pipe keeps lines back
 # this process and all that it starts are refused what is not on this machine
-NOTES = Path(tempfile.mkstemp(prefix="outside-")[1])
+NOTES = Path(tempfile.mkdtemp(prefix="outside-")) / "notes"
+NOTES.touch()
 os.environ["OUTSIDE_NOTES"] = str(NOTES)
 OUTSIDE = str(Path(__file__).parent / "outside")
 if OUTSIDE not in os.environ.get("PYTHONPATH", "").split(os.pathsep):
@@ -55,4 +57,4 @@ def pytest_runtest_teardown() -> Generator[None, Any, Any]:
 
 
 def pytest_unconfigure() -> None:
-    NOTES.unlink(missing_ok=True)
+    shutil.rmtree(NOTES.parent, ignore_errors=True)

@@ -163,7 +163,8 @@ class SDK:
         if self._api == "responses":
             given = [_for_responses(message) for message in written]
             named = {_RENAMED.get(name, name): value for name, value in params.items()}
-            if isinstance(form := named.pop("response_format", None), Mapping):
+            if isinstance(form := named.get("response_format"), Mapping):
+                del named["response_format"]
                 form = {"type": form.get("type"), **form.get("json_schema", {})}
                 named["text"] = {**named.get("text", {}), "format": form}
             request = {"model": self._model, "input": given, "stream": True, **named}

@@ -137,9 +137,25 @@ def test_no_more_than_the_limit_are_in_flight(tmp_path: Path, shared: bool) -> N
     assert (peak[0], now[0]) == (7, 0)
 
 
+def served(gate: Gate, count: int, seconds: float) -> list[int]:
+    """Have so many come at once and stay a while; give the order in which they got in."""
+    order: list[int] = []
+
+    async def one(number: int) -> None:
+        await gate.acquire()
+        order.append(number)
+        await asyncio.sleep(seconds)
+        gate.release()
+
+    async def run() -> None:
+        await asyncio.gather(*(one(number) for number in range(count)))
+
+    asyncio.run(run())
+    return order
+
+
 def test_a_long_line_is_served_in_order_and_without_a_crowd_at_the_door() -> None:
     gate = Gate("line", None, fixed=10)
-    served: list[int] = []
     looks: list[None] = []
     real = gate._take
 
@@ -147,37 +163,15 @@ def test_a_long_line_is_served_in_order_and_without_a_crowd_at_the_door() -> Non
         looks.append(None)
         return real()
 
-    async def one(number: int) -> None:
-        await gate.acquire()
-        served.append(number)
-        await asyncio.sleep(0)
-        gate.release()
-
-    async def run() -> None:
-        await asyncio.gather(*(one(number) for number in range(3000)))
-
     gate._take = take  # type: ignore[method-assign]
-    asyncio.run(run())
-    assert served == list(range(3000))
+    assert served(gate, 3000, 0) == list(range(3000))
     assert len(looks) < 4 * 3000
 
 
 def test_a_line_keeps_its_order_however_long_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("genai.models.limits._LOOK", 0.1)
     gate = Gate("slow line", None, fixed=1)
-    served: list[int] = []
-
-    async def one(number: int) -> None:
-        await gate.acquire()
-        served.append(number)
-        await asyncio.sleep(0.01)
-        gate.release()
-
-    async def run() -> None:
-        await asyncio.gather(*(one(number) for number in range(100)))
-
-    asyncio.run(run())
-    assert served == list(range(100))
+    assert served(gate, 100, 0.01) == list(range(100))
 
 
 def test_a_line_whose_first_is_stuck_does_not_stand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,5 +184,7 @@ def test_the_responses_api_has_its_own_names_for_the_limit_and_the_form(
         body = json.loads(server.requests[-1].partition(b"\r\n\r\n")[2])
         form = {"type": "json_schema", "name": "reply", "schema": schema}
         assert (body["text"], "response_format" in body) == ({"format": form}, False)
+        with pytest.raises(ModelError, match="this API takes no `response_format`"):
+            opened("responses/gpt-x", url, [])("hi", response_format="json")
         with pytest.raises(ModelError, match="this API takes no `stop`; leave it out"):
             opened("responses/gpt-x", url, [])("hi", stop="x")
