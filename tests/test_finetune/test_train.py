@@ -15,6 +15,7 @@ import tuning
 from tuning import make_project, preference, recipe
 
 from genai.errors import ConfigError, InputError
+from genai.extras import QUIET
 from genai.finetune import Recipe
 from genai.finetune import dpo as preferences
 from genai.finetune.job import prepare, rendered
@@ -221,7 +222,8 @@ def test_a_training_tells_nobody_of_itself(project: Project) -> None:
     given = preference(name="quiet").model_dump(mode="json", exclude_unset=True)
     (project.root / "configs" / "quiet.yaml").write_text(json.dumps(given))  # JSON is YAML
     command = [sys.executable, "-m", "genai", "finetune", "run", "configs/quiet.yaml"]
-    bare = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    ours = {"HF_HUB_OFFLINE", *QUIET}  # a user's shell has none of them
+    bare = {name: value for name, value in os.environ.items() if name not in ours}
     done = subprocess.run(
         [*command, "--checked", "--yes"], cwd=project.root, env=bare, capture_output=True,
         text=True, timeout=280, check=False,
