@@ -216,16 +216,31 @@ def test_progress_says_where_the_run_is_how_fast_and_how_long(project: Project) 
     assert re.fullmatch(r"step 12: exact \d\.\d{3} on dev", lines[-2])
 
 
+ASKED = """
+import pathlib, sys
+sys.path.insert(0, sys.argv[1])
+from tuning import preference
+from genai.finetune.train import Options, run
+from genai.project import Project
+
+root = pathlib.Path.cwd()
+run(preference(name="asked"), Project(root, root / ".genai"), Options(score=False))
+"""
+
+
 @pytest.mark.usefixtures("trained")
-def test_a_training_tells_nobody_of_itself(project: Project) -> None:
+@pytest.mark.parametrize("door", ["command", "python"])
+def test_a_training_tells_nobody_of_itself(project: Project, door: str) -> None:
     """TRL tells the hub of every trainer; a name outside that is looked up fails any test here."""
     given = preference(name="quiet").model_dump(mode="json", exclude_unset=True)
     (project.root / "configs" / "quiet.yaml").write_text(json.dumps(given))  # JSON is YAML
-    command = [sys.executable, "-m", "genai", "finetune", "run", "configs/quiet.yaml"]
+    words = ["-m", "genai", "finetune", "run", "configs/quiet.yaml", "--checked", "--yes"]
+    if door == "python":
+        words = ["-W", "ignore", "-c", ASKED, str(TESTS)]
     ours = {"HF_HUB_OFFLINE", *QUIET}  # a user's shell has none of them
     bare = {name: value for name, value in os.environ.items() if name not in ours}
     done = subprocess.run(
-        [*command, "--checked", "--yes"], cwd=project.root, env=bare, capture_output=True,
+        [sys.executable, *words], cwd=project.root, env=bare, capture_output=True,
         text=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
