@@ -49,7 +49,9 @@ class Server:
                 command, env={**os.environ, **QUIET}, stdout=said, stderr=said,
                 start_new_session=True,
             )  # fmt: skip
-        for _ in range(600):
+        for _ in range(2400):  # imports alone take a minute on a machine that is busy
+            if self.process.poll() is not None:
+                break
             try:
                 with urllib.request.urlopen(f"{self.url}/health", timeout=2):
                     return
