@@ -293,12 +293,10 @@ def read_chunk(chunk: Any) -> Delta:
         refusal = getattr(choice.delta, "refusal", None) or ""
         listed = getattr(getattr(choice, "logprobs", None), "content", None) or ()
         logprobs = tuple(each if isinstance(each, dict) else each.model_dump() for each in listed)
-        for piece in getattr(choice.delta, "tool_calls", None) or ():
-            function = piece.function
+        for n, piece in enumerate(getattr(choice.delta, "tool_calls", None) or ()):
+            index, function = n if piece.index is None else piece.index, piece.function
             tools.append(
-                ToolPiece(
-                    piece.index, piece.id or "", function.name or "", function.arguments or ""
-                )
+                ToolPiece(index, piece.id or "", function.name or "", function.arguments or "")
             )
     usage = getattr(chunk, "usage", None)
     return Delta(

@@ -39,7 +39,7 @@ class _Function(msgspec.Struct):
 
 
 class _Tool(msgspec.Struct):
-    index: int = 0
+    index: int | None = None  # pieces of a stream have one, calls of a whole reply do not
     id: str | None = None
     function: _Function | None = None
 
@@ -155,7 +155,7 @@ def read(body: bytes | memoryview | str) -> Delta:
         if said is not None:
             text, refusal = _text(said.content), said.refusal or ""
             if said.tool_calls:
-                tools = tuple(map(_piece, said.tool_calls))
+                tools = tuple(_piece(n, tool) for n, tool in enumerate(said.tool_calls))
     elif found.error is not None:
         raise ServerSaid(short(found.error))
     elif found.choices is None and found.usage is None:
@@ -247,9 +247,10 @@ def _text(content: str | list[Any] | None) -> str:
     return content or ""
 
 
-def _piece(tool: _Tool) -> ToolPiece:
+def _piece(n: int, tool: _Tool) -> ToolPiece:
     function = tool.function or _Function()
-    return ToolPiece(tool.index, tool.id or "", function.name or "", function.arguments or "")
+    index = n if tool.index is None else tool.index
+    return ToolPiece(index, tool.id or "", function.name or "", function.arguments or "")
 
 
 def _reported(usage: Any) -> str:
@@ -258,11 +259,18 @@ def _reported(usage: Any) -> str:
 
 
 def join(pieces: Sequence[ToolPiece]) -> tuple[ToolCall, ...]:
-    """Put the pieces of tool calls together, by their index."""
-    calls: dict[int, list[str]] = {}
+    """Put the pieces of tool calls together, by their index.
+
+    Some servers give every call the index 0: a name under another id begins another call.
+    """
+    calls: list[tuple[int, list[str]]] = []
+    last: dict[int, list[str]] = {}
     for piece in pieces:
-        held = calls.setdefault(piece.index, ["", "", ""])
+        held = last.get(piece.index)
+        if held is None or (piece.name and piece.id and held[0] not in ("", piece.id)):
+            held = last[piece.index] = ["", "", ""]
+            calls.append((piece.index, held))
         held[0] = held[0] or piece.id
         held[1] += piece.name
         held[2] += piece.arguments
-    return tuple(ToolCall(*held) for _, held in sorted(calls.items()))
+    return tuple(ToolCall(*held) for _, held in sorted(calls, key=lambda call: call[0]))

@@ -167,8 +167,7 @@ WHOLE = json.dumps(
      "choices": [{"index": 0, "finish_reason": "tool_calls",
                   "logprobs": {"content": [likely("naïve "), likely("日本")], "refusal": None},
                   "message": {"role": "assistant", "content": "naïve 日本", "refusal": "not that",
-                              "tool_calls": [{"id": "t1", "type": "function", "function": {
-                                  "name": "add", "arguments": '{"a": 1}'}}]}}]}
+                              "tool_calls": [CALL, {**CALL, "id": "t2"}]}}]}
 ).encode()  # fmt: skip
 
 
@@ -243,6 +242,8 @@ def test_the_reply_has_the_same_values(streamed: bool, monkeypatch: pytest.Monke
     assert ours[4].cached_tokens == 20
     assert ours[5:8] == ("c9", "default", "not that")
     assert [each["token"] for each in ours[8]] == ["naïve ", "日本"]
+    calls = [("t1", "add", '{"a": 1}'), ("t2", "add", '{"a": 1}')]
+    assert list(ours[3]) == calls[: 1 if streamed else 2]
 
 
 def test_a_client_of_your_own_gives_the_same_values() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ import pytest
 import rules
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.language_models import FakeListChatModel
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessageChunk, HumanMessage
+from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableGenerator, RunnableLambda
 from pydantic import BaseModel
 from servers import Behaviour, openai_server
 
@@ -124,6 +125,21 @@ def test_tools_go_through_their_bind_tools_both_whole_and_in_pieces(
     again = model([Message.user("Add 41"), Message("assistant", (), called), answered], **asked)
     assert again.text == "Hello from the rules."
     assert server[1].requests[-1]["messages"][1]["tool_calls"][0]["id"] == "call_1"
+
+
+def test_calls_without_an_index_and_calls_of_one_index_stay_apart() -> None:
+    def call(n: int, index: int | None) -> Any:
+        return tool_call_chunk(name="add", args=f'{{"a": {n}}}', id=f"t{n}", index=index)
+
+    async def chunks(_: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        yield AIMessageChunk("", tool_call_chunks=[call(1, None), call(2, None)])
+        yield AIMessageChunk("", tool_call_chunks=[call(3, 0)])
+
+    *_, reply = ours(RunnableGenerator(chunks)).stream("Add")
+    assert isinstance(reply, Reply)
+    assert [(each.id, each.arguments) for each in reply.tool_calls] == [
+        ("t1", '{"a": 1}'), ("t3", '{"a": 3}'), ("t2", '{"a": 2}'),
+    ]  # fmt: skip
 
 
 def test_a_schema_goes_through_their_structured_output(server: tuple[str, Behaviour]) -> None:

@@ -192,9 +192,9 @@ def _theirs(messages: Sequence[Message]) -> list[BaseMessage]:
 def _tools(message: BaseMessage) -> tuple[ToolPiece, ...]:
     if isinstance(message, AIMessageChunk):
         return tuple(
-            ToolPiece(piece["index"] or 0, piece["id"] or "", piece["name"] or "",
-                      piece["args"] or "")
-            for piece in message.tool_call_chunks
+            ToolPiece(n if piece["index"] is None else piece["index"], piece["id"] or "",
+                      piece["name"] or "", piece["args"] or "")
+            for n, piece in enumerate(message.tool_call_chunks)
         )  # fmt: skip
     return tuple(
         ToolPiece(n, call["id"] or "", call["name"], json.dumps(call["args"], ensure_ascii=False))
