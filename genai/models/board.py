@@ -2,9 +2,12 @@
 
 A small mapped file: entering and leaving are plain stores, so the usual request makes no system
 call. Only a change of the limit takes the file's lock. A process that dies leaves its count
-behind; whoever finds no slot looks for such counts and clears them.
+behind; whoever finds no slot looks for such counts and clears them. A process is alive as long as
+it holds the lock of its own bytes: its number may be another's in another container, and its
+own after a restart of one.
 """
 
+import errno
 import mmap
 import os
 import time
@@ -21,7 +24,8 @@ _MIN, _START, _MAX = 10, 20, 100
 _COOLDOWN = 15.0  # seconds after a cut in which nothing counts
 _LONGEST = 3600.0  # that a server may ask for; what is further off was written before a boot
 _FIELDS, _PROCESSES, _STALE = 8, 128, 1200.0
-_SIZE = 8 * (_FIELDS + 3 * _PROCESSES)
+_SIZE = 8 * (_FIELDS + 2 * _PROCESSES)
+_ours: set[tuple[int, Path | None, int]] = set()  # a lock does not tell a process of its own ones
 
 
 @dataclass(slots=True)
@@ -83,28 +87,36 @@ def _step(limit: int, *, up: bool) -> int:
 class Board:
     """The shared state of one account; `path` None keeps it in this process.
 
-    Doubles in a row: the law's fields, then for each process its id, what it has in flight, and
-    when it last entered.
+    Doubles in a row: the law's fields, then for each process what it has in flight, and when it
+    last entered. Raises `OSError` where the file cannot be used.
     """
 
     def __init__(self, path: Path | None, law: Law) -> None:
-        self._file = -1
-        self._start = law
+        self._file, self._path = -1, path
         if path is None or fcntl is None:
             self._cells = memoryview(bytearray(_SIZE)).cast("d")
             self._write(law)
             self._mine = _FIELDS
-            self._cells[self._mine] = os.getpid()
+            _ours.add(self._own(self._mine))
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        with self._locked():
-            if os.fstat(self._file).st_size != _SIZE:
-                os.ftruncate(self._file, _SIZE)
-            self._cells = memoryview(mmap.mmap(self._file, _SIZE)).cast("d")
-            if self._cells[0] < 1 or self._cells[5] > time.monotonic() + _LONGEST:
-                self._write(law)
-            self._mine = self._register()
+        try:
+            with self._locked():
+                self._map(law)
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def _map(self, law: Law) -> None:
+        if os.fstat(self._file).st_size != _SIZE:
+            if os.pwrite(self._file, bytes(_SIZE), 0) != _SIZE:  # a hole would kill who fills it
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.ftruncate(self._file, _SIZE)
+        self._cells = memoryview(mmap.mmap(self._file, _SIZE)).cast("d")
+        if self._cells[0] < 1 or self._cells[5] > time.monotonic() + _LONGEST:
+            self._write(law)
+        self._mine = self._register()
 
     @property
     def limit(self) -> int:
@@ -113,7 +125,7 @@ class Board:
 
     def enter(self, limit: int) -> bool:
         """Count one more request of this process if the limit allows it."""
-        cells, own = self._cells, self._mine + 1
+        cells, own = self._cells, self._mine
         if self._total() >= limit and (not self._clear_dead() or self._total() >= limit):
             return False
         cells[own] += 1
@@ -126,8 +138,7 @@ class Board:
     def leave(self) -> int:
         """Count one request less; give how many were in flight with it, on this machine."""
         total = self._total()
-        own = self._mine + 1
-        self._cells[own] = max(self._cells[own] - 1, 0)
+        self._cells[self._mine] = max(self._cells[self._mine] - 1, 0)
         return total
 
     def counted(self, now: float, in_flight: int) -> bool:
@@ -157,49 +168,57 @@ class Board:
 
     def _total(self) -> int:
         if self._cells[6] <= 1:
-            return int(self._cells[_FIELDS + 1])
-        return int(sum(self._cells[_FIELDS + 1 : _FIELDS + 1 + 3 * self._used() : 3]))
+            return int(self._cells[_FIELDS])
+        return int(sum(self._cells[_FIELDS : _FIELDS + 2 * self._used() : 2]))
 
     def _used(self) -> int:
         return int(self._cells[6]) or 1
 
     def _register(self) -> int:
         for n in range(_PROCESSES):
-            at = _FIELDS + 3 * n
-            if not self._cells[at] or not _is_alive(int(self._cells[at])):
-                self._cells[at], self._cells[at + 1], self._cells[at + 2] = os.getpid(), 0, 0
+            at = _FIELDS + 2 * n
+            if self._take(at):
+                self._cells[at], self._cells[at + 1] = 0, 0
                 self._cells[6] = max(self._cells[6], n + 1)
+                _ours.add(self._own(at))
                 return at
-        return _FIELDS + 3 * (os.getpid() % _PROCESSES)  # more processes than cells: they share
+        return _FIELDS + 2 * (os.getpid() % _PROCESSES)  # more processes than cells: they share
 
     def _clear_dead(self) -> bool:
         """Clear the counts of processes that died or have been silent for very long."""
         found, now = False, time.monotonic()
-        for at in range(_FIELDS, _FIELDS + 3 * self._used(), 3):
-            pid, count, entered = (self._cells[at + n] for n in range(3))
+        for at in range(_FIELDS, _FIELDS + 2 * self._used(), 2):
+            if not self._cells[at]:
+                continue
+            dead = self._take(at)
             # far in the future is what was written before a boot
-            if count and (not _is_alive(int(pid)) or abs(now - entered) > _STALE):
-                self._cells[at + 1] = 0
+            if dead or abs(now - self._cells[at + 1]) > _STALE:
+                self._cells[at] = 0
                 found = True
+            if dead:
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 8, 8 * at)
         return found
+
+    def _own(self, at: int) -> tuple[int, Path | None, int]:
+        return os.getpid(), self._path, at
+
+    def _take(self, at: int) -> bool:
+        """Lock the cell of no living process; the lock ends with ours."""
+        if self._own(at) in _ours:
+            return False
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 8, 8 * at)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         if self._file < 0:
             yield
             return
-        fcntl.lockf(self._file, fcntl.LOCK_EX)
+        fcntl.lockf(self._file, fcntl.LOCK_EX, 8)
         try:
             yield
         finally:
-            fcntl.lockf(self._file, fcntl.LOCK_UN)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+            fcntl.lockf(self._file, fcntl.LOCK_UN, 8)

@@ -6,6 +6,7 @@ processes of this machine share the limit through `board.py`.
 
 import asyncio
 import hashlib
+import logging
 import os
 import threading
 import time
@@ -18,6 +19,7 @@ from genai.models.board import Board, Law
 _START, _MAX = 20, 100
 _POLL = 0.02  # seconds between looks of the first in line at slots that other processes hold
 _LOOK = 2.0  # seconds without a look of the first, after which one further back looks too
+_log = logging.getLogger("genai.models")
 
 
 class _Turn:
@@ -52,7 +54,17 @@ class Gate:
     def _shared(self) -> "Board":
         if self._board is None:
             path = None if self._folder is None else self._folder / f"{self._name}.limit"
-            self._board = Board(path, Law(self._fixed or _START, most=self._fixed or _MAX))
+            law = Law(self._fixed or _START, most=self._fixed or _MAX)
+            try:
+                self._board = Board(path, law)
+            except OSError as error:
+                _log.warning(
+                    "%s: cannot be used (%s), so calls are limited in this process alone; check"
+                    " the folder's permissions and the room on its disk",
+                    path,
+                    error.strerror or error,
+                )
+                self._board = Board(None, law)
         return self._board
 
     @property

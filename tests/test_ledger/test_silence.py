@@ -28,7 +28,8 @@ ledger = Ledger(Path(sys.argv[1]), content="all")
 def record(call):
     ledger.record(call, question="my private question", answer="a private answer")
 
-model = open_model(f"openai/m@{sys.argv[2]}", hooks=Hooks(record=record, sent=ledger.sent))
+hooks = Hooks(record=record, sent=ledger.sent, limits=Path(sys.argv[1]).parent / "limits")
+model = open_model(f"openai/m@{sys.argv[2]}", hooks=hooks)
 with scope(user="private-ann"):
     print(model("my private question").call_id)
 try:

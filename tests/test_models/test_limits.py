@@ -12,7 +12,7 @@ from faults import faulty, reply
 
 from genai.config import ModelSettings
 from genai.models import Hooks, open_model
-from genai.models.board import Board, Law
+from genai.models.board import Law
 from genai.models.limits import Gate
 from genai.types import Call
 
@@ -70,16 +70,6 @@ def test_a_clock_that_is_set_changes_no_limit(
             await asyncio.wait_for(gate.acquire(), 0.1)
 
     asyncio.run(run())
-
-
-def test_what_was_written_before_a_boot_holds_nobody_up(tmp_path: Path) -> None:
-    ahead = time.monotonic() + 86_400
-    board = Board(tmp_path / "limit", Law(limit=10, cooldown_until=ahead))
-    assert board.enter(10)
-    board._cells[board._mine + 2] = ahead
-    found = Board(tmp_path / "limit", Law())
-    assert found.limit == Law().limit
-    assert found.enter(1)
 
 
 def test_the_law_cuts_once_an_episode_and_waits_as_long_as_it_is_told() -> None:
@@ -216,48 +206,6 @@ def test_a_cancelled_wait_takes_no_slot() -> None:
         await asyncio.wait_for(gate.acquire(), 1)
 
     asyncio.run(run())
-
-
-def use(folder: Path, log: Path, seconds: float, rounds: int) -> None:
-    async def one(gate: Gate) -> None:
-        for _ in range(rounds):
-            await gate.acquire()
-            with log.open("a") as file:
-                file.write("+\n")
-            await asyncio.sleep(seconds)
-            with log.open("a") as file:
-                file.write("-\n")
-            gate.release()
-
-    async def run() -> None:
-        gate = Gate("shared", folder, fixed=6)
-        await asyncio.gather(*(one(gate) for _ in range(8)))
-
-    asyncio.run(run())
-
-
-def test_processes_share_the_limit_and_a_dead_one_frees_its_slots(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    log = tmp_path / "log"
-    log.touch()
-    stuck = context.Process(target=use, args=(tmp_path, tmp_path / "other", 60.0, 1))
-    stuck.start()
-    while not (tmp_path / "other").exists() or (tmp_path / "other").read_text().count("+") < 6:
-        time.sleep(0.02)
-    stuck.kill()
-    stuck.join(10)
-    workers = [context.Process(target=use, args=(tmp_path, log, 0.005, 10)) for _ in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-    assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    now = peak = 0
-    for line in log.read_text().split():
-        now += 1 if line == "+" else -1
-        peak = max(peak, now)
-    assert now == 0
-    assert 4 <= peak <= 6
 
 
 def test_a_429_lowers_the_limit_of_its_account_alone(monkeypatch: pytest.MonkeyPatch) -> None:
