@@ -89,8 +89,10 @@ class Gate:
             while True:
                 # another process may free a slot without a word, so look again now and then
                 wait = _POLL if self._waiting[0] is turn else _LOOK
+                # `wait_for` of Python 3.11 forgets a cancellation where a slot comes free with it
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(turn.come.wait(), wait)
+                    async with asyncio.timeout(wait):
+                        await turn.come.wait()
                 turn.come.clear()
                 now = time.monotonic()
                 if self._waiting[0] is turn:

@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import threading
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from faults import faulty, reply
 
 from genai.config import ModelSettings
-from genai.models import Hooks, open_model
+from genai.errors import ModelError
+from genai.models import Delta, Hooks, open_model
 from genai.models.board import Law
 from genai.models.limits import Gate
 from genai.types import Call
@@ -206,6 +208,38 @@ def test_a_cancelled_wait_takes_no_slot() -> None:
         await asyncio.wait_for(gate.acquire(), 1)
 
     asyncio.run(run())
+
+
+class FirstFails:
+    """Refuses the first request and answers the others once they are let go."""
+
+    remote, name, account = True, "openai", "first fails"
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.go = asyncio.Event()
+
+    async def stream(self, messages: Any, params: Any) -> AsyncIterator[Delta]:
+        self.sent.append(messages[0].text)
+        await asyncio.sleep(0)  # the others stand in line
+        if messages[0].text == "0":
+            raise ModelError("wrong request", "bad_request")
+        await self.go.wait()
+        yield Delta("ok", finish_reason="stop")
+
+
+def test_a_wait_that_is_cancelled_as_a_slot_comes_free_sends_nothing() -> None:
+    provider = FirstFails()
+    model = open_model("openai/m", provider=provider, settings=ModelSettings(max_connections=3))
+
+    async def run() -> None:
+        async with asyncio.TaskGroup() as group:
+            for n in range(8):
+                group.create_task(model.acall(str(n)))
+
+    with pytest.raises(BaseExceptionGroup):
+        asyncio.run(asyncio.wait_for(run(), 30))
+    assert provider.sent == ["0", "1", "2"]
 
 
 def test_a_429_lowers_the_limit_of_its_account_alone(monkeypatch: pytest.MonkeyPatch) -> None:
