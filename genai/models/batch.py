@@ -11,7 +11,6 @@ so fetching twice books once. What the dearest replies would cost is held by the
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
@@ -21,7 +20,7 @@ import msgspec
 
 from genai.errors import InputError, ModelError
 from genai.ledger import merged
-from genai.models import wire
+from genai.models import address, wire
 from genai.models.attempts import Hooks, counted
 from genai.models.base import Delta, Prompted, as_messages, refuse_choices
 from genai.models.sdk import SDK, package
@@ -218,7 +217,7 @@ class Batch:
 
     def _client(self, openai: Any) -> Any:
         if self._own is None:
-            key = os.environ.get(self._key, "")
+            key = address.key(self._key)
             if not key and self._url is None:
                 raise ModelError(
                     f"model {self.name}: {self._key} is not set; export {self._key}=...",

@@ -14,6 +14,7 @@ from genai import extras
 from genai.errors import ModelError
 
 _MOST = 32 * 2**20  # bytes of one reply, or of one event of a stream
+_UNFIT = "the URL, the key or the proxy's URL is malformed"
 DONE = b"[DONE]"  # after it a stream has nothing more to say
 _TAIL = 0.1  # seconds
 _keepers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = weakref.WeakKeyDictionary()
@@ -51,7 +52,7 @@ async def post(
     """Send a request and read the whole reply: status, headers, body.
 
     Raises:
-        NotSent: no connection, so nothing was sent.
+        NotSent: no connection, or a URL or header that cannot be sent, so nothing was.
         Late: the reply was not whole in `total` seconds.
         Broken: the connection ended while the reply was awaited or read.
         TooLarge: the reply is too large to hold.
@@ -69,6 +70,10 @@ async def post(
             return status, response.headers, b"".join(received)
     except (aiohttp.ClientError, TimeoutError, TooLarge) as error:
         raise _named(aiohttp, error, b"".join(received) if status < 300 else b"") from error
+    except ValueError as error:
+        if status:
+            raise
+        raise NotSent(_UNFIT) from error
 
 
 async def events(
@@ -81,15 +86,17 @@ async def events(
     """
     aiohttp: Any = extras.load("aiohttp", "gateway")
     session, proxy = await _session(aiohttp)
+    status = 0
     try:
         async with session.post(
             url, data=body, headers=headers, proxy=proxy(url), timeout=_limit(connect, total),
             allow_redirects=False,
         ) as response:  # fmt: skip
-            if response.status >= 300:
+            status = response.status
+            if status >= 300:
                 received: list[bytes] = []
                 await _body(response.content, received)
-                yield response.status, response.headers, b"".join(received)
+                yield status, response.headers, b"".join(received)
                 return
             async for data in _events(response.content):
                 yield data
@@ -99,6 +106,10 @@ async def events(
                     return
     except (aiohttp.ClientError, TimeoutError) as error:
         raise _named(aiohttp, error) from error
+    except ValueError as error:
+        if status:
+            raise
+        raise NotSent(_UNFIT) from error
 
 
 async def _pieces(content: Any) -> AsyncIterator[bytes]:

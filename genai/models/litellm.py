@@ -1,7 +1,6 @@
 """Every provider that LiteLLM knows and we do not serve ourselves."""
 
 import logging
-import os
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +8,7 @@ from typing import Any
 
 from genai import extras
 from genai.errors import ModelError
-from genai.models import wire
+from genai.models import address, wire
 from genai.models.base import Delta
 from genai.models.sdk import package, read_chunk
 from genai.types import Message
@@ -78,7 +77,7 @@ class LiteLLM:
                 stream=True,
                 stream_options={"include_usage": True},
                 base_url=self._url,
-                api_key=os.environ.get(self._key_env) if self._key_env else None,
+                api_key=address.key(self._key_env or "") or None,
                 num_retries=0,
                 max_retries=0,
                 drop_params=True,
@@ -117,11 +116,13 @@ class LiteLLM:
         from genai.models.http import not_trusted, retry_after
 
         if why := _UNTRUSTED.search(str(error)):  # its errors hold no others, only their words
-            return not_trusted(self._name, self._url or "the provider", why[1].strip())
+            where = address.bare(self._url or "the provider")
+            return not_trusted(self._name, where, why[1].strip())
         name, status = type(error).__name__, getattr(error, "status_code", None)
         unknown = ("server", f"the provider failed ({name}); try again or use another model")
-        kind, text = _KINDS.get(name, unknown)
-        if name == "BadRequestError" and _ROUTE in str(error):
+        every = (cls.__name__ for cls in type(error).__mro__)  # what is refused has many names
+        kind, text = next((_KINDS[each] for each in every if each in _KINDS), unknown)
+        if kind == "bad_request" and _ROUTE in str(error):
             kind, text = "unknown_model", "LiteLLM cannot route this request; check the name"
         elif name == "APIError" and status == 403:
             kind, text = "permission", _FORBIDDEN
@@ -139,12 +140,12 @@ class LiteLLM:
     @property
     def host(self) -> str:
         """Host and port of a configured server, for the ledger."""
-        return (self._url or "").partition("://")[2].partition("/")[0]
+        return address.bare(self._url or "").partition("://")[2].partition("/")[0]
 
     @property
     def account(self) -> str:
         """What shares one rate limit: the provider or server, and the key."""
-        return f"{self._url or self.name} {os.environ.get(self._key_env or '', '')}"
+        return f"{self._url or self.name} {address.key(self._key_env or '')}"
 
 
 def _reported(response: Any) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 
 from genai.errors import ModelError
 from genai.ledger.usage import openai_usage
-from genai.models import http, wire
+from genai.models import address, http, wire
 from genai.models.base import BEGUN, Delta
 from genai.types import Message, Usage
 
@@ -42,17 +42,17 @@ class OpenAI:
         self._url = base_url
         self._key_env = api_key_env or "OPENAI_API_KEY"
         self._limits = (connect, total)
-        self._ready: tuple[str | None, str, dict[str, str]] | None = None
+        self._ready: tuple[str, str, dict[str, str]] | None = None
 
     @property
     def host(self) -> str:
         """Host and port of the server, for the ledger."""
-        return urlsplit(self._where()).netloc.rpartition("@")[2]
+        return urlsplit(self._where()).netloc
 
     @property
     def account(self) -> str:
         """What shares one rate limit: the server and the key."""
-        return f"{self._where()} {os.environ.get(self._key_env, '')}"
+        return f"{self._where()} {address.key(self._key_env)}"
 
     async def stream(
         self, messages: Sequence[Message], params: Mapping[str, Any]
@@ -184,9 +184,9 @@ class OpenAI:
         return http.wrong_status(self._label, where, status, code, key, wait, param)
 
     def _address(self) -> tuple[str, dict[str, str]]:
-        key = os.environ.get(self._key_env)
+        key = address.key(self._key_env)
         if self._ready is None or self._ready[0] != key:
-            if key is None and self._url is None and "OPENAI_BASE_URL" not in os.environ:
+            if not key and self._url is None and "OPENAI_BASE_URL" not in os.environ:
                 raise ModelError(
                     f"model {self._label}: {self._key_env} is not set;"
                     f" export {self._key_env}=... or choose another model in configs/genai.yaml",
@@ -197,10 +197,15 @@ class OpenAI:
                 "Accept": "application/json",
                 "Content-Type": "application/json",
                 "User-Agent": "genai-workbench",
-                "Authorization": f"Bearer {key or 'none'}",
             }
-            self._ready = (key, self._where().rstrip("/"), headers)
+            url = self._given().rstrip("/")
+            if urlsplit(url).username is None:  # else aiohttp signs in with what stands there
+                headers["Authorization"] = f"Bearer {key or 'none'}"
+            self._ready = (key, url, headers)
         return self._ready[1], self._ready[2]
 
-    def _where(self) -> str:
+    def _given(self) -> str:
         return self._url or os.environ.get("OPENAI_BASE_URL") or _PUBLIC
+
+    def _where(self) -> str:
+        return address.bare(self._given())

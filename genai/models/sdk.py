@@ -15,7 +15,7 @@ from typing import Any
 from genai import bridge, extras
 from genai.errors import ModelError
 from genai.ledger.usage import openai_usage
-from genai.models import wire
+from genai.models import address, wire
 from genai.models.base import BEGUN, Delta, ToolPiece
 from genai.types import Message
 
@@ -48,6 +48,8 @@ _ELSE = "try again, or add a fallback model"
 # of the chat protocol, in the Responses API
 _RENAMED = {"max_tokens": "max_output_tokens", "max_completion_tokens": "max_output_tokens"}
 _UNKNOWN = re.compile(r"create\(\) got an unexpected keyword argument '(\w+)'")
+# of httpx: no connection, or a header or URL that cannot be sent
+_UNSENT = ("ConnectError", "ConnectTimeout", "LocalProtocolError", "UnsupportedProtocol")
 _AZURE = "https://cognitiveservices.azure.com/.default"  # what a token is asked for
 _log = logging.getLogger("openai")
 # an async client belongs to the event loop it was first used in, and is shared within it
@@ -99,7 +101,7 @@ class SDK:
     @property
     def account(self) -> str:
         """What shares one rate limit: the server and the key."""
-        return f"{self._where()} {os.environ.get(self._key_env, '')}"
+        return f"{self._where()} {address.key(self._key_env)}"
 
     async def stream(
         self, messages: Sequence[Message], params: Mapping[str, Any]
@@ -183,7 +185,7 @@ class SDK:
         if self._own is not None:
             return self._own
         clients = _clients.setdefault(asyncio.get_running_loop(), {})
-        key = os.environ.get(self._key_env, "")
+        key = address.key(self._key_env)
         if not key and self.name != "azure" and self._url is None:
             raise ModelError(
                 f"model {self.name}/{self._model}: {self._key_env} is not set; export"
@@ -233,7 +235,7 @@ class SDK:
             return not_trusted(f"{self.name}/{self._model}", self._where(), why)
         names = [cls.__name__ for cls in type(error).__mro__]
         kind = next((KINDS[name] for name in names if name in KINDS), "server")
-        unsent = type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout")  # httpx's
+        unsent = type(error.__cause__).__name__ in _UNSENT
         kind = "network" if unsent else kind
         status = getattr(error, "status_code", None)
         text = _CURES.get(kind, f"the server at {{url}} failed ({status or names[0]}); {_ELSE}")
@@ -251,7 +253,7 @@ class SDK:
 
     def _where(self) -> str:
         url = self._url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
-        return str(getattr(self._own, "base_url", url))
+        return address.bare(str(getattr(self._own, "base_url", url)))
 
 
 async def _keep(client: Any, *more: Any) -> AsyncGenerator[Any, None]:

@@ -82,6 +82,13 @@ def test_a_fault_before_the_reply(ledger: Ledger, by: Any, fault: str) -> None:
     assert {row.cost.status for row in found} <= {"declared_free", "estimated", "unpriced"}
 
 
+def test_a_password_in_a_url_is_shown_nowhere(ledger: Ledger, by: Any) -> None:
+    with faulty(reply(500)) as (url, _):
+        given = url.replace("//", "//ann:very-secret@")
+        fails(given, ledger, retries=0, **by(given))
+    assert "ann" not in rows(ledger)[0].host
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("fault", AFTER)
 def test_a_fault_within_the_reply_is_not_repeated_and_keeps_its_tokens(

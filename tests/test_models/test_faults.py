@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import faults
 import pytest
-from asking import PRICES, QUESTION, fails, model, rows
+from asking import KEY, PRICES, QUESTION, fails, model, rows
 from faults import Fault, faulty, reply, stream
 
 from genai.errors import ModelError
@@ -205,6 +205,31 @@ def test_a_name_that_does_not_resolve_was_never_sent(
     error = fails("http://no-such-host.invalid/v1", ledger)
     assert error.kind == "network"
     assert {row.cost.amount for row in rows(ledger)} == {Decimal(0)}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_key_may_end_in_a_newline_and_what_cannot_be_sent_costs_nothing(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, streamed: bool
+) -> None:
+    with faulty(reply()) as (url, server):
+        monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\n")
+        assert model(url, ledger)(QUESTION).text
+        monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\n{KEY}")
+        error = fails(url, ledger, streamed=streamed)
+    assert error.kind == "network"
+    assert "the URL, the key or the proxy's URL is malformed" in str(error)
+    assert f"Authorization: Bearer {KEY}\r\n".encode() in server.requests[0]
+    assert server.count == 1
+    assert {row.cost.amount for row in rows(ledger)[1:]} == {Decimal(0)}
+
+
+def test_user_and_password_of_a_url_sign_in_and_are_shown_nowhere(ledger: Ledger) -> None:
+    with faulty(reply(), reply(500)) as (url, server):
+        given = url.replace("//", "//ann:very-secret@")
+        assert model(given, ledger)(QUESTION).text
+        assert url in str(fails(given, ledger))
+    assert b"Authorization: Basic YW5uOnZlcnktc2VjcmV0\r\n" in server.requests[0]
+    assert {row.host for row in rows(ledger)} == {url.split("/")[2]}
 
 
 def test_an_expired_key_is_not_tried_again(ledger: Ledger) -> None:

@@ -74,6 +74,17 @@ def test_what_a_provider_does_not_take_is_said_and_not_left_out(ledger: Ledger) 
         assert b"Reply with JSON only, by this schema" in server.requests[0]
 
 
+def test_a_prompt_that_is_too_long_is_refused_once_and_costs_nothing(ledger: Ledger) -> None:
+    said = {"type": "invalid_request_error", "message": "prompt is too long: 205000 tokens"}
+    body = json.dumps({"type": "error", "error": said}).encode()
+    with faulty(reply(400, body=body)) as (url, server):
+        given = {"name": "anthropic/claude-sonnet-4-5", "api_key_env": "OPENAI_API_KEY"}
+        error = fails(url.removesuffix("/v1"), ledger, **given)
+    assert (error.kind, server.count) == ("bad_request", 1)
+    assert "check the parameters and the model's limits" in str(error)
+    assert [row.cost.amount for row in rows(ledger)] == [0]
+
+
 ASKING = """
 import sys
 from genai.config import ModelSettings
