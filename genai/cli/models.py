@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import genai
 from genai.ledger.prices import refresh
 from genai.models import FORMS
+from genai.models.address import bare
 from genai.models.choose import describe, endings
 from genai.wiring.parts import models_in_use, prices
 
@@ -29,7 +30,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"{path.name}: {len(changes)} models differ from the snapshot before it")
         return 0
     if options.name is None:
-        print(f"configured: {genai.settings().chain.model} (chain.model in configs/genai.yaml)")
+        configured = bare(genai.settings().chain.model)
+        print(f"configured: {configured} (chain.model in configs/genai.yaml)")
         for form in FORMS.values():
             print(f"  {form}")
         return _ending(everything=False)

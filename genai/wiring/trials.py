@@ -15,6 +15,7 @@ from genai.errors import InputError
 from genai.evals import Options, Suite, Tools, load_suite
 from genai.evals import evaluate as run_suite
 from genai.models import Embedder, Model
+from genai.models.address import bare
 from genai.project import Project
 from genai.prompts import load_prompt
 from genai.wiring import tracked
@@ -76,7 +77,7 @@ def suite_tools(project: Project, suite: Suite | None = None) -> Tools:
         embed=_Embed(project, config),
         embed_name=config.embedder,
         judge=_Judge(judge) if judge else None,
-        judge_name=judge,
+        judge_name=bare(judge),
         prompts=project.root / "prompts",
     )
 

@@ -14,7 +14,9 @@ import genai
 from genai.cli import main
 from genai.ledger import Prices
 from genai.models.choose import endings
+from genai.project import find_project
 from genai.wiring.parts import prices
+from genai.wiring.trials import suite_tools
 
 ROOT = Path(__file__).parent.parent.parent
 SOON = datetime.now(UTC).date() + timedelta(days=30)
@@ -61,6 +63,17 @@ def test_a_model_is_shown_with_price_context_end_and_terms(
     listed = said(capsys, "models", "openai/gpt-4o")
     assert "  context: 128000\n" in listed  # from the snapshot, beside the price of one's own
     assert "  licence: not known\n" in listed
+
+
+def test_a_password_in_a_configured_url_is_not_shown(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "openai/m@http://{}127.0.0.1:1/v1"
+    model = name.format("ann:secret@")
+    given = f"version: 1\nchain: {{model: '{model}'}}\nevals: {{judge: '{model}'}}\n"
+    (folder / "configs" / "genai.yaml").write_text(given)
+    assert f"configured: {name.format('')} " in said(capsys, "models")
+    assert suite_tools(find_project()).judge_name == name.format("")
 
 
 def test_what_breaks_within_90_days_is_listed_and_what_you_use_is_marked(
