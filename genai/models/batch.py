@@ -147,6 +147,8 @@ class Batch:
             if answered := response.get("status_code") == 200:
                 body = response["body"]
                 said = wire.read(json.dumps({**body, "choices": [body["choices"][0]]}))
+        except wire.ServerSaid:  # an error where its reply belongs
+            answered = False
         except _MALFORMED as error:
             raise ModelError(
                 f"batch {number}: its file holds a line that is no reply ({type(error).__name__});"

@@ -141,14 +141,19 @@ def read(body: bytes | memoryview | str) -> Delta:
 
     Raises:
         ValueError: not a chat completion; it may be cut, another format, or not UTF-8.
+        ServerSaid: an error, alone or beside what had been said so far.
     """
     found = _decode(body)
+    if found.error:
+        raise ServerSaid(short(found.error))
     text, finish, refusal = "", "", ""
     tools: tuple[ToolPiece, ...] = ()
     logprobs: tuple[Any, ...] = ()
     if found.choices:
         choice = next((each for each in found.choices if each.index == 0), found.choices[0])
         finish = choice.finish_reason or ""
+        if finish == "error":
+            raise ServerSaid("finish_reason: error")
         said = choice.delta or choice.message
         if choice.logprobs is not None:
             logprobs = tuple(choice.logprobs.content or ())
@@ -156,8 +161,6 @@ def read(body: bytes | memoryview | str) -> Delta:
             text, refusal = _text(said.content), said.refusal or ""
             if said.tool_calls:
                 tools = tuple(_piece(n, tool) for n, tool in enumerate(said.tool_calls))
-    elif found.error is not None:
-        raise ServerSaid(short(found.error))
     elif found.choices is None and found.usage is None:
         raise ValueError("neither choices nor usage")
     return Delta(

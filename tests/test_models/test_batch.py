@@ -133,12 +133,14 @@ def test_a_request_that_failed_says_whether_it_is_worth_sending_as_it_was(
     url, played = server
     ledger = Ledger(tmp_path / "ledger.db")
     batch = Batch(f"openai/m@{url}", hooks=Hooks(record=ledger.record))
-    number = batch.submit({"a": "1?", "b": "2?", "c": "3?", "d": "4?"}, max_tokens=9)
+    number = batch.submit({"a": "1?", "b": "2?", "c": "3?", "d": "4?", "e": "5?"}, max_tokens=9)
     refused = {"message": "private", "param": "max_tokens", "code": "unsupported_parameter"}
     said = [
         {"custom_id": "a", "response": {"status_code": 400, "body": {"error": refused}}},
         {"custom_id": "b", "response": {"status_code": 500, "body": {"error": {"code": "oops"}}}},
-    ]
+        {"custom_id": "e", "response": {"status_code": 200, "body": {
+            "choices": [{"index": 0, "finish_reason": "error"}], "error": {"code": "cut"}}}},
+    ]  # fmt: skip
     call = {"id": "t", "type": "function", "function": {"name": "look", "arguments": "{}"}}
     played.status, played.errors = "completed", "\n".join(map(json.dumps, said)).encode()
     played.output = "\n".join(
@@ -149,13 +151,15 @@ def test_a_request_that_failed_says_whether_it_is_worth_sending_as_it_was(
         found["a"]
     )
     assert "failed (oops); send it again" in str(found["b"])
-    assert [(found[key].kind, found[key].status) for key in "ab"] == [
-        ("bad_request", 400), ("server", 500),
+    assert "failed (cut); send it again" in str(found["e"])
+    assert [(found[key].kind, found[key].status) for key in "abe"] == [
+        ("bad_request", 400), ("server", 500), ("server", 200),
     ]  # fmt: skip
     assert (found["c"].text, found["c"].refusal) == ("", "I will not.")
     assert found["d"].tool_calls == (ToolCall("t", "look", "{}"),)
     ledger.flush()
-    assert sorted(row.reason for row in ledger.calls(limit=9)) == ["", "", "bad_request", "server"]
+    reasons = sorted(row.reason for row in ledger.calls(limit=9))
+    assert reasons == ["", "", "bad_request", "server", "server"]
 
 
 def test_a_refused_batch_says_why_and_not_what_was_asked(server: tuple[str, type[Server]]) -> None:

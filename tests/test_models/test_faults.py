@@ -107,11 +107,26 @@ def test_a_malformed_event_is_one_sentence(ledger: Ledger, raw: bytes) -> None:
     assert rows(ledger)[0].output_tokens == 2
 
 
-def test_an_error_inside_a_stream_is_an_error(ledger: Ledger) -> None:
-    raw = b"data: " + json.dumps(faults.ERROR).encode() + b"\n\n"
-    with faulty(stream(after=1, raw=raw)) as (url, _):
-        error = fails(url, ledger, streamed=True)
-    assert "some_code" in str(error)
+ENDED = {"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}]}
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [(faults.ERROR, "some_code"), ({**faults.ERROR, **ENDED}, "some_code"),
+     (ENDED, "finish_reason: error")],
+    ids=["alone", "beside choices", "as the finish"],
+)  # fmt: skip
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_error_inside_a_reply_is_an_error(
+    ledger: Ledger, said: dict[str, object], code: str, streamed: bool
+) -> None:
+    body = json.dumps(said).encode()
+    sent = stream(after=1, raw=b"data: " + body + b"\n\n") if streamed else reply(body=body)
+    with faulty(sent) as (url, server):
+        error = fails(url, ledger, streamed=streamed)
+    assert (error.kind, server.count) == ("server", 1)
+    assert f"reported an error instead of a reply ({code})" in str(error)
+    assert rows(ledger)[0].output_tokens == (2 if streamed else 0)
 
 
 @pytest.mark.parametrize(
