@@ -19,8 +19,9 @@ import sqlalchemy as sa
 from genai.errors import LedgerUnusable
 from genai.ledger import tables
 from genai.ledger.database import Database
+from genai.ledger.owner import is_written
 from genai.ledger.row import context_of, from_pico, row_of
-from genai.ledger.spool import Spool, is_in_use, owner_is_alive, read_from
+from genai.ledger.spool import Spool, read_from
 from genai.ledger.underway import standing
 from genai.types import Call, Cost, CostStatus
 
@@ -28,6 +29,7 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode_lines
 _encode = msgspec.json.encode
 _PIECES = 16  # of what is read at once, in one transaction: each rewrites pages of the indexes
 _CALL = b'{"t":"call"'  # how the line of a call begins
+_NOTES = ("sent", "moved")  # lines that are no rows
 _KINDS = {"call": tables.calls, "feedback": tables.feedback, "content": tables.content}
 
 
@@ -57,7 +59,7 @@ class Drainer:
         for path in self._spool.files():
             while self._batch(path, done):
                 pass
-            if not is_in_use(path):
+            if not is_written(path):
                 finished.append(path)
         for path in finished:  # after all files, since a call may be answered in a later one
             self._finish(path, done)
@@ -104,14 +106,13 @@ class Drainer:
         return bool(lines)
 
     def _finish(self, path: Path, done: Drained) -> None:
-        """Book what a dead process had sent and never heard of, then remove its file."""
+        """Book what a dead process had sent and never heard of, then remove the file it left."""
         with self._begin() as db:
             row = _claim(db, path.name)
             if read_from(path, row.offset)[0]:
                 return  # it grew since; the next pass takes it
             end = row.offset
-            lost = [] if owner_is_alive(path) else _lost(path)
-            written, _ = _store(db, b"".join(map(_line_of, lost)))
+            written, _ = _store(db, b"".join(map(_line_of, _lost(path))))
             torn = 0
             with suppress(FileNotFoundError):
                 torn = int(path.stat().st_size > end)  # a line cut by the kill
@@ -176,7 +177,7 @@ def _try(db: sa.Connection, lines: bytes) -> int | None:
             return sum(
                 _insert(db, _KINDS[kind], names, rows)
                 for (kind, *names), rows in groups.items()
-                if kind != "sent"
+                if kind not in _NOTES
             )
     except (msgspec.DecodeError, KeyError, TypeError):
         return None
@@ -261,6 +262,8 @@ def _lost(path: Path) -> list[Call]:
                 sent[row["id"]] = row
             elif row.get("t") == "call":
                 sent.pop(str(row.get("id")), None)
+            elif row.get("t") == "moved":  # its process went on to a newer file, with all of them
+                sent.clear()
     return [_lost_call(row) for row in sent.values()]
 
 

@@ -17,12 +17,14 @@ from typing import Any
 
 import msgspec
 
+from genai.ledger.owner import is_written, make
 from genai.ledger.underway import SUFFIX, Underway
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 _PIECE = 2**18  # bytes read at once
 _ROTATE = 64 * 2**20  # bytes of one file: a drained file is removed, so disk use stays bounded
 _WAITING = 10_000  # rows kept in memory while the disk refuses them
+_MOVED = b'{"t":"moved"}\n'  # the last line of a left file: what was under way is in a newer one
 
 
 class Spool:
@@ -37,7 +39,14 @@ class Spool:
         self._full = durability == "full"
         self._forget()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._forget)
+            os.register_at_fork(after_in_child=self._leave)
+
+    def _leave(self) -> None:
+        """In a forked child: let the parent's files go, or their locks would outlive the parent."""
+        self._underway.close()
+        if self._file >= 0:
+            os.close(self._file)
+        self._forget()
 
     def _forget(self) -> None:
         self._lock = threading.RLock()
@@ -101,11 +110,7 @@ class Spool:
         try:
             if self._file < 0 or self._size >= _ROTATE:
                 self._start()
-            written = os.write(self._file, line)
-            if written != len(line):
-                os.write(self._file, b"\n")  # close the torn line, so that others survive it
-                raise OSError(28, "no space left on the disk")
-            self._size += written
+            self._size += _write(self._file, line)
             if self._full:
                 os.fdatasync(self._file)
         except OSError as error:
@@ -115,25 +120,34 @@ class Spool:
         return True
 
     def _start(self) -> None:
+        """Go on in a new file, which holds what is under way before the old one says so."""
         holding = {self.folder, self.folder.parent}
         holding |= {each.parent for each in self.folder.parents if not each.exists()}
         self.folder.mkdir(parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        self._path = self.folder / f"{_name()}.jsonl"
-        new = os.open(self._path, flags, 0o600)
-        if self._file >= 0:
-            os.close(self._file)
-        self._file, self._size = new, 0
-        if self._full:
-            for folder in holding:
-                _sync(folder)
-        self._carry_over()
+        path = self.folder / f"{_name()}.jsonl"
+        new = make(path, os.O_WRONLY | os.O_APPEND)
+        try:
+            if self._full:
+                for folder in holding:
+                    _sync(folder)
+            size = self._carry_over(new)
+            if self._file >= 0:
+                _write(self._file, _MOVED)
+        except OSError:
+            path.unlink()  # while it is locked: nobody else may take it for one of the dead
+            os.close(new)
+            raise
+        old, self._file = self._file, new  # in one step, for a fork may come between two
+        self._size, self._path = size, path
+        if old >= 0:
+            os.close(old)
 
-    def _carry_over(self) -> None:
-        """Write what is under way into the file that is now empty."""
-        self._size = sum(os.write(self._file, line) for line in self._open.values())
-        if self._full and self._size:
-            os.fdatasync(self._file)
+    def _carry_over(self, file: int) -> int:
+        """Write what is under way into a file that is empty; give its bytes."""
+        size = sum(_write(file, line) for line in self._open.values())
+        if self._full and size:
+            os.fdatasync(file)
+        return size
 
     @property
     def size(self) -> int:
@@ -157,13 +171,14 @@ class Spool:
             yield path
             try:
                 os.ftruncate(self._file, 0)
-                self._carry_over()
+                self._size = 0
+                self._size = self._carry_over(self._file)
             except OSError as error:
                 self.trouble = error.strerror or str(error)
 
     def left_underway(self) -> list[Path]:
         """List the notes of processes that are gone."""
-        return [path for path in self.folder.glob(f"*{SUFFIX}") if not owner_is_alive(path)]
+        return [path for path in self.folder.glob(f"*{SUFFIX}") if not is_written(path)]
 
     def files(self) -> list[Path]:
         """List every process's spool file, oldest first."""
@@ -172,6 +187,14 @@ class Spool:
         except FileNotFoundError:  # another process has just drained and removed one
             return self.files()
         return [path for _, path in sorted(found)]
+
+
+def _write(file: int, line: bytes) -> int:
+    written = os.write(file, line)
+    if written != len(line):
+        os.write(file, b"\n")  # close the torn line, so that others survive it
+        raise OSError(28, "no space left on the disk")
+    return written
 
 
 def _sync(folder: Path) -> None:
@@ -218,22 +241,3 @@ def read_from(path: Path, offset: int) -> tuple[bytes, int]:
         return b"", offset
     lines = lines[: lines.rfind(b"\n") + 1]
     return lines, offset + len(lines)
-
-
-def owner_is_alive(path: Path) -> bool:
-    """Say whether the process that writes this file still runs."""
-    try:
-        os.kill(int(path.name.partition("-")[0]), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def is_in_use(path: Path) -> bool:
-    """Say whether more lines may come: its process lives, and has not gone on to a newer file."""
-    try:
-        return path.stat().st_size < _ROTATE and owner_is_alive(path)
-    except FileNotFoundError:
-        return False

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from genai.ledger.owner import make
+
 _SLOT = 1024  # bytes; a longer note does not fit
 _BLOCK = 64  # slots mapped at once
 _SIZE = _SLOT * _BLOCK
@@ -23,7 +25,7 @@ class Underway:
     def __init__(self, folder: Path, name: str) -> None:
         self._path = folder / f"{name}{SUFFIX}"
         self._file = -1
-        self._blocks = 0
+        self._blocks: list[mmap.mmap] = []
         self._free: list[tuple[mmap.mmap, int]] = []
         self._taken: dict[str, tuple[mmap.mmap, int]] = {}
 
@@ -45,19 +47,26 @@ class Underway:
             block[at] = 0
             self._free.append(slot)
 
+    def close(self) -> None:
+        """Let the file go; each mapped block holds it, and its lock, too."""
+        for block in self._blocks:
+            block.close()
+        if self._file >= 0:
+            os.close(self._file)
+
     def _grow(self) -> bool:
         try:
             if self._file < 0:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+                self._file = make(self._path, os.O_RDWR | os.O_APPEND)
             # written, not only claimed: a full disk says so here and not in the middle of a copy
             if os.write(self._file, bytes(_SIZE)) != _SIZE:
-                os.ftruncate(self._file, self._blocks * _SIZE)
+                os.ftruncate(self._file, len(self._blocks) * _SIZE)
                 return False
-            block = mmap.mmap(self._file, _SIZE, offset=self._blocks * _SIZE)
+            block = mmap.mmap(self._file, _SIZE, offset=len(self._blocks) * _SIZE)
         except OSError:
             return False
-        self._blocks += 1
+        self._blocks.append(block)
         self._free += ((block, at) for at in range(0, _SIZE, _SLOT))
         return True
 
