@@ -21,6 +21,7 @@ class Behaviour:
     status: int = 200
     usage: bool = True
     details: dict[str, dict[str, int]] = field(default_factory=dict)  # of the tokens
+    more: dict[str, str] = field(default_factory=dict)  # beside the choices
     raw: bytes | None = None  # sent as the whole body
     cut_after: int | None = None  # words, then the connection is dropped
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -65,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
         choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop"}
         base = {"id": "c1", "object": "chat.completion", "created": 1, "model": model}
         counted = {"usage": self._usage()} if self.behaviour.usage else {}
-        return {**base, "choices": [choice], **counted}
+        return {**base, "choices": [choice], **counted, **self.behaviour.more}
 
     def _whole(self, body: bytes, status: int) -> None:
         self.send_response(status)
@@ -81,6 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.close_connection = True
         base = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": model}
+        base |= self.behaviour.more
         try:
             words = (message["content"] or "").split(" ")
             for number, word in enumerate(words):

@@ -18,7 +18,7 @@ _OUTWARD = ("reasoning", "audio_out", "image_out")
 
 
 def openai_usage(raw: Any) -> Usage:
-    """Read OpenAI's chat or Responses usage; both totals include their details.
+    """Read OpenAI's chat or Responses usage; both totals include their details, xAI's no thoughts.
 
     LiteLLM's `Usage` has the same shape, with Anthropic's counts added up already.
     """
@@ -35,10 +35,14 @@ def openai_usage(raw: Any) -> Usage:
     write_5m, write_1h, doubt = _split(
         written, split.get("ephemeral_5m_input_tokens"), split.get("ephemeral_1h_input_tokens")
     )
+    said, total = raw.get(names[1]), raw.get("total_tokens")
+    thought = _int(out.get("reasoning_tokens"))
+    if thought and total == _int(raw.get(names[0])) + _int(said) + thought:
+        said = _int(said) + thought  # xAI counts thoughts beside the completion
     return checked(
         input_total=raw.get(names[0]),
-        output_total=raw.get(names[1]),
-        total=raw.get("total_tokens"),
+        output_total=said,
+        total=total,
         read=into.get("cached_tokens"),
         write_5m=write_5m,
         write_1h=write_1h,
@@ -120,16 +124,28 @@ def langchain_usage(raw: Any) -> Usage:
     raw = _mapping(raw)
     into = _mapping(raw.get("input_token_details"))
     out = _mapping(raw.get("output_token_details"))
+    # where Anthropic's writes are split by lifetime, LangChain says 0 for their sum
+    five, hour = into.get("ephemeral_5m_input_tokens"), into.get("ephemeral_1h_input_tokens")
+    written = _in_tier(into, "cache_creation") or _int(five) + _int(hour)
+    write_5m, write_1h, doubt = _split(written, five, hour)
     return checked(
         input_total=raw.get("input_tokens"),
         output_total=raw.get("output_tokens"),
         total=raw.get("total_tokens"),
-        read=into.get("cache_read"),
-        write_5m=into.get("cache_creation"),
+        read=_in_tier(into, "cache_read"),
+        write_5m=write_5m,
+        write_1h=write_1h,
         audio_in=into.get("audio"),
-        reasoning=out.get("reasoning"),
+        reasoning=_in_tier(out, "reasoning"),
         audio_out=out.get("audio"),
+        flag=doubt,
     )
+
+
+def _in_tier(details: Mapping[str, Any], name: str) -> Any:
+    """Give a detail; LangChain begins its key with the service tier where that is not the usual."""
+    keys = (name, f"flex_{name}", f"priority_{name}")
+    return next((details[key] for key in keys if details.get(key)), 0)
 
 
 def checked(

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from servers import Behaviour, openai_server
 from genai import bridge
 from genai.config import ModelSettings
 from genai.errors import ModelError
-from genai.models import Model, make_embedder, open_model
+from genai.models import Hooks, Model, make_embedder, open_model
 from genai.models.langchain.outward import ChatGenai, GenaiEmbeddings
-from genai.types import Call, Message, Reply, ToolCall
+from genai.types import Call, Cost, CostStatus, Message, Reply, ToolCall, Usage
 
 ADDER = {
     "type": "function",
@@ -98,6 +99,29 @@ def test_their_chat_model_answers_streams_and_leaves_one_row_a_call(
         ("ok", "openai", False), ("ok", "openai", True),
     ]  # fmt: skip
     assert [m["role"] for m in server[1].requests[0]["messages"]] == ["user", "system"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_the_service_tier_that_they_name_prices_the_call(
+    server: tuple[str, Behaviour], streamed: bool
+) -> None:
+    server[1].more = {"service_tier": "priority"}
+    server[1].details = {"prompt_tokens_details": {"cached_tokens": 5},
+                         "completion_tokens_details": {"reasoning_tokens": 3}}  # fmt: skip
+    rows: list[Call] = []
+    priced: list[str] = []
+
+    def price(model: str, usage: Usage, *, tier: str = "", **_: str) -> Cost:
+        priced.append(tier)
+        return Cost(Decimal(1), CostStatus.PRICED)
+
+    hooks = Hooks(price=price, record=rows.append)
+    model = open_model("mine/x", provider=theirs(server[0], stream_usage=True), hooks=hooks)
+    list(model.stream("Hello")) if streamed else model("Hello")
+    assert set(priced) == {"priority"}
+    (row,) = rows
+    assert row.served_tier == "priority"
+    assert (row.usage.cached_tokens, row.usage.reasoning_tokens, row.usage.flag) == (5, 3, "")
 
 
 def test_leaving_a_stream_of_theirs_or_its_awaiter_ends_their_request() -> None:

@@ -119,6 +119,17 @@ def test_a_model_of_ours_inside_is_counted_once(server: tuple[str, Behaviour]) -
     assert {row.context.parent_id for row in rows("model")} == {row.id for row in rows("chain")}
 
 
+def test_the_tier_that_a_model_of_theirs_names_prices_its_row(
+    server: tuple[str, Behaviour],
+) -> None:
+    server[1].details = {"prompt_tokens_details": {"cached_tokens": 4}}
+    server[1].more = {"service_tier": "priority"}
+    genai.evaluate("tea", chain(chat(server[0])), limit=1)
+    (row,) = rows("model")
+    assert (row.served_tier, row.usage.cached_tokens) == ("priority", 4)
+    assert row.cost.reason == "no rates for tier priority; standard used"
+
+
 def test_an_agents_last_message_and_its_calls_of_tools_are_read(
     server: tuple[str, Behaviour],
 ) -> None:

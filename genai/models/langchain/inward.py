@@ -74,6 +74,7 @@ class LangChain:
                     last = Delta(
                         finish_reason=delta.finish_reason or last.finish_reason,
                         model=delta.model or last.model,
+                        tier=delta.tier or last.tier,
                     )
                     if delta.text or delta.tools:
                         yield Delta(delta.text, tools=delta.tools)
@@ -137,6 +138,7 @@ class LangChain:
                 tools=_tools(piece),
                 model=str(said.get("model_name") or ""),
                 request_id=piece.id or "",
+                tier=str(said.get("service_tier") or ""),
             ),
             getattr(piece, "usage_metadata", None),
         )

@@ -156,10 +156,11 @@ class _Turn(BaseCallbackHandler):
             text = "" if found is None else found.text
             usage = Usage(count_tokens(asked.sent), count_tokens(text), source="counted")
         answered = str(facts.get("model_name") or "")
+        tier = str(facts.get("service_tier") or "")
         if asked.ours:
             cost = _cost_of(facts)
         else:
-            cost = self._hooks.price(asked.name, usage, response_model=answered)
+            cost = self._hooks.price(asked.name, usage, tier=tier, response_model=answered)
         self._usage += usage
         self._costs.append(cost)
         if asked.ours or self._hooks.record is None:
@@ -167,7 +168,7 @@ class _Turn(BaseCallbackHandler):
         call = Call(
             new_id(), "model", asked.started_at, time.perf_counter() - asked.start, outcome,
             asked.name, self._context, usage, cost, "chat", asked.name.partition("/")[0], answered,
-            stream=asked.ttft is not None, ttft=asked.ttft, reason=reason,
+            stream=asked.ttft is not None, ttft=asked.ttft, reason=reason, served_tier=tier,
             request_id=(message.id or "") if message is not None else "",
             finish_reason=str(facts.get("finish_reason") or facts.get("stop_reason") or outcome),
         )  # fmt: skip
