@@ -180,6 +180,8 @@ def _sqlite(path: Path, durable: bool) -> "sa.Engine":
         connection.execute("PRAGMA journal_mode=WAL")
         # FULL waits for the disk at every commit, NORMAL only before pages leave the log
         connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        if durable:
+            connection.execute("PRAGMA fullfsync=ON")  # macOS: past the drive's own memory
         connection.execute("PRAGMA secure_delete=ON")
 
     @event.listens_for(engine, "begin")

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from genai.ledger.disk import sync, sync_names
 from genai.ledger.owner import is_written, make
 from genai.ledger.underway import SUFFIX, Underway
 
@@ -112,7 +113,7 @@ class Spool:
                 self._start()
             self._size += _write(self._file, line)
             if self._full:
-                os.fdatasync(self._file)
+                sync(self._file)
         except OSError as error:
             self.trouble = error.strerror or str(error)
             return False
@@ -129,7 +130,7 @@ class Spool:
         try:
             if self._full:
                 for folder in holding:
-                    _sync(folder)
+                    sync_names(folder)
             size = self._carry_over(new)
             if self._file >= 0:
                 _write(self._file, _MOVED)
@@ -146,7 +147,7 @@ class Spool:
         """Write what is under way into a file that is empty; give its bytes."""
         size = sum(_write(file, line) for line in self._open.values())
         if self._full and size:
-            os.fdatasync(file)
+            sync(file)
         return size
 
     @property
@@ -195,15 +196,6 @@ def _write(file: int, line: bytes) -> int:
         os.write(file, b"\n")  # close the torn line, so that others survive it
         raise OSError(28, "no space left on the disk")
     return written
-
-
-def _sync(folder: Path) -> None:
-    """Put the names in a folder on the disk; without it a file can be whole and yet not found."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def _name() -> str:

@@ -1,5 +1,6 @@
 """Full durability: what is acknowledged is on the disk itself, at every step of its way."""
 
+import errno
 import os
 import re
 import shutil
@@ -59,6 +60,35 @@ def test_the_default_mode_waits_for_no_disk(
     assert not TO_DISK & {name for name, _ in steps}
     with ledger.database.begin() as db:
         assert db.exec_driver_sql("PRAGMA synchronous").scalar() == 1  # NORMAL
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_system_without_fdatasync_asks_its_drive_or_else_waits_for_the_whole_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, knows: bool
+) -> None:
+    asked: list[str] = []
+
+    def order(file: int, what: int) -> int:
+        assert what == 51
+        asked.append(Path(os.readlink(f"/proc/self/fd/{file}")).suffix)
+        if not knows:
+            raise OSError(errno.ENOTSUP, "no such order")
+        return 0
+
+    steps = seen(monkeypatch)
+    monkeypatch.delattr("os.fdatasync")
+    monkeypatch.setattr("fcntl.F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr("fcntl.fcntl", order)
+    ledger = Ledger(tmp_path / "ledger.db", durability="full")
+    ledger.record(call(id="a"))
+    assert asked == [".jsonl"]
+    assert [name for name, file in steps if file.endswith(".jsonl")] == ["write", "fsync"][
+        : 1 if knows else 2
+    ]
+    delivery = ledger.flush()
+    assert (delivery.stored, delivery.waiting, delivery.trouble) == (1, 0, "")
+    with ledger.database.begin() as db:
+        assert db.exec_driver_sql("PRAGMA fullfsync").scalar() == 1
 
 
 def test_a_spool_that_is_cut_keeps_what_is_under_way_on_the_disk(
