@@ -188,7 +188,7 @@ class ReplaySettings(Settings):
 
 
 class BudgetSettings(Settings):
-    """One spending limit; `match` is a name, or `*` for one budget a name."""
+    """One spending limit; `match` is a name, or `*` for one a name that has no entry itself."""
 
     scope: Literal["total", "user", "feature", "tenant", "release", "run", "model"]
     match: str = "*"
@@ -251,6 +251,20 @@ class Config(Settings):
     evals: EvalSettings = EvalSettings()
     tracking: TrackingSettings = TrackingSettings()
     refusals: RefusalSettings = RefusalSettings()
+
+    @field_validator("budgets")
+    @classmethod
+    def _one_limit_each(cls, given: list[BudgetSettings]) -> list[BudgetSettings]:
+        seen = set()
+        for each in given:
+            match = "*" if each.scope == "total" else each.match
+            if (each.scope, match, each.period) in seen:
+                raise ValueError(
+                    f"two entries have scope `{each.scope}`, match `{match}` and period"
+                    f" `{each.period}`; keep one of them"
+                )
+            seen.add((each.scope, match, each.period))
+        return given
 
     @property
     def hash(self) -> str:

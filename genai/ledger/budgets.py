@@ -36,7 +36,7 @@ _TOGETHER = 100  # settlements in one transaction
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One rule. `match` is a name, or `*` for a budget of its own for each name met.
+    """One rule. `match` is a name, or `*` for a budget of its own for each name without a rule.
 
     `unpriced` says what happens to a model without a price: `block`, or `allow` unseen.
     """
@@ -106,27 +106,33 @@ class Budgets:
         Raises:
             BudgetExceeded: a limit would be passed, or the model has no price; nothing is held.
         """
-        named = ((limit, self._value(limit, context, model)) for limit in self._limits)
-        applicable = [(limit, value) for limit, value in named if value]
+        now = time.time()
+        applicable = self._applicable(context, model, now)
         if not applicable or worst.status == CostStatus.DECLARED_FREE:
             return False
         amount = to_pico(worst.amount)
         if amount is None:
-            blocked = next((limit for limit, _ in applicable if limit.unpriced == "block"), None)
+            limits = (limit for limit, _ in applicable.values())
+            blocked = next((limit for limit in limits if limit.unpriced == "block"), None)
             if blocked is None:
                 return False
             raise BudgetExceeded(
                 f"model {model}: has no price, so the {blocked.scope} budget cannot be kept; add it"
                 " to configs/prices.yaml, or set `unpriced: allow` for this budget"
             )
-        now = time.time()
         if now - self._swept > _LEASE / 10:
             self._swept = now
             self.sweep(now)
         with self._database.begin() as db:
-            for limit, value in sorted(applicable, key=lambda each: _id(each[0], each[1], now)):
+            for _, (limit, value) in sorted(applicable.items()):
                 self._take(db, limit, value, amount, call_id, now, now + lease)
         return True
+
+    def _applicable(self, context: Context, model: str, now: float) -> dict[str, tuple[Limit, str]]:
+        """Give each budget of this call by its id; of two limits the one with a name counts."""
+        ranked = sorted(self._limits, key=lambda limit: limit.match != "*")
+        named = ((limit, self._value(limit, context, model)) for limit in ranked)
+        return {_id(limit, value, now): (limit, value) for limit, value in named if value}
 
     def _value(self, limit: Limit, context: Context, model: str) -> str:
         if limit.scope == "total":

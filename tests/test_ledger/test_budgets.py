@@ -85,6 +85,21 @@ def test_each_name_has_its_own_and_free_or_unnamed_calls_need_none(database: Dat
     assert {row.value for row in budgets.status()} == {"ANN", "BOB"}
 
 
+def test_a_name_with_a_limit_of_its_own_is_under_that_one(database: Database) -> None:
+    boss, unknown = Context(user="boss"), Cost(None, CostStatus.UNPRICED)
+    own = Limit("user", Decimal(50), "boss", unpriced="allow")
+    for limits in ([Limit("user", Decimal(2)), own], [own, Limit("user", Decimal(2))]):
+        budgets = Budgets(database, limits)
+        assert budgets.reserve(new_id(), boss, "m", dollars("20"))
+        assert not budgets.reserve("c", boss, "m", unknown)
+        with pytest.raises(BudgetExceeded, match=r"user budget of \$2 a month has \$2 left"):
+            budgets.reserve("a", ANN, "m", dollars("3"))
+    with pytest.raises(BudgetExceeded, match=r"user budget of \$50 a month has \$10 left"):
+        budgets.reserve("d", boss, "m", dollars("11"))
+    (row,) = [row for row in budgets.status() if row.value == "boss"]
+    assert (row.limit, row.reserved, row.left) == (50, 40, 10)
+
+
 def test_a_model_without_a_price_is_blocked_unless_allowed(database: Database) -> None:
     unknown = Cost(None, CostStatus.UNPRICED)
     with pytest.raises(BudgetExceeded, match="has no price"):
