@@ -185,7 +185,7 @@ def test_a_password_for_the_ledger_comes_from_the_environment_only(
         ('budgets: [{scope: planet, limit: "1"}]', "scope"),
         (
             'budgets: [{scope: user, limit: "1"}, {scope: user, limit: "2"}]',
-            "`budgets`: two entries have scope `user`, match `*` and period `month`; keep one",
+            r"`budgets`: two entries have scope `user`, match `\*` and period `month`; keep one",
         ),
         ('budgets: [{scope: user, limit: "2"}, {scope: user, match: ann, limit: "2"}]', ""),
         ("models: {m: {retrys: 3}}", "did you mean `retries`"),

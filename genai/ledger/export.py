@@ -52,6 +52,8 @@ class Exported:
 def parquet(ledger: "Ledger", folder: Path) -> int:
     """Write calls as Parquet, one file a day and batch, money as decimal128(38, 12).
 
+    A day is written anew; days without calls in the ledger stay as an earlier export left them.
+
     Returns:
         How many rows were written.
 
@@ -62,20 +64,38 @@ def parquet(ledger: "Ledger", folder: Path) -> int:
     writer: Any = extras.load("pyarrow.parquet", "apps")
     ledger.drain()
     written = 0
+    ready: dict[Path, Path] = {}
     kinds = ("chain", "model", "embedding", "guard", "eval")
-    for number, rows in enumerate(walk(ledger.database, kinds=kinds)):
-        days: dict[str, list[Call]] = defaultdict(list)
-        for call in rows:
-            days[f"{datetime.fromtimestamp(call.started_at, UTC):%Y-%m-%d}"].append(call)
-        for day, own in days.items():
-            target = folder / f"date={day}"
-            target.mkdir(parents=True, exist_ok=True)
-            path = target / f"part-{number:05}.parquet"
-            half = path.with_suffix(".half")
-            writer.write_table(_table(arrow, own), half)
-            os.replace(half, path)  # a file that is there is whole
-            written += len(own)
+    try:
+        for number, rows in enumerate(walk(ledger.database, kinds=kinds)):
+            days: dict[str, list[Call]] = defaultdict(list)
+            for call in rows:
+                days[f"{datetime.fromtimestamp(call.started_at, UTC):%Y-%m-%d}"].append(call)
+            for day, own in days.items():
+                target = folder / f"date={day}"
+                target.mkdir(parents=True, exist_ok=True)
+                path = target / f"part-{number:05}.parquet"
+                ready[path] = target / f".{path.stem}.half"  # a name that readers pass over
+                writer.write_table(_table(arrow, own), ready[path])
+                written += len(own)
+        _put(ready)
+    finally:
+        for half in ready.values():
+            half.unlink(missing_ok=True)
     return written
+
+
+def _put(ready: Mapping[Path, Path]) -> None:
+    """Give written files their names, then remove what an earlier export wrote for these days.
+
+    A call's batch is none for ever: earlier ids come, and old calls go.
+    """
+    for path, half in ready.items():
+        os.replace(half, path)
+    for folder in {path.parent for path in ready}:
+        for path in folder.glob("part-*.parquet"):
+            if path not in ready:
+                path.unlink()
 
 
 def _table(arrow: Any, calls: list[Call]) -> Any:

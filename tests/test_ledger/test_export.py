@@ -89,6 +89,37 @@ def test_parquet_holds_every_row_with_exact_money(ledger: Ledger, tmp_path: Path
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"date=2026-11-05"}
 
 
+def test_the_same_folder_again_holds_each_call_once(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genai.ledger.walk._BATCH", 3)
+    ledger, out = Ledger(tmp_path / "ledger.db", url=url), tmp_path / "out"
+
+    def stored() -> list[str]:
+        return sorted(pyarrow.parquet.read_table(out).column("id").to_pylist())
+
+    ledger.record(call(id="gone", started_at=time.time() - 8 * 365 * 86_400))
+    ids = []
+    for night in range(6):  # later ids come in before the earlier ones
+        for n in range(4):
+            ids.append(f"{9 - night}-{n}")
+            ledger.record(call(id=ids[-1], started_at=NOVEMBER + 86_400 * night))
+        assert parquet(ledger, out) == len(ids) + (night == 0)
+        assert stored() == sorted([*ids, "gone"])  # an archive keeps what the ledger lost
+        retain(ledger)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    ledger.record(call(id="0", started_at=NOVEMBER))
+    tables = iter([pyarrow.parquet.write_table] * 3)
+    monkeypatch.setattr("pyarrow.parquet.write_table", lambda *w: next(tables, full)(*w))
+    with pytest.raises(OSError, match="No space"):
+        parquet(ledger, out)
+    assert stored() == sorted([*ids, "gone"])
+    assert {path.suffix for path in out.rglob("*") if path.is_file()} == {".parquet"}
+
+
 def test_deleted_text_is_gone_from_every_file_and_money_stays(tmp_path: Path, url: str) -> None:
     ledger = Ledger(tmp_path / "ledger.db", url=url, content="all")
     for n in range(200):
