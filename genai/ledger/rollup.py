@@ -112,6 +112,8 @@ def roll_up(database: Database) -> int:
     total = 0
     while True:
         with database.begin() as db:
+            if not database.is_sqlite:
+                _one_at_a_time(db)
             _create(db)
             if not database.is_sqlite:
                 return _new_days(db)
@@ -220,17 +222,20 @@ def _add(into: Sums, row: "sa.Row[tuple[object, ...]]") -> None:
 
 def _create(db: "sa.Connection") -> None:
     """Make the tables; those of another version are dropped, since they can be made again."""
+    postgres = db.dialect.name == "postgresql"
+    if _is_made(db):
+        return
+    if postgres:
+        _one_at_a_time(db)
+        if _is_made(db):  # by another program meanwhile
+            return
     db.exec_driver_sql(
         "CREATE TABLE IF NOT EXISTS rollup_state (key TEXT PRIMARY KEY, value BIGINT NOT NULL)"
     )
-    query = "SELECT coalesce(max(value), 0) FROM rollup_state WHERE key = 'version'"
-    if db.exec_driver_sql(query).scalar_one() == _VERSION:
-        return
     for table in ("rollup", "rollup_time"):
         db.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
     db.exec_driver_sql("DELETE FROM rollup_state")
     texts = "".join(f'"{name}" TEXT NOT NULL, ' for name in _KEY if name != "day")
-    postgres = db.dialect.name == "postgresql"
     big = "NUMERIC(38, 0)" if postgres else "BIGINT"
     counts = ", ".join(f"{name} {big if name == 'cost' else 'BIGINT'} NOT NULL" for name in _SUMS)
     key = ", ".join(f'"{name}"' for name in _KEY)
@@ -243,6 +248,20 @@ def _create(db: "sa.Connection") -> None:
         f" NULL, PRIMARY KEY ({_TIME_KEY})){'' if postgres else ' WITHOUT ROWID'}"
     )
     db.exec_driver_sql(f"INSERT INTO rollup_state VALUES ('version', {_VERSION})")
+
+
+def _is_made(db: "sa.Connection") -> bool:
+    import sqlalchemy as sa
+
+    if not sa.inspect(db).has_table("rollup_state"):
+        return False
+    query = "SELECT coalesce(max(value), 0) FROM rollup_state WHERE key = 'version'"
+    return bool(db.exec_driver_sql(query).scalar_one() == _VERSION)
+
+
+def _one_at_a_time(db: "sa.Connection") -> None:
+    """Let PostgreSQL's other programs wait until this transaction ends; SQLite has one writer."""
+    db.exec_driver_sql("SELECT pg_advisory_xact_lock(4712)")
 
 
 def _new_rows(db: "sa.Connection") -> int:

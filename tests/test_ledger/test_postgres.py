@@ -3,8 +3,10 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from makers import call
@@ -12,6 +14,7 @@ from postgres import new_database
 
 from genai.errors import LedgerUnusable
 from genai.ledger import Ledger
+from genai.ledger.rollup import sums
 from genai.types import Context, Usage
 
 
@@ -94,3 +97,27 @@ def test_a_server_that_is_away_is_one_sentence_and_calls_wait(url: str, tmp_path
     back = Ledger(tmp_path / "ledger.db", url=url)
     assert "waits" in {row.id for row in back.calls(limit=100)}
     back.database.dispose()
+
+
+def test_all_who_read_reports_at_once_get_them(url: str, tmp_path: Path) -> None:
+    ledgers = [Ledger(tmp_path / f"{n}" / "ledger.db", url=url) for n in range(4)]
+    for ledger in ledgers:
+        ledger.drain()
+    together = Barrier(len(ledgers), timeout=60)
+
+    def read(ledger: Ledger) -> tuple[int, int]:
+        together.wait()
+        new = ledger.roll_up()
+        return new, sums(ledger.database, kind="model")[()].calls
+
+    with ThreadPoolExecutor(len(ledgers)) as pool:
+        for total in (30, 60):  # where there are no sums yet, and where there are
+            for n in range(total - 30, total):
+                ledgers[0].record(call(id=f"{n}", started_at=1_800_000_000.0 + 86_400 * n))
+            ledgers[0].drain()
+            found = list(pool.map(read, ledgers))
+            assert sorted(new for new, _ in found) == [0, 0, 0, 30]
+            assert {calls for _, calls in found} == {total}
+    for ledger in ledgers:
+        ledger.drain()  # none is under way in the background
+        ledger.database.dispose()
