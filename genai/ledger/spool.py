@@ -58,6 +58,7 @@ class Spool:
         self._waiting: deque[bytes] = deque()
         self.accepted = self.dropped = 0
         self.trouble = ""
+        self.holds_text = False
 
     @property
     def waiting(self) -> int:
@@ -72,13 +73,15 @@ class Spool:
                 self._put(line)
                 self._open[row["id"]] = line
 
-    def append(self, row: Any, call_id: str = "") -> None:
+    def append(self, row: Any, call_id: str = "", *, text: bool = False) -> None:
         """Write one row. Where the disk refuses, it waits in memory and is tried again.
 
-        `call_id` says that it is the row of this call, which is under way no longer.
+        `call_id` says that it is the row of this call, which is under way no longer, `text` that
+        it holds what a person or a model said.
         """
         line = _line(row)
         with self._lock:
+            self.holds_text = self.holds_text or text
             if call_id:
                 self.accepted += 1
             if self._waiting and not self._retry():
@@ -172,7 +175,7 @@ class Spool:
             yield path
             try:
                 os.ftruncate(self._file, 0)
-                self._size = 0
+                self._size, self.holds_text = 0, bool(self._waiting)
                 self._size = self._carry_over(self._file)
             except OSError as error:
                 self.trouble = error.strerror or str(error)

@@ -117,7 +117,8 @@ class Ledger:
 
     def _keep(self, call_id: str, question: str, answer: str) -> None:
         texts = {"question": self._clean(question), "answer": self._clean(answer)}
-        self._spool.append({"t": "content", "call_id": call_id, "created_at": time.time(), **texts})
+        line = {"t": "content", "call_id": call_id, "created_at": time.time(), **texts}
+        self._spool.append(line, text=True)
 
     def feedback(
         self,
@@ -136,7 +137,8 @@ class Ledger:
         """
         kept = self._clean(comment) if consent and comment else ""
         row = {"id": new_id(), "call_id": call_id, "created_at": time.time(), "value": value}
-        self._spool.append({"t": "feedback", **row, "reason": reason, "comment": kept})
+        line = {"t": "feedback", **row, "reason": reason, "comment": kept}
+        self._spool.append(line, text=bool(kept))
         if turn and consent and self._content in ("feedback", "all"):
             self._keep(call_id, *turn)
         self._wake()
@@ -194,7 +196,8 @@ class Ledger:
             self._spool.retry()
             drainer = Drainer(self._spool, self.database.begin)
             done = drainer.run()
-            if self._spool.size > (0 if self._content != "none" else _LARGE):
+            texts = self._spool.holds_text or self._content != "none"
+            if self._spool.size > (0 if texts else _LARGE):
                 drainer.empty_own()
             self._lost += done.lost
             return done

@@ -139,6 +139,18 @@ def test_deleted_text_is_gone_from_every_file_and_money_stays(tmp_path: Path, ur
         assert b"curious comment" not in stored
 
 
+def test_a_comment_alone_is_gone_too_while_its_process_runs(tmp_path: Path, url: str) -> None:
+    ledger = Ledger(tmp_path / "ledger.db", url=url)
+    for n in range(2):  # what is emptied once is emptied again
+        ledger.record(call(id=f"{n}"), question="an odd question")
+        ledger.feedback(f"{n}", True, comment="a curious comment", consent=True)
+        assert retain(ledger, content_days=-1) == 1
+        vacuum(ledger)
+        for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+            assert b"curious comment" not in path.read_bytes()
+    assert len(ledger.calls()) == 2
+
+
 def test_old_calls_go_only_after_their_years(tmp_path: Path, url: str) -> None:
     ledger = Ledger(tmp_path / "ledger.db", url=url)
     ledger.record(call(id="old", started_at=time.time() - 8 * 365 * 86_400))
