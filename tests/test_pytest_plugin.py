@@ -187,3 +187,38 @@ def test_an_application_that_exists_needs_one_suite_and_no_other_file(tmp_path: 
     assert done.returncode == 1
     assert "REGRESSION against main: contains fell from 1.000 to 0.000" in done.stdout
     assert "  case-11: 1 -> 0\n    before: answered: It lasts two years." in done.stdout
+
+
+ASKS = """
+from pathlib import Path
+here = Path(__file__).parent
+
+
+class RateLimitError(Exception):
+    status_code = 429
+
+
+def answer(question):
+    if "17" in question and not (here / "seen").exists():
+        (here / "seen").touch()
+        raise RateLimitError("slow down")
+    return (here / "prompt.txt").read_text()
+"""
+
+
+def test_a_changed_application_is_asked_again_and_never_judged_by_its_old_answers(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "shop.py").write_text(ASKS)
+    (tmp_path / "prompt.txt").write_text("two years")
+    (tmp_path / "evals").mkdir()
+    cases = "".join(f"  - {{id: c{n}, input: 'Warranty {n}?', expected: two years}}\n"
+                    for n in range(10, 50))  # fmt: skip
+    (tmp_path / "evals" / "shop.yaml").write_text(
+        "suite: shop\ntask: shop:answer\nmetrics:\n  contains: {min: 0.9}\ncases:\n" + cases
+    )
+    assert run(tmp_path, "evals").returncode == 14
+    (tmp_path / "prompt.txt").write_text("no idea")
+    done = run(tmp_path, "evals")
+    assert done.returncode == 1, done.stdout
+    assert "contains is 0 (95 %" in done.stdout

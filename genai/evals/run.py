@@ -27,6 +27,7 @@ from genai.evals.report.assemble import assemble
 from genai.evals.results import Column, Results, of_log, of_score
 from genai.evals.scorecard import MANY
 from genai.evals.scorers import Tools
+from genai.evals.sources import digest_of
 from genai.evals.spend import Purse
 from genai.evals.store import Head, RunLog, Scores, answers_of, copy_answers, open_run
 from genai.evals.suite import Suite, load_suite
@@ -97,7 +98,7 @@ def evaluate(
         suite=suite.name, dataset=suite.hash, task=name, variant=variant,
         metrics={each.name: each.id for each in metrics},
         repeats=options.repeats or suite.settings.repeats, cases=len(suite.cases),
-        started_at=time.time(),
+        started_at=time.time(), sources=digest_of(task, suite.root, runs),
     )  # fmt: skip
     again = None if options.rescore is None else answers_of(runs, head, options.rescore)
     log = open_run(runs, head, resume=options.resume and again is None, name=options.name)

@@ -1,8 +1,8 @@
 """The log of a run: one folder a run, one append-only file a process.
 
 A line is a trial or its scores. A run that was interrupted goes on where it stopped, by the
-content of its cases: a unit is a case, a repeat and a variant of the task. A torn last line is
-done again. Nothing is ever rewritten.
+content of its cases: a unit is a case, a repeat and a variant of the task; a task whose project
+has changed since begins anew. A torn last line is done again. Nothing is ever rewritten.
 """
 
 import os
@@ -30,7 +30,11 @@ _SYNC = 1.0  # seconds between two fsyncs
 
 
 class Head(msgspec.Struct, kw_only=True):
-    """What a run is of: only a run with an equal `key` may go on with its log."""
+    """What a run is of: one with an equal `key` has the answers to the same questions.
+
+    `sources` is what the answers may depend on beside the task: only where that is equal too does
+    a run go on with the log. `since` says when a run that is gone on with was begun.
+    """
 
     suite: str
     dataset: str
@@ -40,12 +44,14 @@ class Head(msgspec.Struct, kw_only=True):
     repeats: int
     cases: int
     started_at: float
+    sources: str = ""
     run: str = ""
     complete: bool = False
+    since: float | None = None
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What must be equal for a run to be resumed; new metrics only add scores."""
+        """What must be equal for answers to be scored again; new metrics only add scores."""
         return (self.suite, self.dataset, self.task, self.variant, self.repeats)
 
 
@@ -197,9 +203,8 @@ def open_run(runs: Path, head: Head, *, resume: bool = True, name: str = "") -> 
     if name:
         held = _hold(folder / name, wait=True)
         return _opened(folder / name, head, held)
-    for path in sorted(folder.glob("*/run.json"), reverse=True) if resume else ():
-        found = _head(path)
-        if found is None or found.complete or found.key != head.key:
+    for path, found in _newest_first(folder) if resume else ():
+        if found.complete or found.key != head.key or found.sources != head.sources:
             continue
         held = _hold(path.parent)
         now = _head(path)
@@ -218,14 +223,19 @@ def answers_of(runs: Path, head: Head, name: str = "") -> Path:
     Raises:
         CaseError: there is none of these cases, this task and so many repeats.
     """
-    for path in sorted((runs / head.suite).glob("*/run.json"), reverse=True):
-        found = _head(path)
-        if found is not None and found.key == head.key and path.parent.name.startswith(name):
+    for path, found in _newest_first(runs / head.suite):
+        if found.key == head.key and path.parent.name.startswith(name):
             return path.parent
     raise CaseError(
         f"run {name or 'to score again'}: no run of suite {head.suite} has these cases, this task"
         f" and {head.repeats} repeats; see genai eval runs {head.suite}, or run it"
     )
+
+
+def _newest_first(folder: Path) -> list[tuple[Path, Head]]:
+    heads = ((path, _head(path)) for path in folder.glob("*/run.json"))
+    found = [(path, head) for path, head in heads if head is not None]
+    return sorted(found, key=lambda each: each[1].started_at, reverse=True)
 
 
 def copy_answers(source: Path, log: RunLog) -> None:
@@ -238,7 +248,7 @@ def _opened(folder: Path, head: Head, held: int) -> RunLog:
     path = folder / "run.json"
     found = _head(path)
     if found is not None and found.key == head.key:
-        head.started_at, head.run = found.started_at, found.run
+        head.started_at, head.run, head.since = found.started_at, found.run, found.started_at
     head.run = head.run or folder.name
     _write_head(folder, head)
     return RunLog(folder, head, held)

@@ -127,6 +127,12 @@ class Suite:
         return self.settings.metrics
 
     @property
+    def root(self) -> Path:
+        """The project's folder; of a suite that stands in no `evals`, its own."""
+        folder = self.path.parent
+        return folder.parent if folder.name == "evals" else folder
+
+    @property
     def source(self) -> Path:
         """The folder that holds the documents of gold quotes."""
         return self.path.parent.parent / self.settings.source

@@ -49,8 +49,8 @@ def describe(task: Task) -> tuple[str, str]:
     """Give a task's name and its variant: a hash of what is known to shape its answers.
 
     A function is known by the file it stands in and its place there, which says nothing of what it
-    calls; a task of yours may have an `identity` (any text) that says more. Of what a closure, a
-    `partial` or an object holds, the plain values count.
+    calls or reads (`sources` looks at that); a task of yours may have an `identity` (any text) that
+    says it all. Of what a closure, a `partial` or an object holds, the plain values count.
     """
     if isinstance(task, functools.partial):
         name, inner = describe(task.func)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -35,14 +36,14 @@ def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path, cases: int, repea
         print(report.resumed, report.metric("exact").value)
     """)
     (tmp_path / "asked.py").write_text(
-        "import asyncio\nfrom pathlib import Path\nlog = Path(__file__).with_name('asked.txt')\n"
+        "import asyncio\nfrom pathlib import Path\nlog = Path(__file__).with_name('asked.log')\n"
         "async def task(question):\n"
         "    with log.open('a') as file: file.write(question + '\\n')\n"
         "    await asyncio.sleep(0.01)\n"
         "    left, _, right = question.partition(' + ')\n"
         "    return str(int(left) + int(right))\n"
     )
-    asked = tmp_path / "asked.txt"
+    asked = tmp_path / "asked.log"
     for stop_at in (40, 160):
         process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
         deadline = time.time() + 60
@@ -102,8 +103,69 @@ def test_what_was_unmeasured_is_asked_again_and_nothing_else(tmp_path: Path) -> 
     assert sorted(asked) == sorted({"2 + 1", *(f"{n} + 1" for n in range(20, 30))})
     assert second.ok
     assert second.resumed == 19
+    assert re.search(r"^19 answers are from 20\S+Z, an earlier start of this run; to ask anew:"
+                     r" genai eval sums --fresh$", second.text(), re.MULTILINE)  # fmt: skip
     assert run(path, task).run != first.run  # a complete run is not gone on with
     assert run(path, task, resume=False).resumed == 0
+
+
+def test_what_no_start_will_ever_measure_keeps_no_answer(tmp_path: Path) -> None:
+    path = sums(tmp_path, 5, HEAD + "  tokens_per_case: {show: true}\n")  # add says no tokens
+    first = run(path, add)
+    assert first.metric("tokens_per_case").unmeasured == 5
+    assert (run(path, add).run == first.run, run(path, add).resumed) == (False, 0)
+
+
+@pytest.mark.parametrize("changed", ["prompt.txt", "texts/more.j2"])
+def test_answers_of_a_project_that_has_changed_are_not_taken_over(
+    tmp_path: Path, changed: str
+) -> None:
+    path = sums(tmp_path, 10)
+    (tmp_path / "texts").mkdir()
+    for name in ("prompt.txt", "texts/more.j2"):
+        (tmp_path / name).write_text("Add.")
+
+    def task(question: str) -> str:
+        if question == "0 + 1":
+            raise ModelError("slow down", "rate_limited")
+        return add(question)
+
+    run(path, task)
+    (path.parent / "mine.py").write_text("# a scorer changes no answer")
+    for ending in ("md", "xml", "html"):  # nor do a run's own reports
+        (tmp_path / f"report.{ending}").touch()
+    assert run(path, task).resumed == 9
+    (tmp_path / changed).write_text("Subtract.")
+    assert run(path, task).resumed == 0
+
+
+def test_a_task_that_says_what_it_is_goes_on_whatever_else_has_changed(tmp_path: Path) -> None:
+    path = sums(tmp_path, 10)
+
+    def task(question: str) -> str:
+        if question == "0 + 1":
+            raise ModelError("slow down", "rate_limited")
+        return add(question)
+
+    task.identity = "release 7"  # type: ignore[attr-defined]
+    run(path, task)
+    (tmp_path / "notes.txt").write_text("nothing that it reads")
+    assert run(path, task).resumed == 9
+    task.identity = "release 8"  # type: ignore[attr-defined]
+    assert run(path, task).resumed == 0
+
+
+def test_the_newest_run_is_the_one_that_began_last(tmp_path: Path) -> None:
+    path, by = sums(tmp_path, 5), [1]
+
+    def task(question: str) -> str:
+        return str(int(add(question)) + by[0])
+
+    first = run(path, task, name="session-of-workers")
+    by[0] = 0
+    second = run(path, task)
+    assert (first.metric("exact").value, second.metric("exact").value) == (0, 1)
+    assert run(path, task, rescore="").metric("exact").value == 1
 
 
 class Adder:
@@ -127,7 +189,8 @@ def added(question: str, by: int = 0) -> str:
     ],
 )
 def test_answers_of_another_task_are_not_taken_over(tmp_path: Path, one: Any, other: Any) -> None:
-    path = sums(tmp_path, 5, HEAD + "  semantic_similarity: {show: true}\n")  # never measured
+    judging(tmp_path, 5, "moody")  # never measured, and always tried again
+    path = sums(tmp_path, 5, HEAD + "  moody: {scorer: 'evals/j.py:moody', show: true}\n")
     first = run(path, one)
     assert (first.metric("exact").value, first.exit_code) == (0, 1)
     second = run(path, other)

@@ -26,7 +26,7 @@ here = Path(__file__).parent
 
 async def add(question):
     import asyncio
-    with (here / "asked.txt").open("a") as file:
+    with (here / "asked.log").open("a") as file:
         file.write(question + "\\n")
     await asyncio.sleep(0.01)
     left, _, right = question.partition(" + ")
@@ -61,10 +61,11 @@ def evaluate(folder: Path, words: str, *, resume: bool = False) -> Path:
             report = genai.evaluate("sums", resume={resume}, {words})
             print(report.folder)
     """)
-    (folder / "program.py").write_text(program)
+    path = folder / "evals" / "program.py"  # its own words are no text of the task's project
+    path.write_text(program)
     environment = {**os.environ, "RAY_raylet_start_wait_time_s": "120"}
     done = subprocess.run(
-        [sys.executable, "program.py"], cwd=folder, capture_output=True, text=True, timeout=240,
+        [sys.executable, str(path)], cwd=folder, capture_output=True, text=True, timeout=240,
         env=environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -82,14 +83,14 @@ def test_a_worker_killed_in_the_middle_loses_only_what_was_in_flight(
 ) -> None:
     run = evaluate(folder, where)
     assert (folder / "died").exists()
-    asked = Counter((folder / "asked.txt").read_text().split("\n")[:-1])
+    asked = Counter((folder / "asked.log").read_text().split("\n")[:-1])
     assert len(asked) == COUNT
     assert sum(asked.values()) <= COUNT + 2 * 105
     report = read_report(run)
     assert report.states == {"answered": COUNT}
     assert report.metric("exact").value == pytest.approx(1 - 26 / COUNT)
     assert len(list(run.glob("log-*.jsonl"))) >= 2
-    (folder / "asked.txt").unlink()
+    (folder / "asked.log").unlink()
     local = evaluate(folder, "")
     assert verdict(run) == verdict(local)
     assert report.cost == read_report(local).cost
@@ -179,7 +180,7 @@ def test_workers_share_the_cap(folder: Path) -> None:
     run = evaluate(folder, 'workers=2, concurrency=2, spend="0.10"')
     report = read_report(run)
     assert (report.stopped, report.exit_code) == ("budget_stop", 3)
-    asked = (folder / "asked.txt").read_text().split("\n")[:-1]
+    asked = (folder / "asked.log").read_text().split("\n")[:-1]
     # five parts of 46 cases: each stops at its share, and the rest is spent on what they left
     assert len(asked) == 100
     assert report.cost == Decimal("0.10")
@@ -187,4 +188,4 @@ def test_workers_share_the_cap(folder: Path) -> None:
     assert more == run
     # a share is of what is left, not of the whole, so going on passes nothing either
     assert read_report(run).cost == Decimal("0.15")
-    assert len((folder / "asked.txt").read_text().split("\n")[:-1]) == 150
+    assert len((folder / "asked.log").read_text().split("\n")[:-1]) == 150

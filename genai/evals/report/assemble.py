@@ -1,8 +1,8 @@
 """From a run to its report and its scorecard."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from genai.evals import scorecard as cards
@@ -16,6 +16,9 @@ from genai.evals.suite import Suite
 
 if TYPE_CHECKING:
     from genai.evals.run import Options, Run
+
+
+_NEVER = "missing_field"  # what a case or the task does not have, no later start will measure
 
 
 def assemble(run: "Run", suite: Suite, options: "Options") -> Report:
@@ -47,12 +50,15 @@ def assemble(run: "Run", suite: Suite, options: "Options") -> Report:
         seconds=run.seconds, metrics=measured, slices=slices(results, plain[:8]),
         states=dict(results.states), reasons=dict(results.reasons), cost=results.cost,
         unknown_cost=results.unknown_cost, judging=results.judging, tokens=results.tokens,
-        resumed=run.resumed, stage=options.stage, baseline=gate.baseline,
+        resumed=run.resumed, since=_at(log.head.since) if run.resumed else "",
+        stage=options.stage, baseline=gate.baseline,
         margins={"pull_request": gate.margin, "release": gate.release_margin},
-        stopped=run.stopped, at=_now(), folder=log.folder, evals=suite.path.parent,
+        stopped=run.stopped, at=_at(time.time()), folder=log.folder, evals=suite.path.parent,
     )  # fmt: skip
     found.write()
-    log.finish(complete=not any(each.unmeasured for each in measured))
+    lacking = (each for each in measured if each.unmeasured)
+    codes = (code for each in lacking for code in results.columns[each.name].codes.values())
+    log.finish(complete=all(code == _NEVER for code in codes))
     return found
 
 
@@ -84,7 +90,7 @@ def _scorecard(run: "Run", suite: Suite, measured: Sequence[Measured]) -> cards.
     return cards.Scorecard(
         cards.Head(
             suite=head.suite, dataset=head.dataset, task=head.task, variant=head.variant,
-            metrics=heads, cases=count, repeats=head.repeats, run=head.run, at=_now(),
+            metrics=heads, cases=count, repeats=head.repeats, run=head.run, at=_at(time.time()),
             cost=str(results.cost) if not results.unknown_cost else None,
         ),
         rows,
@@ -117,5 +123,5 @@ def _relation(case: Case) -> tuple[str, ...]:
     return (f"variant:{case.variant.relation}",) if case.variant else ()
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _at(moment: float | None) -> str:
+    return "" if moment is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))

@@ -122,7 +122,7 @@ class Report:
     `folder` holds the run: its log (a line a trial), `report.json` and `scorecard.jsonl`.
     `cost` is what is known of the money, `unknown_cost` the number of trials whose cost nobody
     knows, `judging` what the scorers' own calls cost on top of it. `stopped` says why the run ended
-    early.
+    early, `since` when the run that this one went on with was begun.
     """
 
     suite: str
@@ -143,6 +143,7 @@ class Report:
     judging: Decimal = Decimal(0)
     tokens: int = 0
     resumed: int = 0
+    since: str = ""
     stage: Stage = "pull_request"
     baseline: str = "main"
     margins: Mapping[str, float] = field(default_factory=dict)

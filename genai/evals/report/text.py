@@ -57,6 +57,11 @@ def _row(metric: "Measured") -> tuple[str, ...]:
 
 def _notes(report: "Report") -> list[str]:
     notes = []
+    if report.since:
+        notes.append(
+            f"{report.resumed} answers are from {report.since}, an earlier start of this run; to"
+            f" ask anew: genai eval {report.suite} --fresh"
+        )
     if report.stopped:
         why = report.reasons.get(report.stopped, 0)
         notes.append(f"stopped: {report.stopped} ({why} trials); run again to go on")

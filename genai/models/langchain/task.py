@@ -32,6 +32,8 @@ class RunnableTask:
     gave, unless it names its own), `usage`, `cost`, `seconds`, `model` and `call_id`.
     """
 
+    of_code = True  # what it is stands in files too, which `identity` does not hold
+
     def __init__(
         self, runnable: Runnable[Any, Any], name: str, *, identity: str, hooks: Hooks
     ) -> None:
