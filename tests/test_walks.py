@@ -14,9 +14,11 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pages
 import pytest
+import yaml
 from pages import ask, free_port, opened
 from playwright.sync_api import Browser, expect
 from servers import openai_server
@@ -86,6 +88,38 @@ def test_without_a_key_the_job_fails_and_says_what_could_not_be_measured(
     done = run(ci[-1], folder, OPENAI_API_KEY="", OPENAI_BASE_URL="http://127.0.0.1:9")
     assert done.returncode == 14, done.stdout
     assert "2 cases unmeasured: no_key: Missing credentials" in done.stdout
+
+
+def test_a_judge_and_the_job_of_its_ci_need_no_file_of_ours(
+    shop: tuple[Path, list[str], list[str]],
+) -> None:
+    folder, first, _ = shop
+
+    def answer(body: dict[str, Any]) -> str:
+        said = '{"reason": "so", "verdict": true}'
+        return said if "verdict" in str(body) else "It lasts two years."
+
+    with openai_server(answer=answer) as (url, _server):
+        suite = folder / "evals" / "shop.yaml"
+        edit(
+            suite, "metrics:\n", f"judge: openai/m@{url}\nmetrics:\n  correctness: {{show: true}}\n"
+        )
+        text = (ROOT / "configs" / "ci" / "evals.yml").read_text()
+        job = yaml.safe_load(re.sub(r"\n +GENAI_REPLAY.*", "", text))["jobs"]["evals"]
+        (asks,) = (each["run"] for each in job["steps"] if each.get("name") == "Run the suites")
+        given = {
+            "STAGE": "pull_request",
+            "CI": "true",
+            "OPENAI_API_KEY": "k",
+            "OPENAI_BASE_URL": url,
+        }
+        for line in (first[0], asks):
+            done = run(line, folder, **given)
+            assert done.returncode == 0, done.stdout + done.stderr
+        assert re.search(r"correctness +1 ", done.stdout), done.stdout
+        recorded = run(asks, folder, **given, GENAI_REPLAY_MODE="replay", GENAI_REPLAY_PATH="r.db")
+    assert recorded.returncode == 14
+    assert "replay_miss" in recorded.stdout
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 from genai.prompts.file import Prompt, parse_prompt
 from genai.prompts.labels import Labels, read_labels, set_label
-from genai.prompts.load import find_prompt, load_prompt, prompt_names, revisions
+from genai.prompts.load import find_prompt, load_prompt, own_or_shipped, prompt_names, revisions
 
 __all__ = [
-    "Labels", "Prompt", "find_prompt", "load_prompt", "parse_prompt", "prompt_names",
-    "read_labels", "revisions", "set_label",
+    "Labels", "Prompt", "find_prompt", "load_prompt", "own_or_shipped", "parse_prompt",
+    "prompt_names", "read_labels", "revisions", "set_label",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from genai.config import validate
 from genai.errors import PromptError
-from genai.project import git, write_whole
+from genai.project import git, starter, write_whole
 from genai.prompts.file import Prompt, assemble, parse_prompt
 from genai.prompts.front import FrontMatter
 from genai.prompts.labels import read_labels
@@ -51,6 +51,17 @@ def load_prompt(name: str, folder: Path) -> Prompt:
     if prompt.name != name:
         raise PromptError(f"{shown}: `id` is {prompt.name!r}; it must be {name!r}, as the file is")
     return prompt
+
+
+def own_or_shipped(name: str, folder: Path) -> Prompt:
+    """Read `folder/<name>.md`; where the folder has none, the one that this library ships.
+
+    Raises:
+        PromptError: neither has it, or a mistake in it.
+        ConfigError: a wrong key in the front matter.
+    """
+    own = (folder / f"{name}.md").is_file()
+    return load_prompt(name, folder if own else starter() / "prompts")
 
 
 def find_prompt(name: str, root: Path) -> Prompt:

@@ -49,7 +49,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).mkdir()
     (tmp_path / "docs" / "birds.md").write_text(f"# Stork\n\n{STORK}\n\n# Heron\n\n{HERON}\n")
     (tmp_path / "evals" / "birds.yaml").write_text(SUITE)
-    (tmp_path / "prompts").symlink_to(ROOT / "prompts")
     (tmp_path / "configs" / "guards.yaml").symlink_to(ROOT / "configs" / "guards.yaml")
     (tmp_path / "configs" / "genai.yaml").write_text("version: 1\nledger: {content: feedback}\n")
     monkeypatch.chdir(tmp_path)
@@ -95,7 +94,7 @@ def test_a_draft_from_a_document_counts_once_somebody_has_read_it(
     assert draft.gold[0].quote in STORK
     assert draft.provenance is not None
     assert draft.provenance["model"] == "openai/maker"
-    assert draft.provenance["prompt"] == genai.prompt("eval/question").id
+    assert draft.provenance["prompt"] == load_prompt("eval/question", ROOT / "prompts").id
     assert draft.provenance["reviewed"] == ""
     index = genai.Index()
     index.sync(project / "docs")

@@ -9,6 +9,7 @@ from genai.evals import Suite, load_suite
 from genai.evals import make as maker
 from genai.evals.leaks import find_leaks, read_texts
 from genai.ledger.outcomes import complaints
+from genai.prompts import own_or_shipped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,9 +55,10 @@ def _made(suite: Suite, options: argparse.Namespace) -> maker.Drafted:
     if model.name == "extractive":
         raise genai.InputError("`extractive` asks no questions; name an LLM: --model ollama/...")
     passages = passages_of(suite.source, genai.settings().index)
+    prompt = own_or_shipped("eval/question", genai.find_project().root / "prompts")
     return maker.from_documents(
-        suite, passages, model.acall, genai.prompt("eval/question"), count=options.count,
-        model=model.name, seed=options.seed,
+        suite, passages, model.acall, prompt, count=options.count, model=model.name,
+        seed=options.seed,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ def judge_version(name: str, prompts: Path) -> str:
     """Give the hash of the prompt files that judge `name` asks with; "" where it has none of ours.
 
     Raises:
-        PromptError: such a file is missing or wrong.
+        PromptError: such a file is wrong.
     """
     if name not in PROMPTS:
         return ""

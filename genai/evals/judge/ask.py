@@ -17,7 +17,7 @@ from genai.evals.case import Case
 from genai.evals.scorers.base import Result, Tools
 from genai.evals.task import CODES
 from genai.evals.trial import CannotMeasure, Trial
-from genai.prompts import Prompt, load_prompt
+from genai.prompts import Prompt, own_or_shipped
 from genai.types import Context, Passage
 
 Judge = Callable[..., Awaitable[Result]]
@@ -105,7 +105,7 @@ def failure_code(error: ModelError) -> str:
 
 
 def read_prompt(name: str, folder: Path) -> Prompt:
-    """Read `folder/judge/<name>.md`, once for as long as the file stays as it is."""
+    """Read `folder/judge/<name>.md`, else the shipped one, once while the file stays as it is."""
     path = folder / "judge" / f"{name}.md"
     stamp = path.stat().st_mtime_ns if path.is_file() else 0
     return _read_prompt(f"judge/{name}", folder, stamp)
@@ -113,7 +113,7 @@ def read_prompt(name: str, folder: Path) -> Prompt:
 
 @functools.lru_cache(maxsize=64)
 def _read_prompt(name: str, folder: Path, _stamp: int) -> Prompt:
-    return load_prompt(name, folder)
+    return own_or_shipped(name, folder)
 
 
 def _fenced(slot: str, texts: Sequence[str]) -> list[Passage]:
