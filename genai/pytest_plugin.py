@@ -4,12 +4,14 @@ A YAML file with a `suite:` key in a folder named `evals` gives one test a metri
 a limit is broken, when the metric is worse than the baseline, or when it is unmeasured. Python
 tests use the fixtures `project`, `chain`, `task` and `evaluate`; one that asks for `case` runs once
 for each case of `evals/<suite>.yaml` beside `test_<suite>.py`, or of `@pytest.mark.suite("name")`.
+What stands in an `evals` runs in the project around it, wherever pytest was started.
 
 Where nothing is worse, the exit status says what is wrong: 12 undecided before a release, 13 money,
 14 unmeasured or not comparable.
 """
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 _STATUS = {"money": 13, "unmeasured": 14, "undecided": 12}  # in this order, after plain failures
 _Judged = tuple["Report", "Decision | None"]
 _done = pytest.StashKey[dict[Path, _Judged]]()
-_tasks = pytest.StashKey[dict[str, Any]]()
+_tasks = pytest.StashKey[dict[tuple[Path, str], Any]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,6 +54,23 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "SuiteFile
         if not any(line.startswith("suite:") for line in file):
             return None
     return SuiteFile.from_parent(parent, path=file_path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Run what stands in an `evals` in its own project, unless `GENAI_PROJECT` names one."""
+    if item.path.parent.name != "evals" or "GENAI_PROJECT" in os.environ:
+        return (yield)
+    from genai.project import find_project
+
+    root = find_project(item.path.parent).root
+    if root not in item.path.parents:  # a Python test without a suite beside it
+        return (yield)
+    os.environ["GENAI_PROJECT"] = str(root)
+    try:
+        return (yield)
+    finally:
+        del os.environ["GENAI_PROJECT"]
 
 
 class SuiteFile(pytest.File):
@@ -125,12 +144,20 @@ def _judged(config: pytest.Config, path: Path, suite: "Suite | Path") -> _Judged
 
 
 def _task(config: pytest.Config, name: str) -> Any:
-    tasks = config.stash.setdefault(_tasks, {})
-    if name not in tasks:
+    import genai
+
+    tasks, root = config.stash.setdefault(_tasks, {}), genai.find_project().root
+    if (root, name) not in tasks:
         from genai.wiring.tasks import open_task
 
-        tasks[name] = open_task(name, model_name=config.getoption("--evals-model"))
-    return tasks[name]
+        for other, named in tasks:
+            if named == name and ":" in name:  # it would be the other's
+                raise genai.InputError(
+                    f"task {name!r}: {other} has one of this name too, and Python loads a module"
+                    f" once; run each by itself: pytest {root / 'evals'}"
+                )
+        tasks[root, name] = open_task(name, model_name=config.getoption("--evals-model"))
+    return tasks[root, name]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -146,15 +173,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("case", cases, ids=[case.id for case in cases])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def project() -> "Project":
-    """The project around the working folder: `.root` and `.state`."""
+    """The project around the test: `.root` and `.state`."""
     import genai
 
     return genai.find_project()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chain(pytestconfig: pytest.Config) -> "Chain":
     """The configured chain, its index in step with the documents."""
     found: Chain = _task(pytestconfig, "chain")
@@ -172,7 +199,7 @@ def task(request: pytest.FixtureRequest) -> Any:
     return _task(request.config, load_suite(path).settings.task if path.exists() else "chain")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def evaluate(pytestconfig: pytest.Config) -> Callable[[str], "Report"]:
     """Run a suite of `evals/` by name, once a session: `evaluate("handbook").metric("...")`."""
 

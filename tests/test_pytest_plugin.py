@@ -222,3 +222,45 @@ def test_a_changed_application_is_asked_again_and_never_judged_by_its_old_answer
     done = run(tmp_path, "evals")
     assert done.returncode == 1, done.stdout
     assert "contains is 0 (95 %" in done.stdout
+
+
+HERE = """
+suite: shop
+task: TASK
+metrics:
+  exact: {min: 0.5}
+cases:
+  - {id: a, input: "What is drift?", expected: "What is drift?"}
+"""
+
+
+def test_a_suite_runs_in_its_own_project_wherever_pytest_is_started(tmp_path: Path) -> None:
+    for name, model in (("", "fake/none"), ("backend", "fake/echo")):
+        (tmp_path / name / "configs").mkdir(parents=True)
+        text = f"version: 1\nchain: {{model: {model}}}\n"
+        (tmp_path / name / "configs" / "genai.yaml").write_text(text)
+    evals = tmp_path / "backend" / "evals"
+    evals.mkdir()
+    (evals / "shop.yaml").write_text(HERE.replace("TASK", "model"))
+    (evals / "test_shop.py").write_text(
+        "def test_it(project, task, evaluate):\n    assert project.root.name == 'backend'\n"
+        "    assert task('x').text == 'x'\n    assert evaluate('shop').ok\n"
+    )
+    (tmp_path / "backend" / "mine.py").write_text("def answer(question):\n    return question\n")
+    (evals / "mine.yaml").write_text(HERE.replace("TASK", "mine:answer"))
+    done = run(tmp_path, "backend/evals")
+    assert "3 passed" in done.stdout, done.stdout
+    assert (tmp_path / "backend" / ".genai" / "runs" / "shop").is_dir()
+    assert not (tmp_path / ".genai").exists()
+
+
+def test_two_projects_with_a_module_of_one_name_are_not_taken_for_each_other(
+    tmp_path: Path,
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name / "evals").mkdir(parents=True)
+        (tmp_path / name / "evals" / "shop.yaml").write_text(HERE.replace("TASK", "mine:answer"))
+        (tmp_path / name / "mine.py").write_text(f"def answer(question):\n    return '{name}'\n")
+    done = run(tmp_path, "one/evals", "two/evals")
+    assert done.returncode == 1
+    assert "one has one of this name too, and Python loads a module once" in done.stdout
