@@ -13,7 +13,7 @@ import hashlib
 import inspect
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from decimal import Decimal
 from pathlib import Path
@@ -36,10 +36,17 @@ CODES = {
     "unknown_model": "no_model",
 }
 _BY_NAME = {
-    "APIConnectionError": "network", "ConnectError": "network", "ConnectTimeout": "timeout",
-    "ReadTimeout": "timeout", "APITimeoutError": "timeout", "AuthenticationError": "no_key",
-    "RateLimitError": "rate_limited", "InternalServerError": "server_error",
+    "AuthenticationError": "no_key", "RateLimitError": "rate_limited",
+    "InternalServerError": "server_error", "URLError": "network", "gaierror": "network",
+    "NetworkError": "network", "RemoteProtocolError": "network", "ChunkedEncodingError": "network",
+    "IncompleteRead": "network",
 }  # fmt: skip
+_BY_ENDING = {
+    "Timeout": "timeout", "TimeoutError": "timeout", "TimeoutException": "timeout",
+    "ConnectionError": "network", "ConnectError": "network", "ConnectorError": "network",
+}  # fmt: skip
+_BY_STATUS = {401: "no_key", 403: "no_key", 408: "timeout", 429: "rate_limited"}
+_DEEPEST = 20  # causes behind an error that are looked at
 _CONTEXTS = ("contexts", "retrieved_contexts", "context", "documents", "source_documents")
 _LISTS = (list, tuple)
 _ALONE, _MANY = 8, 105  # cases in flight: of a function, of a model that limits itself
@@ -177,29 +184,69 @@ class Asker:
 
 def _fault(error: BaseException, seconds: float) -> tuple[Any, str, str]:
     said = " ".join(str(error).split())[:500]
-    if isinstance(error, Unmeasured):
-        return "unmeasured", "replay_miss", said
-    if isinstance(error, BudgetExceeded):
-        return "unmeasured", "budget_stop", said
-    if isinstance(error, TimeoutError):
-        return "unmeasured", "timeout", said or f"no answer within {seconds:g} s"
-    code = CODES.get(error.kind) if isinstance(error, ModelError) else _code(error)
-    if code:
-        return "unmeasured", code, said
+    for each in _causes(error):
+        code = _code(each)
+        if code == "timeout" and each is error:
+            said = said or f"no answer within {seconds:g} s"
+        if code:
+            return "unmeasured", code, said
+        if isinstance(each, ModelError) or _status(each) is not None:
+            break  # a server has answered: the request was wrong
     return "failed", type(error).__name__, f"{type(error).__name__}: {said}"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Give an error and what it was raised from; one of a retrying library is its last attempt."""
+    for _ in range(_DEEPEST):
+        last = getattr(getattr(error, "last_attempt", None), "exception", None)
+        cause = last() if callable(last) else None
+        if cause is None:
+            yield error
+            cause = error.__cause__
+        if cause is None:
+            return
+        error = cause
 
 
 def _code(error: BaseException) -> str | None:
     """Tell a client's trouble from a fault of the task, whichever client it uses."""
-    status = getattr(error, "status_code", None)
-    if isinstance(status, int):
-        known = {401: "no_key", 403: "no_key", 408: "timeout", 429: "rate_limited"}
-        return known.get(status, "server_error" if status >= 500 else None)
-    if isinstance(error, ConnectionError):
-        return "network"
-    if type(error).__name__ == "OpenAIError" and "api_key" in str(error):
+    if isinstance(error, Unmeasured):
+        return "replay_miss"
+    if isinstance(error, BudgetExceeded):
+        return "budget_stop"
+    if isinstance(error, ModelError):
+        return CODES.get(error.kind)
+    status = _status(error)
+    if status is not None:
+        return _BY_STATUS.get(status, "server_error" if status >= 500 else None)
+    return _by_name(error)
+
+
+def _by_name(error: BaseException) -> str | None:
+    name = type(error).__name__
+    if name == "OpenAIError" and "api_key" in str(error):
         return "no_key"
-    return _BY_NAME.get(type(error).__name__)
+    if name == "RetryError" and not hasattr(error, "last_attempt"):
+        return "server_error"  # requests: each answer was one that is tried again
+    for kind in type(error).__mro__:
+        for ending, code in _BY_ENDING.items():
+            if kind.__name__.endswith(ending):
+                return code
+        if kind.__name__ in _BY_NAME:
+            return _BY_NAME[kind.__name__]
+    return None
+
+
+def _status(error: BaseException) -> int | None:
+    """Give the HTTP status under the name that the client has for it."""
+    if isinstance(error, SystemExit):  # its code is another
+        return None
+    response = getattr(error, "response", None)
+    given = [getattr(error, name, None) for name in ("status_code", "code", "status")]
+    for status in (*given, getattr(response, "status_code", None)):
+        if isinstance(status, int) and 400 <= status < 600:
+            return int(status)
+    return None
 
 
 def _fill(trial: Trial, outcome: Any) -> None:
@@ -284,6 +331,7 @@ def _calls(trial: Trial, given: Any) -> None:
 def _call(given: Any) -> ToolCall:
     if isinstance(given, ToolCall):
         return given
+    given = given.model_dump() if hasattr(given, "model_dump") else given  # an SDK's own
     function = given.get("function", given)
     arguments = function.get("arguments", function.get("args", {}))
     text = arguments if isinstance(arguments, str) else json.dumps(arguments)
@@ -300,6 +348,8 @@ def text_of(outcome: Any) -> str:
         found = getattr(outcome, name, None)
         if isinstance(found, str):
             return str(found)
+    if getattr(outcome, "tool_calls", None):  # a message that says nothing beside them
+        return ""
     if isinstance(outcome, bool | int | float | list | dict):
         return json.dumps(outcome, ensure_ascii=False, default=str)
     raise TypeError(f"a task must give text, a Reply or an Answer, not {type(outcome).__name__}")

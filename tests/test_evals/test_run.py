@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sums import HEAD, add, run, sums
 
-from genai.errors import CaseError, InputError, ModelError, Unmeasured
+from genai.errors import CaseError, InputError, ModelError
 from genai.evals import Options, Report, Tools, Trial, evaluate, load_suite, read_report
 from genai.types import Call, Reply, Usage
 from genai.types import Cost as Money
@@ -110,47 +110,6 @@ def test_a_task_that_ends_the_program_fails_its_case_and_no_other(tmp_path: Path
     report = run(sums(tmp_path), ends)
     assert report.states == {"answered": 11, "failed": 9}
     assert report.metric("exact").lapses[0].happened == "failed: SystemExit: 3"
-
-
-class StatusError(Exception):
-    def __init__(self, status: int) -> None:
-        super().__init__("from a client of yours")
-        self.status_code = status
-
-
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (ModelError("model x: no", "key"), "no_key"),
-        (ModelError("model x: no", "network"), "network"),
-        (ModelError("model x: no", "rate_limited"), "rate_limited"),
-        (ModelError("model x: no", "server"), "server_error"),
-        (TimeoutError(), "timeout"),
-        (ConnectionRefusedError("refused"), "network"),
-        (StatusError(401), "no_key"),
-        (StatusError(429), "rate_limited"),
-        (StatusError(503), "server_error"),
-        (Unmeasured("no recorded reply"), "replay_miss"),
-    ],
-)
-def test_what_could_not_be_measured_is_neither_passed_nor_zero(
-    tmp_path: Path, error: Exception, code: str
-) -> None:
-    def dead(question: str) -> str:
-        raise error
-
-    report = run(sums(tmp_path, 3), dead)
-    metric = report.metric("exact")
-    assert (metric.value, metric.state, metric.unmeasured) == (None, "unmeasured", 3)
-    assert metric.reason.startswith(code)
-    assert report.exit_code == 4
-
-
-def test_a_client_that_says_bad_request_is_a_fault_of_the_task(tmp_path: Path) -> None:
-    def wrong(question: str) -> str:
-        raise StatusError(400)
-
-    assert run(sums(tmp_path, 3), wrong).metric("exact").value == 0
 
 
 def test_coverage_and_its_bounds_stand_beside_the_mean(tmp_path: Path) -> None:
