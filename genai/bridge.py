@@ -117,6 +117,8 @@ async def aside(work: Callable[[], T]) -> T:
     def run() -> None:
         try:
             told: tuple[Any, Any] = done.set_result, context.run(work)
+        except StopIteration as error:  # no future takes one, and its caller would wait for ever
+            told = done.set_exception, RuntimeError(f"StopIteration: {error}".rstrip(": "))
         except BaseException as error:
             told = done.set_exception, error
         with suppress(RuntimeError):  # the loop has ended meanwhile

@@ -10,7 +10,6 @@ import itertools
 import sys
 import time
 from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -159,10 +158,10 @@ class Run:
         done = self._read_log(units)
         fresh = (_Job(n, case, unit) for unit, (n, case) in units.items() if n not in done)
         pending = itertools.chain(self._answered(units, done), fresh)  # in this order
-        with ThreadPoolExecutor(self._width, "genai-eval") as pool, ExitStack() as around:
+        with ExitStack() as around:
             around.enter_context(scope(run=self.log.head.run, feature="eval"))
             bar = around.enter_context(_Bar(self.results.size, len(done), self.options.progress))
-            asker = Asker(self._task, pool)
+            asker = Asker(self._task)
             workers = min(self._width, self.results.size - len(done))
             try:
                 async with asyncio.TaskGroup() as group:

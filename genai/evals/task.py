@@ -7,18 +7,17 @@ them, `contexts`, `tool_calls`, `cost`, and `usage` or `input_tokens` and `outpu
 """
 
 import asyncio
-import contextvars
 import functools
 import hashlib
 import inspect
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from concurrent.futures import Executor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from genai import bridge
 from genai.errors import BudgetExceeded, ModelError, Unmeasured
 from genai.evals.case import Case
 from genai.evals.trial import Trial
@@ -140,11 +139,10 @@ def _entry(task: Task) -> tuple[Callable[..., Any], bool]:
 
 
 class Asker:
-    """Asks one task; a sync one in the threads of `pool`."""
+    """Asks one task; each call of a sync one has a thread of its own, which may stall for good."""
 
-    def __init__(self, task: Task, pool: Executor) -> None:
+    def __init__(self, task: Task) -> None:
         self._call, self._awaited = _entry(task)
-        self._pool = pool
 
     async def ask(self, case: Case, unit: str, repeat: int, seconds: float) -> Trial:
         """Ask one case. Whatever the task raises belongs to the case and stops no other."""
@@ -165,10 +163,7 @@ class Asker:
     async def _one(self, given: Any) -> Any:
         if self._awaited:
             return await self._call(given)
-        loop = asyncio.get_running_loop()
-        context = contextvars.copy_context()
-        call = functools.partial(context.run, self._call, given)
-        found = await loop.run_in_executor(self._pool, call)
+        found = await bridge.aside(functools.partial(self._call, given))
         return await found if isinstance(found, Awaitable) else found
 
     async def _talk(self, case: Case) -> Any:

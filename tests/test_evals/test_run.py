@@ -5,6 +5,7 @@ import json
 import math
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -148,6 +149,29 @@ def test_a_case_that_takes_too_long_is_unmeasured(tmp_path: Path) -> None:
     report = run(sums(tmp_path, 5, HEAD + "seconds: 0.3\n"), slow)
     assert report.reasons == {"timeout": 1}
     assert report.metric("exact").reason == "timeout: no answer within 0.3 s"
+
+
+def test_a_task_that_stalls_takes_no_other_case_with_it(tmp_path: Path) -> None:
+    """As many stall as may be in flight, and none ends before the run has."""
+    released = threading.Event()
+
+    def stalls(question: str) -> str:
+        if int(question.split()[0]) < 3:
+            released.wait()
+        return add(question)
+
+    try:
+        report = run(sums(tmp_path, 8, HEAD + "seconds: 3\n"), stalls, concurrency=3)
+    finally:
+        released.set()
+    assert report.reasons == {"timeout": 3}
+    assert report.metric("exact").n == 5
+
+
+def test_a_task_that_runs_out_of_an_iterator_fails_its_case(tmp_path: Path) -> None:
+    report = run(sums(tmp_path, 2), lambda question: next(iter(())))
+    assert report.states == {"failed": 2}
+    assert report.metric("exact").lapses[0].happened == "failed: RuntimeError: StopIteration"
 
 
 def test_repeats_say_how_often_a_case_passes(tmp_path: Path) -> None:
