@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _STATUS = {"money": 13, "unmeasured": 14, "undecided": 12}  # in this order, after plain failures
 _Judged = tuple["Report", "Decision | None"]
-_done = pytest.StashKey[dict[Path, _Judged]]()
+_done = pytest.StashKey[dict[Path, _Judged | Exception]]()
 _tasks = pytest.StashKey[dict[tuple[Path, str], Any]]()
 
 
@@ -125,22 +125,35 @@ class MetricFailed(Exception):
 
 
 def _judged(config: pytest.Config, path: Path, suite: "Suite | Path") -> _Judged:
+    """Run a suite once a session; what it raises is raised again for each of its metrics."""
     done = config.stash.setdefault(_done, {})
     if path not in done:
-        import genai
-        from genai.evals import load_suite
+        try:
+            done[path] = _run(config, suite)
+        except Exception as error:
+            done[path] = error
+    found = done[path]
+    if isinstance(found, Exception):
+        raise found
+    return found
 
-        loaded = load_suite(suite) if isinstance(suite, Path) else suite
-        options = {}
-        if config.getoption("--evals-stage"):
-            options["stage"] = config.getoption("--evals-stage")
-        worker = getattr(config, "workerinput", None)
-        if worker is not None:  # the workers of one session share one run
-            options["name"] = f"session-{worker['testrunuid']}"
-        task = _task(config, loaded.settings.task)
-        report = genai.evaluate(loaded, task, **options)
-        done[path] = report, report.judged(config.getoption("--evals-baseline") or None)
-    return done[path]
+
+def _run(config: pytest.Config, suite: "Suite | Path") -> _Judged:
+    import genai
+    from genai.evals import load_suite
+    from genai.evals.report import check_baseline
+
+    loaded = load_suite(suite) if isinstance(suite, Path) else suite
+    baseline = config.getoption("--evals-baseline") or None
+    check_baseline(loaded, baseline)
+    options = {}
+    if config.getoption("--evals-stage"):
+        options["stage"] = config.getoption("--evals-stage")
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:  # the workers of one session share one run
+        options["name"] = f"session-{worker['testrunuid']}"
+    report = genai.evaluate(loaded, _task(config, loaded.settings.task), **options)
+    return report, report.judged(baseline)
 
 
 def _task(config: pytest.Config, name: str) -> Any:

@@ -164,6 +164,36 @@ def test_a_baseline_and_then_worse_undecided_dear_and_changed(sums: Path) -> Non
     assert done.returncode == 4
 
 
+NOTES = """
+from pathlib import Path
+note = Path(__file__).with_name("NAME").open("a")
+"""
+
+
+def test_a_baseline_that_is_not_there_costs_nothing(sums: Path) -> None:
+    app = sums / "mine.py"
+    app.write_text(NOTES.replace("NAME", "asked.log") + "\n\ndef add(question):\n"
+                   "    note.write('x')\n    note.flush()\n    return '1'\n")  # fmt: skip
+    done = run(sums, "evals/sums.yaml", "--evals-baseline", "mian")
+    assert done.returncode == 1
+    assert done.stdout.count("baselines/sums/mian.jsonl: no such scorecard; accept a run") >= 2
+    command = [sys.executable, "-m", "genai", "eval", "sums", "--baseline", "mian"]
+    told = subprocess.run(command, cwd=sums, capture_output=True, text=True)
+    assert told.returncode == 64
+    assert "mian.jsonl: no such scorecard" in told.stderr
+    assert not (sums / "asked.log").exists()
+
+
+def test_what_a_suite_raises_is_raised_once_and_told_of_each_metric(sums: Path) -> None:
+    (sums / "mine.py").write_text(
+        NOTES.replace("NAME", "loads.log") + "note.write('x')\nnote.flush()\n1 / 0\n"
+    )
+    done = run(sums, "evals/sums.yaml")
+    assert "2 failed" in done.stdout
+    assert done.stdout.count("cannot be imported (ZeroDivisionError") >= 2
+    assert (sums / "loads.log").read_text() == "x"
+
+
 def test_an_application_that_exists_needs_one_suite_and_no_other_file(tmp_path: Path) -> None:
     app = tmp_path / "shop.py"
     app.write_text("def answer(question: str) -> str:\n    return 'It lasts two years.'\n")

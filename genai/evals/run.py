@@ -143,6 +143,7 @@ class Run:
         self.said: dict[int, str] = {}
         self.resumed = 0
         self.stopped = ""
+        self._why = "the run stopped before this case"
         self.seconds = 0.0
         self._task = task
         self._width = options.concurrency or suite.settings.concurrency or width(task)
@@ -178,7 +179,7 @@ class Run:
                 with repeated(repeat):
                     if trial is None:
                         if not await self._admitted(unit):
-                            self._missed(n, self.stopped, "the run stopped before this case")
+                            self._missed(n, self.stopped, self._why)
                             continue
                         trial = await asker.ask(case, unit, repeat, self.suite.settings.seconds)
                         self.purse.settle(trial, calls.spent - before)
@@ -193,8 +194,8 @@ class Run:
         try:
             if not self.stopped:
                 await self.purse.admit(unit)
-        except BudgetExceeded:
-            self.stopped = "budget_stop"
+        except BudgetExceeded as error:
+            self.stopped, self._why = "budget_stop", str(error)
         return not self.stopped
 
     async def _judge(self, n: int, trial: Trial, calls: Cap, held: Mapping[str, Any]) -> None:

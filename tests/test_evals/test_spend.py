@@ -94,6 +94,46 @@ def test_a_task_that_reports_its_own_cost_is_stopped_too(folder: Path) -> None:
     assert (report.cost, report.exit_code) == (Decimal("0.50"), 3)
 
 
+@pytest.mark.parametrize("said", ["x", {"text": "x", "refused": True}])
+def test_a_task_that_says_nothing_of_its_cost_stops_after_its_first_case(
+    folder: Path, said: Any
+) -> None:
+    asked: list[str] = []
+
+    async def task(question: str) -> Any:
+        asked.append(question)
+        await asyncio.sleep(0)
+        return said
+
+    report = genai.evaluate("says", task, spend=Decimal("1.00"))
+    assert (len(asked), report.stopped, report.exit_code) == (1, "budget_stop", 3)
+    assert "the task: its cost is unknown, so the cap of $1.00 cannot be kept; let it give `cost`" \
+        in report.metric("exact").reason  # fmt: skip
+    assert genai.evaluate("says", task, spend=Decimal("1.00")).resumed == 1
+    assert len(asked) == 2  # one of each start, however many may be in flight
+
+
+def test_a_case_that_fails_without_a_cost_stops_no_run_whose_cost_is_known(folder: Path) -> None:
+    def task(question: str) -> dict[str, Any]:
+        if question == "Say 7":
+            raise ValueError("an error of the task")
+        return {"text": "x", "cost": "0.01"}
+
+    report = genai.evaluate("says", task, spend=Decimal("1.00"), concurrency=1)
+    assert report.states == {"answered": 39, "failed": 1}
+
+
+def test_a_task_over_a_model_of_ours_needs_no_cost_of_its_own(folder: Path) -> None:
+    with openai_server(text="x") as (url, _):
+        model = genai.model(f"openai/gpt-4o-mini@{url}")
+
+        def task(question: str) -> str:
+            return model(question).text
+
+        report = genai.evaluate("says", task, spend=Decimal("1.00"))
+    assert report.states == {"answered": 40}
+
+
 def test_cases_in_flight_are_set_aside_at_the_dearest_so_far(folder: Path) -> None:
     """The cap is passed by what a case was dearer than every one before it, and by no more."""
     asked: list[str] = []

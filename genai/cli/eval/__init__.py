@@ -4,7 +4,9 @@ import argparse
 from pathlib import Path
 
 import genai
+from genai.evals import load_suite
 from genai.evals.design import designs_for, kept, kept_text
+from genai.evals.report import check_baseline
 from genai.evals.report.text import decision_text
 from genai.ledger.cap import dollars
 from genai.project import default_suite
@@ -35,25 +37,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Give the exit code of the house: 0 ok, 1 worse, 2 undecided, 3 budget, 4 unmeasured."""
-    chosen = {
-        name: getattr(options, name)
-        for name in (
-            "limit",
-            "tag",
-            "repeats",
-            "concurrency",
-            "spend",
-            "stage",
-            "workers",
-            "ray",
-            "rescore",
-        )
-        if getattr(options, name) is not None
-    }
+    words = (
+        "limit",
+        "tag",
+        "repeats",
+        "concurrency",
+        "spend",
+        "stage",
+        "workers",
+        "ray",
+        "rescore",
+    )
+    given = {name: getattr(options, name) for name in words}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    name = options.suite or default_suite()
+    suite = load_suite(genai.find_project().root / "evals" / f"{name}.yaml")
+    check_baseline(suite, options.baseline)
     report = genai.evaluate(
-        options.suite or default_suite(), options.task, model=options.model,
-        resume=not options.fresh, progress=True, **chosen,
-    )  # fmt: skip
+        suite, options.task, model=options.model, resume=not options.fresh, progress=True, **chosen
+    )
     print(report.text())
     decision = report.judged(options.baseline)
     if decision is not None:

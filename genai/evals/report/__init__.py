@@ -6,7 +6,10 @@ from genai.evals.report.base import (
     Report,
     Slice,
     baseline_path,
+    check_baseline,
     read_report,
 )
 
-__all__ = ["Lapse", "Measured", "Report", "Slice", "baseline_path", "read_report"]
+__all__ = [
+    "Lapse", "Measured", "Report", "Slice", "baseline_path", "check_baseline", "read_report",
+]  # fmt: skip

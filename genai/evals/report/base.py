@@ -12,6 +12,7 @@ import msgspec
 from genai.errors import CaseError, shown
 from genai.evals.gate import Decision, Stage, decide
 from genai.evals.scorecard import Scorecard, read_scorecard
+from genai.evals.suite import Suite
 from genai.project import write_whole
 
 FORMS = ("junit", "markdown", "html")
@@ -192,9 +193,7 @@ class Report:
             CaseError: there is no such baseline.
         """
         name = baseline or self.baseline
-        path = Path(name)
-        if path.suffix != ".jsonl":
-            path = baseline_path(self.evals, self.suite, name)
+        path = _baseline(self.evals, self.suite, name)
         stage = stage or self.stage
         margin = self.margins.get(stage) if margin is None else margin
         return decide(read_scorecard(path), self.scorecard, stage=stage, margin=margin, name=name)
@@ -241,6 +240,24 @@ class Report:
 def baseline_path(evals: Path, suite: str, name: str) -> Path:
     """Say where the baseline of a suite is: `evals/baselines/<suite>/<name>.jsonl`."""
     return evals / "baselines" / suite / f"{name}.jsonl"
+
+
+def check_baseline(suite: Suite, name: str | None = None) -> None:
+    """Read the baseline that a run will be held against, before anything is paid for the run.
+
+    Without a name it is the suite's, which it may not have yet.
+
+    Raises:
+        CaseError: there is none of this name, or it is damaged.
+    """
+    path = _baseline(suite.path.parent, suite.name, name or suite.settings.gate.baseline)
+    if name is not None or path.exists():
+        read_scorecard(path)
+
+
+def _baseline(evals: Path, suite: str, name: str) -> Path:
+    path = Path(name)
+    return path if path.suffix == ".jsonl" else baseline_path(evals, suite, name)
 
 
 def read_report(folder: Path) -> Report:
