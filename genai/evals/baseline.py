@@ -61,8 +61,9 @@ def other_cases(report: Report) -> str:
 
 def runs_of(runs: Path, suite: str) -> list[Report]:
     """Give the finished runs of a suite, newest first."""
-    found = sorted((runs / suite).glob("*/report.json"), key=_when, reverse=True)
-    return [read_report(path.parent) for path in found]
+    paths = sorted((runs / suite).glob("*/report.json"), key=_when, reverse=True)
+    # the times of files are of their copying where a project was copied; runs of a second keep them
+    return sorted((read_report(path.parent) for path in paths), key=_at, reverse=True)
 
 
 def find_run(runs: Path, suite: str, name: str = "") -> Report:
@@ -94,6 +95,10 @@ def card_of(runs: Path, evals: Path, suite: str, name: str) -> Scorecard:
     """Give a scorecard by the name of a baseline or of a run. Raises `CaseError`."""
     path = baseline_path(evals, suite, name)
     return read_scorecard(path) if path.exists() else find_run(runs, suite, name).scorecard
+
+
+def _at(report: Report) -> str:
+    return report.at
 
 
 def _when(path: Path) -> float:

@@ -1,6 +1,8 @@
 """A baseline is accepted with its reason, runs are found again, a plan says what is needed."""
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +51,31 @@ def test_accept_compare_runs_and_plan_on_the_command_line(
     said = capsys.readouterr().out
     assert "exact: the suite has 60 cases, enough for a margin of 0.5" in said
     assert "12 of 60 cases differed between the last two runs" in said
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_project_that_was_moved_or_copied_accepts_its_own_run(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch,
+    copied: bool,
+) -> None:  # fmt: skip
+    path = suite(folder)
+    first = run(path, wrong_below(3))
+    accept(first, "the version before", "main")
+    kept = first.folder / "report.json"
+    kept.write_text(kept.read_text().replace(first.at, "2026-01-01T00:00:00Z"))
+    newest = run(path, right)
+    there = tmp_path_factory.mktemp("there") / "project"
+    shutil.copytree(folder, there, copy_function=shutil.copy)
+    if not copied:
+        for each in ("evals", "configs", ".genai"):
+            shutil.rmtree(folder / each)
+    os.utime(find_run(runs(there), "sums", newest.run).folder / "report.json", (0, 0))
+    monkeypatch.chdir(there)
+    assert main(["eval", "accept", "sums", "--reason", "the copy's own"]) == 0
+    kept = Path("evals", "baselines", "sums", "main.jsonl")
+    assert read_scorecard(there / kept).head.reason == "the copy's own"
+    assert read_scorecard(there / kept).head.run == newest.run
+    assert not copied or read_scorecard(folder / kept).head.reason == "the version before"
 
 
 def test_a_suites_own_margins_hold_for_their_stage(tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ def assemble(run: "Run", suite: Suite, options: "Options") -> Report:
         resumed=run.resumed, since=_at(log.head.since) if run.resumed else "",
         stage=options.stage, baseline=gate.baseline,
         margins={"pull_request": gate.margin, "release": gate.release_margin},
-        stopped=run.stopped, at=_at(time.time()), folder=log.folder, evals=suite.path.parent,
+        stopped=run.stopped, at=_at(time.time()), folder=log.folder.absolute(),
+        evals=suite.path.parent.absolute(),
     )  # fmt: skip
     found.write()
     lacking = (each for each in measured if each.unmeasured)

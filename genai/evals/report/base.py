@@ -1,8 +1,9 @@
 """What a run measured: each metric with its limit, interval, n and coverage."""
 
 import importlib
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -261,10 +262,11 @@ def _baseline(evals: Path, suite: str, name: str) -> Path:
 
 
 def read_report(folder: Path) -> Report:
-    """Read a finished run. Raises `CaseError`."""
+    """Read a finished run where it stands now, which may be a copy. Raises `CaseError`."""
     path = folder / "report.json"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Report, dec_hook=_path)
+        found = msgspec.json.decode(path.read_bytes(), type=Report, dec_hook=_path)
+        return replace(found, folder=folder, evals=_evals_beside(folder, found))
     except OSError as error:
         raise CaseError(
             f"{folder.parent.name}/{folder.name}: is no finished run"
@@ -275,6 +277,16 @@ def read_report(folder: Path) -> Report:
             f"{shown(path, 3)}: cannot be read ({type(error).__name__}); delete its folder, and"
             f" run the suite again: genai eval {folder.parent.name}"
         ) from error
+
+
+def _evals_beside(folder: Path, written: Report) -> Path:
+    """Give the `evals` that lies from a run as it lay when the run was written."""
+    try:
+        way = os.path.relpath(written.evals, written.folder)
+    except ValueError:  # on another drive
+        return written.evals
+    found = Path(os.path.normpath(folder.absolute() / way))
+    return found if found.is_dir() else written.evals
 
 
 def _path(kind: type, value: Any) -> Any:
