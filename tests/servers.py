@@ -24,6 +24,7 @@ class Behaviour:
     more: dict[str, str] = field(default_factory=dict)  # beside the choices
     raw: bytes | None = None  # sent as the whole body
     cut_after: int | None = None  # words, then the connection is dropped
+    most_inputs: int = 2048  # texts of one request for vectors
     requests: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     hung_up: threading.Event = field(default_factory=threading.Event)
@@ -45,6 +46,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._whole(json.dumps({"error": {"message": "no", "type": "x"}}).encode(), own.status)
         elif own.raw is not None:
             self._whole(own.raw, 200)
+        elif self.path.endswith("/embeddings") and len(body["input"]) > own.most_inputs:
+            error = {"message": "array too long", "code": "array_above_max_length"}
+            self._whole(json.dumps({"error": error}).encode(), 400)
         elif self.path.endswith("/embeddings"):
             self._whole(json.dumps(_embeddings(body)).encode(), 200)
         elif body.get("stream"):

@@ -22,7 +22,7 @@ from genai.models.meter import Attempt
 from genai.types import Context, Message, Reply
 
 # worth another try at the same model; the rest would fail again
-_AGAIN = {"rate_limited", "server", "network", "timeout", "conflict"}
+AGAIN = {"rate_limited", "server", "network", "timeout", "conflict"}
 # of no use at another model either
 _HOPELESS = {"bad_request", "unprocessable"}
 _BASE, _CAP, _PATIENCE = 0.5, 8.0, 60.0  # seconds
@@ -210,8 +210,8 @@ class Plan:
             return
         if attempt.touched or kind in _HOPELESS:
             raise counted(error, self.attempts)
-        if kind in _AGAIN and self._tries <= self.target.retries:
-            wait = self._wait(attempt.retry_after)
+        if kind in AGAIN and self._tries <= self.target.retries:
+            wait = pause(self._tries, attempt.retry_after)
             if wait is not None:
                 await asyncio.sleep(wait)
                 return
@@ -219,12 +219,16 @@ class Plan:
             raise counted(error, self.attempts)
         self._next_target()
 
-    def _wait(self, asked: float | None) -> float | None:
-        """Give the seconds to wait: full jitter, or what the server asks; None if too long."""
-        jitter = random.uniform(0, min(_CAP, _BASE * 2 ** (self._tries - 1)))
-        if asked is None:
-            return jitter
-        return asked + jitter / 10 if asked <= _PATIENCE else None
+
+def pause(tries: int, asked: float | None) -> float | None:
+    """Give the seconds to wait after so many tries; None where the server asks for too many.
+
+    They are drawn from a range that doubles, or are what the server asks for.
+    """
+    jitter = random.uniform(0, min(_CAP, _BASE * 2 ** (tries - 1)))
+    if asked is None:
+        return jitter
+    return asked + jitter / 10 if asked <= _PATIENCE else None
 
 
 def counted(error: ModelError, attempts: int) -> ModelError:

@@ -1,10 +1,10 @@
 """An Embedder: texts to vectors, each request priced, held to budgets and recorded.
 
 Vectors are unit-length float32 rows; an empty text gives a row of zeros, which matches nothing.
+What leaves this process goes in requests that every known provider takes.
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -14,7 +14,7 @@ from genai import extras
 from genai.errors import GenaiError, ModelError
 from genai.ledger import merged
 from genai.ledger.cap import Cap, current_cap
-from genai.models.attempts import Hooks, counted
+from genai.models.attempts import AGAIN, Hooks, counted, pause
 from genai.models.base import count_tokens
 from genai.types import Call, Context, Cost, Usage, new_id
 
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Vectors = NDArray[np.float32]
-_ATTEMPTS = 3
-_AGAIN = {"rate_limited", "server", "network", "timeout", "conflict"}
+# the most of one request: Cohere takes 96 texts and Gemini 100, OpenAI 2,048 texts and 300,000
+# tokens, Voyage 120,000 tokens; a character is at most a token or two
+_MOST_TEXTS, _MOST_CHARS = 96, 100_000
 
 
 class Embedder:
@@ -38,6 +39,7 @@ class Embedder:
         identity: str = "",
         hooks: Hooks | None = None,
         remote: bool = False,
+        retries: int = 2,
     ) -> None:
         self.name = name
         self.remote = remote  # whether texts leave this process
@@ -45,6 +47,7 @@ class Embedder:
         self._raw = encode
         self._dimension: int | None = None
         self._hooks = hooks or Hooks()
+        self._retries = retries
 
     @property
     def dimension(self) -> int:
@@ -54,7 +57,7 @@ class Embedder:
         return self._dimension
 
     def embed(self, texts: Sequence[str], context: Context | None = None) -> "Vectors":
-        """Give one unit row a text; each attempt leaves a ledger row.
+        """Give one unit row a text; each request leaves a ledger row.
 
         There is no fallback: another embedder's vectors do not belong into the same index.
 
@@ -62,8 +65,32 @@ class Embedder:
             ModelError: the embedder failed.
             BudgetExceeded: a budget refused the call before it left.
         """
-        context, first = merged(context), ""
-        for attempt in range(1, _ATTEMPTS + 1):
+        around = merged(context)
+        return _joined([self._asked(part, around) for part in self._parts(texts)])
+
+    def encode(self, texts: Sequence[str]) -> "Vectors":
+        """Give one unit row a text, without a ledger row. Raises `ModelError`."""
+        return _joined([self._encode(part)[0] for part in self._parts(texts)])
+
+    def _parts(self, texts: Sequence[str]) -> list[Sequence[str]]:
+        """Cut the texts, in order, into what one request takes."""
+        if not self.remote:
+            return [texts]
+        parts: list[list[str]] = [[]]
+        size = 0
+        for text in texts:
+            size += len(text)
+            if parts[-1] and (len(parts[-1]) == _MOST_TEXTS or size > _MOST_CHARS):
+                parts.append([])
+                size = len(text)
+            parts[-1].append(text)
+        return [*parts]
+
+    def _asked(self, texts: Sequence[str], context: Context) -> "Vectors":
+        """Send one request, again where it may be repeated."""
+        first, attempt = "", 0
+        while True:
+            attempt += 1
             one = _Attempt(self, texts, context, attempt, first)
             first = first or one.id
             error: Exception | None = None
@@ -74,20 +101,15 @@ class Embedder:
                 error = caught if isinstance(caught, Exception) else None
                 if not isinstance(caught, ModelError):
                     raise
-                again = caught.kind in _AGAIN and caught.received is None
-                if not again or attempt == _ATTEMPTS:
+                again = caught.kind in AGAIN and caught.received is None
+                wait = pause(attempt, caught.retry_after)
+                if not again or attempt > self._retries or wait is None:
                     raise counted(caught, attempt) from caught
-                wait = caught.retry_after
             else:
                 return vectors
             finally:
                 one.close(error, usage)
-            time.sleep(wait or random.uniform(0, 0.5 * 2**attempt))
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    def encode(self, texts: Sequence[str]) -> "Vectors":
-        """Give one unit row a text, without a ledger row. Raises `ModelError`."""
-        return self._encode(texts)[0]
+            time.sleep(wait)
 
     def _encode(self, texts: Sequence[str]) -> tuple["Vectors", Usage | None]:
         np = extras.load("numpy", "rag")
@@ -183,6 +205,11 @@ class _Attempt:
             hooks.telemetry.end(self._span, call, messages=(), reply="", error=error)
         if hooks.record is not None:
             hooks.record(call)
+
+
+def _joined(parts: Sequence["Vectors"]) -> "Vectors":
+    joined: Vectors = extras.load("numpy", "rag").concatenate(parts)
+    return joined
 
 
 def _in_loop() -> bool:

@@ -244,7 +244,7 @@ def test_a_batch_is_sent_once_and_with_one_reply_a_request(monkeypatch: pytest.M
 def test_embedding_calls_keep_budgets_and_have_spans(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("genai.models.embed.random.uniform", lambda *_: 0.0)
+    monkeypatch.setattr("genai.models.attempts._BASE", 0.0)
     rows: list[Call] = []
     bench = Bench()
     ledger = Ledger(tmp_path / "ledger.db")

@@ -8,22 +8,18 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import openai
 import pytest
 from servers import openai_server
 
 import genai
 from genai.config import ModelSettings
-from genai.errors import BudgetExceeded, ModelError
-from genai.ledger.cap import Cap, capped
-from genai.models import Fake, Hooks, Model, make_embedder, open_model
-from genai.models.embedders import STATIC
+from genai.errors import ModelError
+from genai.models import Fake, Model, make_embedder, open_model
 from genai.models.extractive import Extractive
 from genai.types import Call, Message, Part
 
@@ -280,59 +276,3 @@ def test_a_table_row_is_quoted_with_its_column_names_and_code_is_not_quoted() ->
     assert open_model("extractive", provider=chosen)(passages(table)).text == (
         "topic: notice period; value: 30 days [1]"
     )
-
-
-def test_the_static_embedder_gives_unit_rows_that_tell_topics_apart(rows: list[Call]) -> None:
-    embedder = make_embedder("static", hooks=Hooks(record=rows.append))
-    vectors = embedder.embed(["the price of a model", "what a model costs", "storks in spring", ""])
-    assert vectors.shape == (4, embedder.dimension)
-    assert vectors.dtype == np.float32
-    assert np.allclose(np.linalg.norm(vectors[:3], axis=1), 1, atol=1e-5)
-    assert not vectors[3].any()
-    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
-    assert [row.kind for row in rows] == ["embedding"]
-    assert embedder.id.startswith("static-minilm-256-int8@")
-
-
-def test_a_sentence_transformers_folder_is_an_embedder(tmp_path: Path) -> None:
-    reason = "sentence-transformers is not installed; pip install 'genai-workbench[finetune]'"
-    package = pytest.importorskip("sentence_transformers", reason=reason)
-    tokenizers = pytest.importorskip("tokenizers", reason=reason)
-    words = tokenizers.Tokenizer.from_file(str(STATIC / "tokenizer.json"))
-    modules = pytest.importorskip(
-        "sentence_transformers.sentence_transformer.modules", reason=reason
-    )
-    module = modules.StaticEmbedding(words, embedding_dim=16)
-    package.SentenceTransformer(modules=[module]).save(str(tmp_path))
-    vectors = make_embedder(f"sentence-transformers/{tmp_path}").encode(["a stork", "a stork", "b"])
-    assert vectors.shape == (3, 16)
-    assert np.allclose(vectors[0], vectors[1])
-
-
-def test_under_a_cap_an_embedder_without_a_price_is_refused_unless_it_stays_here(
-    rows: list[Call],
-) -> None:
-    hooks = Hooks(record=rows.append)
-    with openai_server() as (url, server), capped(Cap(Decimal(1))) as cap:
-        there = make_embedder("openai/nobody-knows", base_url=url, hooks=hooks)
-        with pytest.raises(BudgetExceeded, match=r"openai/nobody-knows: its price is unknown"):
-            there.embed(["a stork"])
-        assert (server.requests, cap.refused, rows) == ([], 1, [])
-        here = make_embedder(lambda texts: [[3.0, 4.0]] * len(texts), hooks=hooks)
-        assert here.embed(["a stork"]).shape == (1, 2)
-    assert len(rows) == 1
-
-
-@pytest.mark.parametrize("name", ["statics", "litellm", "no.such.module:function"])
-def test_an_unknown_embedder_lists_the_forms(name: str) -> None:
-    with pytest.raises(ModelError, match="give|use"):
-        make_embedder(name)
-
-
-def test_a_callable_is_an_embedder_and_a_wrong_one_is_named() -> None:
-    good = make_embedder(lambda texts: [[3.0, 4.0]] * len(texts))
-    assert np.allclose(good.encode(["x"]), [[0.6, 0.8]])
-    with pytest.raises(ModelError, match="one row a text"):
-        make_embedder(lambda texts: [[1.0]]).encode(["x", "y"])
-    with pytest.raises(ModelError, match="NaN"):
-        make_embedder(lambda texts: [[float("nan")]] * len(texts)).encode(["x"])
