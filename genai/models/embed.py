@@ -29,7 +29,10 @@ _MOST_TEXTS, _MOST_CHARS = 96, 100_000
 
 
 class Embedder:
-    """Turns texts into vectors. `id` names weights and method: an index keeps to one id."""
+    """Turns texts into vectors. `id` names weights and method: an index keeps to one id.
+
+    `address` is the name by which any process opens it, with the server that it leads to.
+    """
 
     def __init__(
         self,
@@ -40,8 +43,10 @@ class Embedder:
         hooks: Hooks | None = None,
         remote: bool = False,
         retries: int = 2,
+        address: str = "",
     ) -> None:
         self.name = name
+        self.address = address or name
         self.remote = remote  # whether texts leave this process
         self.id = identity or name
         self._raw = encode

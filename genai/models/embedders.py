@@ -2,29 +2,33 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from genai import bridge, extras
+from genai.config import ModelSettings
 from genai.errors import ModelError
 from genai.models.attempts import Hooks
 from genai.models.embed import Embedder
 from genai.project import import_named
 
 STATIC = Path(__file__).parent / "static"
+_SERVED = ("openai/", "litellm/")
 
 
 def make_embedder(
     name: str | Callable[[Sequence[str]], Any],
     *,
-    base_url: str | None = None,
+    settings: ModelSettings | None = None,
     hooks: Hooks | None = None,
 ) -> Embedder:
     """Open an embedder by name.
 
-    `static`, `openai/NAME[@URL]`, `sentence-transformers/NAME`, `litellm/NAME`, `module:function`,
-    `langchain/module:NAME`.
+    `static`, `openai/NAME[@URL]`, `litellm/NAME[@URL]`, `sentence-transformers/NAME`,
+    `module:function`, `langchain/module:NAME`. `settings` are those of a model on a server.
 
     Raises:
         ModelError: no such embedder.
@@ -37,10 +41,8 @@ def make_embedder(
         encode, identity = _static()
     elif name.startswith("sentence-transformers/"):
         encode, identity = _sentence_transformer(name.partition("/")[2]), name
-    elif name.startswith("litellm/"):
-        encode, identity = _litellm(name.partition("/")[2], base_url), name
-    elif name.startswith("openai/"):
-        encode, identity = _openai(name.partition("/")[2], base_url), name.partition("@")[0]
+    elif name.startswith(_SERVED):
+        return _served(name, settings or ModelSettings(), hooks)
     elif name.startswith("langchain/"):
         from genai.models.langchain.inward import embed_with, import_object
 
@@ -51,12 +53,32 @@ def make_embedder(
     else:
         raise ModelError(
             f"embedder {name!r}: not known; use `static`, `openai/NAME[@URL]`,"
-            " `sentence-transformers/NAME`, `litellm/NAME`, `langchain/package.module:NAME` or"
-            " `package.module:function`",
+            " `litellm/NAME[@URL]`, `sentence-transformers/NAME`, `langchain/package.module:NAME`"
+            " or `package.module:function`",
             "unknown_model",
         )
-    remote = name.startswith(("litellm/", "openai/"))
-    return Embedder(name.partition("@")[0], encode, identity=identity, hooks=hooks, remote=remote)
+    return Embedder(name, encode, identity=identity, hooks=hooks)
+
+
+def address(name: str, settings: ModelSettings) -> str:
+    """Give a name with the server that it leads to, so that any process sends texts there.
+
+    What stands in the URL for a user and a password is left out.
+    """
+    if not name.startswith(_SERVED):
+        return name
+    bare, url = _server(name, settings)
+    if url is None:
+        return name
+    found = urlsplit(url)
+    return f"{bare}@{found._replace(netloc=found.netloc.rpartition('@')[2]).geturl()}"
+
+
+def _server(name: str, settings: ModelSettings) -> tuple[str, str | None]:
+    """Part a name from its URL: its own, that of the settings, or the variable's for OpenAI's."""
+    bare, given, rest = name.partition("@http")
+    variable = os.environ.get("OPENAI_BASE_URL") if name.startswith("openai/") else None
+    return bare, f"http{rest}" if given else settings.base_url or variable
 
 
 def _static() -> tuple[Callable[[Sequence[str]], Any], str]:
@@ -91,25 +113,37 @@ def _sentence_transformer(name: str) -> Callable[[Sequence[str]], Any]:
     return encode
 
 
-def _litellm(name: str, base_url: str | None) -> Callable[[Sequence[str]], Any]:
+def _served(name: str, settings: ModelSettings, hooks: Hooks | None) -> Embedder:
+    bare, url = _server(name, settings)
+    prefix, _, model = bare.partition("/")
+    key, limit, params = settings.api_key_env, settings.total_timeout, settings.params
+    provider: Any
+    if prefix == "litellm":
+        from genai.models.litellm import LiteLLM
+
+        provider = LiteLLM(model, base_url=url, api_key_env=key)
+        params = {**params, "timeout": limit}
+    else:
+        from genai.models.openai import OpenAI
+
+        if "@" in model:
+            raise ModelError(
+                f"embedder {name!r}: `@` is followed by a URL, such as @http://127.0.0.1:8000/v1",
+                "unknown_model",
+            )
+        provider = OpenAI(
+            model, base_url=url, api_key_env=key, connect=settings.connect_timeout, total=limit
+        )
+
     def encode(texts: Sequence[str]) -> Any:
-        from genai.models import litellm
+        return bridge.run(provider.embed(texts, params))
 
-        return bridge.run(litellm.embed(name, texts, base_url))
-
-    return encode
-
-
-def _openai(name: str, base_url: str | None) -> Callable[[Sequence[str]], Any]:
-    from genai.models.openai import OpenAI
-
-    bare, _, given = name.partition("@")
-    provider = OpenAI(bare, base_url=given or base_url)
-
-    def encode(texts: Sequence[str]) -> Any:
-        return bridge.run(provider.embed(texts, {}))
-
-    return encode
+    # a server may move; another length of the vectors, or whatever else is asked for, is another
+    identity = f"{bare} {json.dumps(settings.params, sort_keys=True)}" if settings.params else bare
+    return Embedder(
+        bare, encode, identity=identity, hooks=hooks, remote=True, retries=settings.retries,
+        address=address(name, settings),
+    )  # fmt: skip
 
 
 def _function(path: str) -> Callable[[Sequence[str]], Any]:

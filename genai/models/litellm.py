@@ -26,6 +26,10 @@ _KINDS = {
         "bad_request",
         "the provider refused the request; check the parameters and the model's limits",
     ),
+    "UnsupportedParamsError": (
+        "bad_request",
+        "the provider does not take all of `params`; leave out what it does not know",
+    ),
     "UnprocessableEntityError": ("unprocessable", "the request cannot be processed; check it"),
     "MidStreamFallbackError": ("network", "the reply broke off in the middle; try again"),
     "RateLimitError": ("rate_limited", "the provider limits the rate; wait and try again"),
@@ -42,13 +46,14 @@ def _package() -> Any:
     litellm.telemetry = False
     litellm.disable_hf_tokenizer_download = True  # it counts tokens of a Llama 3 by fetching one
     litellm.disable_aiohttp_transport = True  # of a stream that is cut it drops what has arrived
+    litellm.DEFAULT_MAX_RETRIES = 0  # for vectors it takes this where it is told 0
     litellm.suppress_debug_info = True
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     return litellm
 
 
 class LiteLLM:
-    """Streams chat completions through `litellm.acompletion`.
+    """Chat completions and embeddings of one of LiteLLM's providers.
 
     It does not say when the first byte of a reply arrives: a reply has begun with its first chunk.
     Its HTTP handler repeats once, by itself, a request whose connection ended before the reply.
@@ -97,6 +102,24 @@ class LiteLLM:
             if not type(error).__module__.startswith("litellm"):
                 raise
             raise self._named(error) from error
+
+    async def embed(self, texts: Sequence[str], params: Mapping[str, Any]) -> list[list[float]]:
+        """Give one vector a text, in order."""
+        litellm = _package()
+        try:
+            response = await litellm.aembedding(
+                model=self._name,
+                input=list(texts),
+                api_base=self._url,
+                api_key=os.environ.get(self._key_env) if self._key_env else None,
+                max_retries=0,
+                **params,
+            )
+        except Exception as error:
+            if not type(error).__module__.startswith("litellm"):
+                raise
+            raise self._named(error) from error
+        return [each["embedding"] for each in response.data]
 
     def _refuse(self, litellm: Any, params: Mapping[str, Any]) -> None:
         """Name what the provider does not take and LiteLLM would leave out without a word."""
@@ -158,15 +181,3 @@ def _ended(response: Any) -> bool:
     """Say whether the stream told its end; LiteLLM makes one up where it was cut or spoilt."""
     told = getattr(response, "received_finish_reason", "not known")
     return bool(told or getattr(response, "intermittent_finish_reason", None))
-
-
-async def embed(name: str, texts: Sequence[str], base_url: str | None) -> list[list[float]]:
-    """Embed texts with any LiteLLM embedding model, in the order given."""
-    litellm = _package()
-    try:
-        response = await litellm.aembedding(model=name, input=list(texts), api_base=base_url)
-    except Exception as error:
-        if not type(error).__module__.startswith("litellm"):
-            raise
-        raise LiteLLM(name)._named(error) from error
-    return [each["embedding"] for each in response.data]

@@ -6,6 +6,7 @@ from typing import Any
 from genai import project as projects
 from genai.config import Config
 from genai.models import Embedder, Model
+from genai.models.embedders import address
 from genai.project import Project
 from genai.prompts import load_prompt
 from genai.rag import Chain
@@ -38,13 +39,18 @@ class Index(_Index):
             config.index,
             scan=screen.stops,
             scan_id=screen.id,
-            open_embedder=partial(_embedder_named, found),
+            open_embedder=partial(_embedder_at, found),
         )
 
 
-def _embedder_named(project: Project, name: str) -> Embedder:
-    """Open an embedder by name as the project would, in a worker too."""
-    return embedder(project, settings(project).model_copy(update={"embedder": name}))
+def _embedder_at(project: Project, where: str) -> Embedder:
+    """Open an embedder by its address as the project would, in a worker too."""
+    config = settings(project)
+    name = where.partition("@http")[0]
+    chosen = config.models.get(name)
+    # what is set under the plain name, a key above all, is for the server that it leads to
+    found = name if chosen is not None and address(name, chosen) == where else where
+    return embedder(project, config.model_copy(update={"embedder": found}))
 
 
 def load(

@@ -236,9 +236,8 @@ def _opened(path: Path, mode: Mode) -> Replay:
 
 def embedder(project: Project, config: Config, record: Any = None) -> Embedder:
     """Open the configured embedder, priced and recorded."""
-    chosen = config.models.get(config.embedder, ModelSettings())
     around = hooks(project, config, record)
-    return make_embedder(config.embedder, base_url=chosen.base_url, hooks=around)
+    return make_embedder(config.embedder, settings=config.models.get(config.embedder), hooks=around)
 
 
 def judge(project: Project, record: Any = None) -> "Ask | None":

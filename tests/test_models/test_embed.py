@@ -58,7 +58,7 @@ def test_under_a_cap_an_embedder_without_a_price_is_refused_unless_it_stays_here
 ) -> None:
     hooks = Hooks(record=rows.append)
     with openai_server() as (url, server), capped(Cap(Decimal(1))) as cap:
-        there = make_embedder("openai/nobody-knows", base_url=url, hooks=hooks)
+        there = make_embedder(f"openai/nobody-knows@{url}", hooks=hooks)
         with pytest.raises(BudgetExceeded, match=r"openai/nobody-knows: its price is unknown"):
             there.embed(["a stork"])
         assert (server.requests, cap.refused, rows) == ([], 1, [])
@@ -146,3 +146,72 @@ def test_a_wait_that_nobody_has_time_for_is_not_waited() -> None:
         with pytest.raises(ModelError, match=r"\(1 attempt\)"):
             make_embedder(f"openai/e@{url}").embed(["a stork"])
     assert server.count == 1
+
+
+# -- the server that the settings name, and no other -----------------------------------------------
+
+WAYS = {
+    "in its name": "embedder: openai/e@{url}\n",
+    "in the settings": "embedder: openai/e\nmodels:\n  openai/e: {{base_url: '{url}'}}\n",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_texts_go_to_the_named_server_alone_from_workers_and_after_a_rollback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    with openai_server() as (url, own), openai_server() as (public, other):
+        monkeypatch.setenv("OPENAI_BASE_URL", public)  # where a name without a server leads
+        root = project(tmp_path / "p", monkeypatch, WAYS[way].format(url=url))
+        assert main(["index", "sync", "--workers", "1"]) == 0
+        assert own.requests
+        (root / "configs" / "genai.yaml").write_text("version: 1\nembedder: static\n")
+        assert main(["index", "sync"]) == 0
+        assert main(["index", "rollback"]) == 0
+        own.requests.clear()
+        index = genai.Index()
+        assert index.search("Storks nest high.")
+        opened = index._current()
+        assert opened is not None
+        opened.store.write("DELETE FROM vector", [()])
+        index.close()
+        assert main(["index", "verify", "--repair"]) == 0
+        assert [len(request["input"]) for request in own.requests] == [1, 4]
+    assert other.requests == []
+
+
+def test_no_password_of_a_url_is_part_of_an_address() -> None:
+    embedder = make_embedder("openai/e@http://ann:geheim@127.0.0.1:9/v1")
+    assert (embedder.name, embedder.address) == ("openai/e", "openai/e@http://127.0.0.1:9/v1")
+
+
+SET = """embedder: {name}
+models:
+  {name}: {{base_url: '{url}', api_key_env: TEAM_KEY, params: {{dimensions: 2}}, retries: 0}}
+"""
+
+
+@pytest.mark.filterwarnings("ignore")  # LiteLLM's own
+@pytest.mark.parametrize("words", [[], ["--workers", "1"]], ids=["here", "in a worker"])
+@pytest.mark.parametrize("name", ["openai/e", "litellm/openai/text-embedding-3-small"])
+def test_key_parameters_and_retries_of_the_settings_hold_for_an_embedder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, words: list[str]
+) -> None:
+    monkeypatch.setenv("TEAM_KEY", "sk-team")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with openai_server() as (url, server):
+        project(tmp_path / "p", monkeypatch, SET.format(name=name, url=url))
+        assert main(["index", "sync", *words]) == 0
+        assert set(server.keys) == {"sk-team"}
+        assert {request["dimensions"] for request in server.requests} == {2}
+        before = genai.Index().generation
+        server.status, sent = 500, len(server.requests)
+        assert main(["index", "sync", "--rebuild", *words]) == 64
+        assert len(server.requests) == sent + 1
+        plain = genai.Index(embedder=make_embedder(name))
+        assert plain.wanted() != before  # vectors of another length are another embedder's
+
+
+def test_an_address_without_its_scheme_is_refused() -> None:
+    with pytest.raises(ModelError, match="`@` is followed by a URL"):
+        make_embedder("openai/e@127.0.0.1:8000/v1")

@@ -37,7 +37,9 @@ def test_it_serves_every_other_provider() -> None:
 
 def test_it_serves_embedding_models_too() -> None:
     with openai_server() as (url, server):
-        embedder = make_embedder("litellm/hosted_vllm/embedder", base_url=url)
+        embedder = make_embedder(
+            "litellm/hosted_vllm/embedder", settings=ModelSettings(base_url=url)
+        )
         found = embedder.embed(["a", "abcdefgh"])
     assert np.allclose(found, [[0.707, 0.707], [0.992, 0.124]], atol=1e-3)
     assert server.requests[0]["input"] == ["a", "abcdefgh"]

@@ -37,7 +37,7 @@ class Workers:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Passages for one worker: their texts, and the embedder by name and identity."""
+    """Passages for one worker: their texts, and the embedder by address and identity."""
 
     ids: tuple[str, ...]
     whole: tuple[str, ...]
@@ -74,7 +74,7 @@ def embed(
     jobs = [
         Part(
             tuple(p.id for p in part), tuple(_titled(p) for p in part),
-            tuple(p.text for p in part), embedder.name, embedder.id, opener,
+            tuple(p.text for p in part), embedder.address, embedder.id, opener,
         )
         for part in parts
     ]  # fmt: skip

@@ -40,7 +40,7 @@ class Index:
     """Passages of a folder's documents, to search. Open it by path with an embedder.
 
     `scan` says of a passage's text whether it must not be found, `scan_id` which scanner that is.
-    `open_embedder` opens an embedder by name: in a worker, and for a generation rolled back to.
+    `open_embedder` opens an embedder by its address: in a worker, and after a rollback.
     """
 
     def __init__(

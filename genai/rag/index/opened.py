@@ -43,7 +43,7 @@ class Opened:
             opened.store.put(
                 version=str(SCHEMA_VERSION),
                 generation=opened.generation,
-                embedder=embedder.name,
+                embedder=embedder.address,
                 embedder_id=embedder.id,
                 splitting=json.dumps(asdict(splitting), sort_keys=True),
                 tenants="1" if tenants else "0",
@@ -66,7 +66,7 @@ class Opened:
         return self.store.get("tenants") == "1"
 
     def own_embedder(self, given: Embedder, opener: Open | None, max_chars: int) -> Embedder:
-        """Give the embedder it was built by: the given one, or one opened by its name.
+        """Give the embedder it was built by: the given one, or one opened by its address.
 
         Raises:
             IndexUnusable: it was built by another one.
