@@ -60,9 +60,12 @@ def hub_off() -> Iterator[None]:
 
 
 def environment(threads: int | None) -> None:
-    """Have the same number of threads each time, and no noise."""
+    """Have the same number of threads each time, a GPU for each process, and no noise."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     torch = extras.load("torch", "finetune")
+    if torch.cuda.is_available():  # a base in 4 bits is loaded onto the GPU of its process
+        own = int(os.environ.get("LOCAL_RANK", "0"))
+        torch.cuda.set_device(own % torch.cuda.device_count())
     transformers = extras.load("transformers", "finetune")
     transformers.utils.logging.disable_progress_bar()
     # peft asks transformers by a name that goes in its next major version

@@ -11,9 +11,13 @@ from typing import Any
 
 import pytest
 import yaml
-from tuning import SETTINGS, make_project
+from tuning import SETTINGS, make_project, preference
 
 from genai.cli import main
+from genai.errors import InputError
+from genai.finetune import job as jobs
+from genai.finetune.hardware import Hardware
+from genai.finetune.train import run
 from genai.project import Project
 
 CLUSTER = """
@@ -69,6 +73,32 @@ def genai(*words: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "genai", *words], capture_output=True, text=True, timeout=1000,
         check=False,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("process", "place"), [("1", 1), ("5", 1), (None, 0)])
+def test_each_process_loads_a_base_in_4_bits_onto_a_gpu_of_its_own(
+    project: Project, monkeypatch: pytest.MonkeyPatch, process: str | None, place: int
+) -> None:
+    import torch
+    import transformers
+
+    machine = Hardware("gpu", "two GPUs", 2, 1, 80.0, True, True, False, True)
+    done: list[int | str] = []
+
+    def load(*_: Any, **given: Any) -> None:
+        done.append("in 4 bits" if given["quantization_config"].load_in_4bit else "whole")
+        raise OSError("no GPU is here")
+
+    for name, value in {"RANK": process, "LOCAL_RANK": process, "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(jobs, "look", lambda: machine)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", done.append)
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", load)
+    with pytest.raises(InputError, match="no GPU is here"):
+        run(preference(base="base", tuning={"kind": "qlora"}, scale=TOGETHER), project)
+    assert done == [place, "in 4 bits"]
 
 
 @pytest.mark.slow
