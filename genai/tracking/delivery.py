@@ -110,8 +110,8 @@ class _Delivery:
             {"run": self._run, "prompt": self._prompt, "adapter": self._adapter}[item["kind"]](
                 item, path / "files"
             )
-        except self._mlflow.exceptions.MlflowException as error:
-            if error.error_code not in _REFUSED:
+        except Exception as error:  # artefacts go by other transports than MLflow's own
+            if getattr(error, "error_code", "") not in _REFUSED:
                 self._client.search_experiments(max_results=1)  # away: leave the others alone
                 return f"{item['name']}: {_line(error)}"
             refused = self._store.folder / "refused"

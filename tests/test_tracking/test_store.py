@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflows import QUIET, RECORD, Server, rows
+from mlflows import QUIET, RECORD, Server, front, rows
 
 from genai import tracking
 from genai.tracking import Record, Store, Version, deliver, log, mirror, queue, waiting
@@ -137,6 +137,23 @@ def test_a_server_that_is_down_keeps_the_queue_and_gets_it_later(
     assert deliver(store) == tracking.Waiting(0, 0)
     with sqlite3.connect(server.folder / "server.db") as db:
         assert sorted(db.execute("SELECT name FROM runs")) == [("r1",), ("r2",)]
+
+
+def test_a_file_that_the_server_does_not_take_holds_no_other_record_up(
+    server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "report.html").write_text("a large one")
+    server.start()
+    with front(server.url, artefacts=False) as url:
+        store = Store(tmp_path / "mlflow", url)
+        log(store, Record("eval/sums/big", "sums", "big", files=[tmp_path / "report.html"]))
+        log(store, RECORD)
+        found = deliver(store)
+        assert found.queued == 1
+        assert found.trouble.startswith("big: 413 Client Error")
+    with sqlite3.connect(server.folder / "server.db") as db:
+        runs = db.execute("SELECT name, status FROM runs ORDER BY name").fetchall()
+    assert runs == [("big", "RUNNING"), ("r1", "FINISHED")]
 
 
 def test_a_server_that_hangs_holds_nobody_up(
