@@ -11,12 +11,10 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import asdict
-from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from genai import extras
 from genai.tracking.queue import Record, Store, held, items_of, waiting
@@ -53,14 +51,28 @@ def main(arguments: Sequence[str]) -> int:
 def _knock(url: str) -> None:
     """Raise where no server answers at an address: sooner than MLflow is imported.
 
-    One that takes the connection and says nothing would cost minutes in MLflow's own retries.
+    One that takes the connection and says nothing would cost minutes in MLflow's own retries. It is
+    asked by MLflow's transport, with the proxies and certificates that MLflow would use.
     """
-    if url:
-        parts = urlsplit(url)
-        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        with closing(kind(parts.hostname or "", parts.port, timeout=_PATIENCE)) as connection:
-            connection.request("GET", f"{parts.path.rstrip('/')}/health")
-            connection.getresponse()  # whatever it says, something is there
+    if not url:
+        return
+    requests, given = extras.load("requests", "tracking"), os.environ.get
+    own = given("MLFLOW_TRACKING_SERVER_CERT_PATH")
+    checked = given("MLFLOW_TRACKING_INSECURE_TLS", "").lower() not in ("true", "1")
+    try:
+        requests.get(
+            f"{url.rstrip('/')}/health",
+            timeout=_PATIENCE,
+            verify=own or checked,
+            cert=given("MLFLOW_TRACKING_CLIENT_CERT_PATH"),
+            allow_redirects=False,
+            stream=True,
+        ).close()  # whatever it says, something is there
+    except requests.RequestException as error:
+        first: BaseException = error
+        while first.__context__ is not None:  # those above it tell of pools and retries
+            first = first.__context__
+        raise OSError(str(first)) from error
 
 
 def _say(store: Store, trouble: str) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import make_certificate, serving
+from faults import faulty, reply
 from mlflows import QUIET, RECORD, Server, front, rows
 
 from genai import tracking
@@ -154,6 +156,31 @@ def test_a_file_that_the_server_does_not_take_holds_no_other_record_up(
     with sqlite3.connect(server.folder / "server.db") as db:
         runs = db.execute("SELECT name, status FROM runs ORDER BY name").fetchall()
     assert runs == [("big", "RUNNING"), ("r1", "FINISHED")]
+
+
+@pytest.mark.parametrize(
+    "way", ["HTTP_PROXY", "MLFLOW_TRACKING_SERVER_CERT_PATH", "MLFLOW_TRACKING_INSECURE_TLS"]
+)
+def test_a_server_is_reached_as_mlflow_reaches_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """By a proxy that alone knows its name, or over TLS with a certificate that nobody knows."""
+    for name in ("NO_PROXY", "no_proxy", "http_proxy", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    certificate = None if way == "HTTP_PROXY" else make_certificate(tmp_path)
+    says = reply(400, body=b'{"error_code": "BAD_REQUEST", "message": "something is there"}')
+    with faulty(says, tls=certificate and serving(certificate)) as (address, found):
+        address = address.removesuffix("/v1")
+        url = address if certificate else "http://mlflow.invalid"
+        ways = {"HTTP_PROXY": address, "MLFLOW_TRACKING_SERVER_CERT_PATH": str(certificate)}
+        monkeypatch.setenv(way, ways.get(way, "true"))
+        store = Store(tmp_path / "mlflow", url)
+        log(store, RECORD)
+        assert "something is there" in deliver(store).trouble
+    asked = [request.split()[1].decode() for request in found.requests]
+    before = "" if certificate else url
+    assert asked[0] == f"{before}/health"
+    assert asked[1].startswith(f"{before}/api/")
 
 
 def test_a_server_that_hangs_holds_nobody_up(
