@@ -21,7 +21,7 @@ from genai.finetune.gate import GATE, copy_model, read_gate, refusal
 from genai.finetune.launch import write_serving
 from genai.finetune.lock import LOCK, file_digest, read_lock
 from genai.finetune.recipe import Recipe, located
-from genai.models.engine import Engine, Job, on_base
+from genai.models.engine import Engine, Job, ends_of, on_base
 from genai.models.local import encode, find_folder, load_model
 from genai.models.weights import is_adapter, read_manifest, weights_digest
 from genai.project import Project
@@ -141,8 +141,7 @@ def _check_tokenizers(
     if text_hash(own.chat_template or "") != text_hash(tokenizer.chat_template or ""):
         raise InputError(f"{merged.name}: chat_template.jinja is not that of the base;"
                          " export the run again")  # fmt: skip
-    ends = model.generation_config.eos_token_id
-    if own.eos_token_id not in (ends if isinstance(ends, list) else [ends]):
+    if own.eos_token_id not in ends_of(model.generation_config, own):
         raise InputError(f"{merged.name}: generation_config.json does not end at the tokenizer's"
                          f" eos token ({own.eos_token_id}); mend that of the base")  # fmt: skip
     for each in prompts[:_LOGITS]:

@@ -132,8 +132,7 @@ def build(job: Job) -> tuple[Any, int]:
     if recipe.weights == "random":
         config = transformers.AutoConfig.from_pretrained(job.source)
         model = transformers.AutoModelForCausalLM.from_config(config)
-        ends = job.tokenizer.eos_token_id
-        model.generation_config.eos_token_id = ends
+        model.generation_config.eos_token_id = sorted(tokens.stops(job.tokenizer, job.source))
     else:
         if recipe.tuning.kind == "qlora":
             given["quantization_config"] = transformers.BitsAndBytesConfig(

@@ -69,9 +69,7 @@ class Engine:
         self._starting = threading.Lock()
         self._lock = threading.Lock()  # held while a batch decodes: no caller may wait for it
         self.adapters: set[str] = set()
-        ends = getattr(model.generation_config, "eos_token_id", None)
-        ends = tokenizer.eos_token_id if ends is None else ends
-        self._ends = set(ends if isinstance(ends, list) else [ends])
+        self._ends = ends_of(model.generation_config, tokenizer)
         self._special = set(tokenizer.all_special_ids)
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
 
@@ -271,6 +269,14 @@ class Engine:
             job.finish("length")
             return False
         return True
+
+
+def ends_of(generation: Any, tokenizer: Any) -> set[int]:
+    """Give the tokens that end a reply: those of a generation config, else the tokenizer's."""
+    ends = getattr(generation, "eos_token_id", None)
+    ends = tokenizer.eos_token_id if ends is None else ends
+    listed = ends if isinstance(ends, list) else [ends]
+    return {end for end in listed if end is not None}
 
 
 def on_base(model: Any, folder: Path, name: str = "default") -> Any:

@@ -59,14 +59,16 @@ def _rendered(
 ) -> tuple[list[Finding], Lengths | None, tuple[Sample, ...]]:
     base = base_of(recipe, project)
     tokenizer = load_tokenizer(base, recipe.revision)
+    ends = tokens.stops(tokenizer, base, recipe.revision)
     served = project.state / "finetune" / "runs" / recipe.name / "model"
     result = [
-        *tokens.special(tokenizer, base),
+        *tokens.special(tokenizer, ends),
         tokens.templates(tokenizer, base, served),
         tokens.control(tokenizer, rows),
     ]
     try:
-        measured = tokens.measure(tokenizer, rows, recipe.mask)
+        own = {tokenizer.eos_token_id, *ends}
+        measured = tokens.measure(tokenizer, rows, recipe.mask, own)
     except ConfigError:
         raise
     except InputError as error:

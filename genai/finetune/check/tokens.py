@@ -2,16 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from genai import extras
 from genai.finetune.check.report import Finding, Lengths, Sample, by_limit
 from genai.finetune.check.rows import length_bias
 from genai.finetune.data import Rendered, Row, render_all
 from genai.finetune.data.render import control_tokens
 from genai.finetune.recipe import Recipe
+from genai.models.engine import ends_of
 
 _SAMPLES = 3
 _ROUND = 8  # lengths are multiples of this, as matrix products like them
@@ -36,8 +38,21 @@ class Measured:
         return self.length[at] - self.prompt[at]
 
 
-def measure(tokenizer: Any, rows: Sequence[Row], mask: str) -> Measured:
-    """Render every row and keep its numbers.
+def stops(tokenizer: Any, base: Path | str, revision: str = "") -> set[int]:
+    """Give the tokens at which a model of this base stops, without loading it.
+
+    Many models list several: Gemma ends a text with one and a turn with another.
+    """
+    kind = extras.load("transformers", "finetune").GenerationConfig
+    try:
+        generation = kind.from_pretrained(base, revision=revision or None)
+    except OSError:  # it has no generation_config.json
+        generation = None
+    return ends_of(generation, tokenizer)
+
+
+def measure(tokenizer: Any, rows: Sequence[Row], mask: str, ends: Collection[int] = ()) -> Measured:
+    """Render every row and keep its numbers; `ends` are the tokens that end a turn.
 
     Raises:
         InputError: the template refuses a row or cannot mask so.
@@ -45,17 +60,18 @@ def measure(tokenizer: Any, rows: Sequence[Row], mask: str) -> Measured:
     found = Measured(answers=len(rows[0].answers))
     for row, sequences in zip(rows, render_all(tokenizer, rows, mask), strict=True):
         for each in sequences:
-            _add(found, tokenizer, f"{row.file}:{row.line}", each)
+            _add(found, tokenizer, f"{row.file}:{row.line}", each, ends)
     return found
 
 
-def _add(found: Measured, tokenizer: Any, where: str, each: Rendered) -> None:
-    end = tokenizer.eos_token_id
+def _add(
+    found: Measured, tokenizer: Any, where: str, each: Rendered, ends: Collection[int]
+) -> None:
     found.where.append(where)
     found.length.append(len(each.ids))
     found.prompt.append(each.prompt)
     found.trained.append(sum(each.trained))
-    places = [at for at, token in enumerate(each.ids) if token == end and each.trained[at]]
+    places = [at for at, token in enumerate(each.ids) if token in ends and each.trained[at]]
     found.last_end.append(places[-1] if places else -1)
     if not each.prefix:
         found.differs.append(where)
@@ -125,7 +141,8 @@ def findings(recipe: Recipe, found: Measured, most: int) -> list[Finding]:
         by_limit("nothing trained", say(untrained), count, 0, "train no token at all",
                  "choose another `mask`"),
         by_limit("end trained", say(unended), count, 0, "never train the end token",
-                 "the template must end the assistant's turn with the tokenizer's eos_token"),
+                 "the template must end the assistant's turn with the tokenizer's eos_token, or"
+                 " with another that generation_config.json lists"),
         by_limit("prefix", [f"{each}: tokenized otherwise" for each in found.differs], count, 0,
                  "prompts change when the answer follows, so training and serving differ",
                  "mend the template: the generation prompt must be what an answer begins with"),
@@ -158,20 +175,17 @@ def control(tokenizer: Any, rows: Sequence[Row]) -> Finding:
                     "remove them: they are kept as text here, other tools obey them")  # fmt: skip
 
 
-def special(tokenizer: Any, base: str) -> list[Finding]:
-    """Hold end and padding of the tokenizer to what generation will look for."""
+def special(tokenizer: Any, ends: Collection[int]) -> list[Finding]:
+    """Hold end and padding of the tokenizer to the tokens at which generation stops."""
     end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
     if end is None:
         return [
             Finding("stop token", "fail", "the tokenizer has no eos_token, so nothing ever ends")
         ]
-    path, ends = Path(base) / "generation_config.json", None
-    if path.is_file():
-        ends = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
-    listed = ends if isinstance(ends, list) else [ends]
-    if ends is not None and end not in listed:
-        text = f"generation_config.json stops at {ends}, the tokenizer ends with {end}"
-        stop = Finding("stop token", "fail", f"{text} ({tokenizer.eos_token}); make them one")
+    if end not in ends:
+        text = f"generation_config.json stops at {', '.join(map(str, sorted(ends)))}, the tokenizer"
+        text += f" ends with {end} ({tokenizer.eos_token}); make them one"
+        stop = Finding("stop token", "fail", text)
     else:
         stop = Finding("stop token", "pass", f"{tokenizer.eos_token} ({end}) ends a turn")
     if pad is None or pad == end:
