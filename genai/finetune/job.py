@@ -25,7 +25,8 @@ SAVES = 4  # checkpoints over a run whose recipe scores none
 class Job:
     """What a trainer is made from: everything is loaded and nothing is left open.
 
-    `base` is the whole name of the base, `source` the folder where it lies.
+    `base` is the whole name of the base, `source` the folder where it lies; `tokens` is the digest
+    of the rows as tokens, `model` stands there once it is built.
     """
 
     recipe: Recipe
@@ -37,6 +38,7 @@ class Job:
     rows: Sequence[Row]
     steps: int
     every: int
+    tokens: str = ""
     model: Any = None
 
 
@@ -98,7 +100,9 @@ def prepare(recipe: Recipe, project: Project, folder: Path) -> Job:
     every = recipe.evals.every or max(1, -(-steps // SAVES))
     job = Job(recipe, hardware, folder, named, source, tokenizer, rows, steps, every)
     job.model, parameters = build(job)
-    longest = tokens.choose_length(recipe, tokens.measure(tokenizer, rows, recipe.mask))
+    measured = tokens.measure(tokenizer, rows, recipe.mask)
+    job.tokens = measured.whole.hexdigest()
+    longest = tokens.choose_length(recipe, measured)
     job.recipe = recipe.settled(hardware, max_length=longest, parameters=parameters)
     if job.recipe.training.engine == "native":
         cure = "use `training.engine: trl`" if hardware.trl else (

@@ -26,7 +26,7 @@ _PACKAGES = (
     "torch", "transformers", "trl", "peft", "accelerate", "datasets", "tokenizers", "safetensors",
 )  # fmt: skip
 # what must be the same for two runs to be the same run; the rest is where it happened
-_INPUTS = ("recipe", "data", "rows", "template", "tokenizer", "base")
+_INPUTS = ("recipe", "data", "rows", "template", "tokenizer", "tokens", "base")
 
 
 def inputs(job: Job, project: Project) -> dict[str, Any]:
@@ -46,6 +46,7 @@ def inputs(job: Job, project: Project) -> dict[str, Any]:
         "steps": job.steps,
         "template": text_hash(job.tokenizer.chat_template),
         "tokenizer": text_hash(job.tokenizer.backend_tokenizer.to_str()),
+        "tokens": job.tokens,  # a template may write the day's date into them
         "base": {
             "name": recipe.base,
             "weights": _base_weights(job),

@@ -1,7 +1,7 @@
 """The proof that a run can be made again: its first steps are trained once more and compared.
 
-On the same processor and packages the weights are the same to the bit; elsewhere the losses are
-compared, and said.
+On the same processor and packages the weights are the same to the bit. Elsewhere the losses are
+compared, and on a GPU, which adds up in another order each time; it is said.
 """
 
 import math
@@ -68,13 +68,15 @@ def verify(folder: Path, project: Project, steps: int | None = None) -> Verified
 
 
 def _elsewhere(held: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Name what else than the inputs differs, where the bits may differ with it."""
+    """Name what else than the inputs the bits may differ by."""
     then, new = held["packages"], now["packages"]
     packages = "; ".join(
         f"{name} {then.get(name) or 'none'} then, {new.get(name) or 'none'} now"
         for name in {**then, **new} if then.get(name) != new.get(name)
     )  # fmt: skip
-    machine = "another machine" if held["machine"] != now["machine"] else ""
+    machine = "a GPU" if held["machine"]["kind"] == "gpu" else ""
+    if held["machine"] != now["machine"]:
+        machine = "another machine"
     other = f"other packages ({packages})" if packages else ""
     return " and ".join(filter(None, (machine, other)))
 

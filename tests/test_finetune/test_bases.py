@@ -73,3 +73,11 @@ def test_random_weights_stop_where_their_base_says(project: Project) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": [5, 2]}))
     model = prepare(recipe(), project, project.state).model
     assert model.generation_config.eos_token_id == [2, 5]
+
+
+def test_a_template_that_writes_the_date_is_a_warning(project: Project) -> None:
+    folder = base_of(project, "{{ strftime_now('%d %b %Y') }}" + TEMPLATE)
+    report = checked(project, str(folder))
+    assert found(report) == PASSED
+    assert report.finding("date").state == "warn"
+    assert "the template writes the day's date" in report.text()

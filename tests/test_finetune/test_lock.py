@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,47 @@ def test_another_machine_is_held_to_the_losses(
     held["losses"] = {step: loss * 1.01 for step, loss in held["losses"].items()}
     (folder / "run.lock.json").write_text(json.dumps(held))
     assert not verify(folder, project).ok
+
+
+def test_a_gpu_is_held_to_the_losses(
+    made: tuple[Project, Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, folder = copied(made, tmp_path)
+    held = read_lock(folder)
+    held["weights_at"]["3"] = "0" * 64
+    held["machine"]["kind"] = "gpu"
+    monkeypatch.setattr("genai.finetune.lock._machine", lambda job: held["machine"])
+    (folder / "run.lock.json").write_text(json.dumps(held))
+    found = verify(folder, project)
+    assert (found.ok, found.same) == (True, None)
+    assert found.words.startswith("a GPU, so not bit-comparable")
+    held["losses"] = {step: loss * 1.01 for step, loss in held["losses"].items()}
+    (folder / "run.lock.json").write_text(json.dumps(held))
+    assert not verify(folder, project).ok
+
+
+def test_a_template_that_writes_the_date_is_named_on_another_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Day(datetime):
+        today = 3
+
+        @classmethod
+        def now(cls, tz: object = None) -> "Day":
+            return cls(2026, 11, cls.today)
+
+    monkeypatch.setattr("transformers.utils.chat_template_utils.datetime", Day)
+    project = make_project(tmp_path / "project")
+    path = project.root / "base" / "chat_template.jinja"
+    path.write_text("{{ strftime_now('%d %b') }}" + path.read_text())
+    given = recipe(training__steps=4)
+    folder = run(given, project, Options(score=False)).folder
+    assert verify(folder, project).same is True
+    Day.today = 4
+    with pytest.raises(InputError, match="small: tokens has changed since the run"):
+        verify(folder, project)
+    with pytest.raises(InputError, match="small: an earlier run of this name had other tokens"):
+        run(given, project, Options(score=False))
 
 
 @pytest.mark.parametrize("what", ["rows.jsonl", "template", "tokenizer"])

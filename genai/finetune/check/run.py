@@ -64,6 +64,7 @@ def _rendered(
     result = [
         *tokens.special(tokenizer, ends),
         tokens.templates(tokenizer, base, served),
+        *tokens.dated(tokenizer),
         tokens.control(tokenizer, rows),
     ]
     try:

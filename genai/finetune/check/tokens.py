@@ -1,5 +1,6 @@
 """What the tokenizer makes of the rows: what is cut, what is trained, and whether it ever ends."""
 
+import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -32,6 +33,7 @@ class Measured:
     differs: list[str] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     answers: int = 1
+    whole: Any = field(default_factory=hashlib.sha256)  # over every token, trained or not
 
     def answer(self, at: int) -> int:
         """Give the tokens after the prompt."""
@@ -67,6 +69,7 @@ def measure(tokenizer: Any, rows: Sequence[Row], mask: str, ends: Collection[int
 def _add(
     found: Measured, tokenizer: Any, where: str, each: Rendered, ends: Collection[int]
 ) -> None:
+    found.whole.update(f"{each.ids} {each.trained.hex()}\n".encode())
     found.where.append(where)
     found.length.append(len(each.ids))
     found.prompt.append(each.prompt)
@@ -192,6 +195,15 @@ def special(tokenizer: Any, ends: Collection[int]) -> list[Finding]:
         other = "there is none" if pad is None else "it is the end token"
         return [stop, Finding("pad token", "warn", f"{other}; a pad token of its own is safer")]
     return [stop, Finding("pad token", "pass", f"{tokenizer.pad_token} ({pad})")]
+
+
+def dated(tokenizer: Any) -> list[Finding]:
+    """Find a template that writes the day's date, as that of Llama 3.2 does."""
+    if "strftime_now" not in tokenizer.chat_template:
+        return []
+    text = "the template writes the day's date, so another day trains other tokens and the run"
+    text += " neither goes on nor is verified; write a fixed one in its place"
+    return [Finding("date", "warn", text)]
 
 
 def templates(tokenizer: Any, base: str, served: Path | None) -> Finding:
