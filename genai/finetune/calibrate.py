@@ -79,13 +79,16 @@ def shape_of(recipe: Recipe, base: str) -> Shape:
     torch = extras.load("torch", "finetune")
     try:
         config = transformers.AutoConfig.from_pretrained(base, revision=recipe.revision or None)
+        with torch.device("meta"):
+            model = transformers.AutoModelForCausalLM.from_config(config)
+        text = config.get_text_config()  # of a model that takes images too
     except (OSError, ValueError) as error:
-        raise InputError(f"base {base}: has no config.json that can be read ({error})") from error
-    with torch.device("meta"):
-        model = transformers.AutoModelForCausalLM.from_config(config)
+        said = " ".join(str(error).split())[:200]
+        raise InputError(f"base {base}: its config.json makes no model of texts ({said}); name a"
+                         " causal language model") from error  # fmt: skip
     count = sum(each.numel() for each in model.parameters())
     trainable = count if recipe.tuning.kind == "full" else _adapter(recipe, model, torch)
-    return Shape(count, trainable, int(config.hidden_size), int(config.num_hidden_layers))
+    return Shape(count, trainable, int(text.hidden_size), int(text.num_hidden_layers))
 
 
 def _adapter(recipe: Recipe, model: Any, torch: Any) -> int:

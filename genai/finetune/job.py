@@ -133,25 +133,25 @@ def build(job: Job) -> tuple[Any, int]:
     recipe, torch = job.recipe, extras.load("torch", "finetune")
     given: dict[str, Any] = {}
     torch.manual_seed(recipe.training.seed)
-    if recipe.weights == "random":
-        config = transformers.AutoConfig.from_pretrained(job.source)
-        model = transformers.AutoModelForCausalLM.from_config(config)
-        model.generation_config.eos_token_id = sorted(tokens.stops(job.tokenizer, job.source))
-    else:
-        if recipe.tuning.kind == "qlora":
-            given["quantization_config"] = transformers.BitsAndBytesConfig(
-                load_in_4bit=True, bnb_4bit_quant_type="nf4",
-                bnb_4bit_compute_dtype=torch.bfloat16, bnb_4bit_use_double_quant=True,
-            )  # fmt: skip
-        kind = torch.bfloat16 if job.hardware.bf16 and recipe.tuning.kind != "full" else "float32"
-        try:
+    if recipe.tuning.kind == "qlora":
+        given["quantization_config"] = transformers.BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=torch.bfloat16, bnb_4bit_use_double_quant=True,
+        )  # fmt: skip
+    kind = torch.bfloat16 if job.hardware.bf16 and recipe.tuning.kind != "full" else "float32"
+    try:
+        if recipe.weights == "random":
+            config = transformers.AutoConfig.from_pretrained(job.source)
+            model = transformers.AutoModelForCausalLM.from_config(config)
+            model.generation_config.eos_token_id = sorted(tokens.stops(job.tokenizer, job.source))
+        else:
             model = transformers.AutoModelForCausalLM.from_pretrained(
                 job.source, dtype=kind, **given
             )
-        except (OSError, ValueError) as error:
-            said = " ".join(str(error).split())[:200]
-            raise InputError(f"base {job.base}: cannot be loaded ({said}); name a whole model"
-                             ) from error  # fmt: skip
+    except (OSError, ValueError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise InputError(f"base {job.base}: cannot be loaded ({said}); name a whole model"
+                         ) from error  # fmt: skip
     return model, sum(each.numel() for each in model.parameters())
 
 

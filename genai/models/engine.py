@@ -76,7 +76,8 @@ class Engine:
     @property
     def room(self) -> int:
         """Tokens that a prompt and its reply may have together."""
-        return int(getattr(self.model.config, "max_position_embeddings", 0) or 1 << 20)
+        config = self.model.config.get_text_config()  # of a model that takes images too
+        return int(getattr(config, "max_position_embeddings", 0) or 1 << 20)
 
     def submit(self, job: Job) -> None:
         """Have a reply made; its `emit` brings it."""

@@ -18,7 +18,13 @@ from genai.errors import ModelError
 from genai.models.base import Delta
 from genai.models.constrain import Reader
 from genai.models.engine import Engine, Job
-from genai.models.weights import check_base, is_adapter, read_manifest, weights_digest
+from genai.models.weights import (
+    check_base,
+    default_template,
+    is_adapter,
+    read_manifest,
+    weights_digest,
+)  # fmt: skip
 from genai.project import find_project
 from genai.types import Message, Usage
 
@@ -187,7 +193,7 @@ def load_model(folder: Path, **options: Any) -> tuple[Any, Any]:
         model = transformers.AutoModelForCausalLM.from_pretrained(
             folder, **{"dtype": "auto", "local_files_only": True, **options}
         )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = read_tokenizer(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         said = " ".join(str(error).split())[:200]
         raise ModelError(
@@ -197,6 +203,14 @@ def load_model(folder: Path, **options: Any) -> tuple[Any, Any]:
     if torch.cuda.is_available():
         model = model.to("cuda")
     return model.eval(), tokenizer
+
+
+def read_tokenizer(source: Path | str, **options: Any) -> Any:
+    """Load a tokenizer with the one chat template that is used here, or with none."""
+    transformers = extras.load("transformers", "finetune")
+    found = transformers.AutoTokenizer.from_pretrained(source, **options)
+    found.chat_template = default_template(found.chat_template) or None
+    return found
 
 
 # -- a request -----------------------------------------------------------------------------------

@@ -91,7 +91,15 @@ def template_digest(folder: Path) -> str:
     if own.is_file():
         return text_hash(own.read_text(encoding="utf-8"))
     given = json.loads(inside.read_text(encoding="utf-8")) if inside.is_file() else {}
-    return text_hash(given["chat_template"]) if given.get("chat_template") else ""
+    template = default_template(given.get("chat_template"))
+    return text_hash(template) if template else ""
+
+
+def default_template(given: Any) -> str:
+    """Give the chat template by which a model is asked; a tokenizer may hold others, by name."""
+    if isinstance(given, list):  # as it stands in tokenizer_config.json
+        given = {each["name"]: each["template"] for each in given}
+    return str((given.get("default") if isinstance(given, dict) else given) or "")
 
 
 def is_adapter(folder: Path) -> bool:

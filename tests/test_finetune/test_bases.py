@@ -9,8 +9,16 @@ from tiny import TEMPLATE, tiny_tokenizer
 from training import asked, recipe_of, write_lines
 from tuning import make_project, recipe
 
+from genai.config import text_hash
+from genai.errors import InputError
+from genai.finetune.calibrate import Times, plan_run
 from genai.finetune.check import CheckReport, check_data
 from genai.finetune.job import prepare
+from genai.finetune.lock import read_lock
+from genai.finetune.train import run
+from genai.models import open_model
+from genai.models.engine import Engine
+from genai.models.weights import template_digest
 from genai.project import Project
 
 TURN = "<|system|>"  # ends a turn where the tokenizer's own end is that of a text
@@ -81,3 +89,43 @@ def test_a_template_that_writes_the_date_is_a_warning(project: Project) -> None:
     assert found(report) == PASSED
     assert report.finding("date").state == "warn"
     assert "the template writes the day's date" in report.text()
+
+
+def test_a_template_among_several_is_the_default_one(project: Project) -> None:
+    folder = base_of(project)
+    (folder / "chat_template.jinja").unlink()
+    settings = folder / "tokenizer_config.json"
+    named = [{"name": "default", "template": TEMPLATE},
+             {"name": "tool_use", "template": "{{ tools }}" + TEMPLATE}]  # fmt: skip
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "chat_template": named}))
+    assert found(checked(project, str(folder))) == PASSED
+    assert template_digest(folder) == text_hash(TEMPLATE)
+    outcome = run(recipe(base="other", training__steps=2, training__warmup_steps=0), project)
+    assert read_lock(outcome.folder)["template"] == text_hash(TEMPLATE)
+    assert open_model(f"local/{outcome.model}")("colour red fruit fig", max_tokens=4).usage
+    settings.write_text(settings.read_text().replace('"default"', '"other"'))
+    with pytest.raises(InputError, match="its tokenizer has no chat template"):
+        checked(project, str(folder))
+
+
+def test_a_base_that_takes_images_too_is_planned_by_its_texts(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import transformers
+
+    folder = base_of(project)
+    size = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 2}
+    texts = {**size, "num_hidden_layers": 3, "num_key_value_heads": 1, "head_dim": 16,
+             "vocab_size": 320, "max_position_embeddings": 500}  # fmt: skip
+    images = {**size, "num_hidden_layers": 1, "image_size": 28, "patch_size": 14}
+    config = transformers.Gemma3Config(text_config=texts, vision_config=images)
+    config.save_pretrained(folder)
+    times = Times((0.2,) * 5, 3.0, 1.0)
+    monkeypatch.setattr("genai.finetune.calibrate.timed", lambda recipe, project: times)
+    given = recipe(base="other")
+    assert plan_run(given, project).parameters > 3 * 3 * 32 * 48
+    own = transformers.AutoModelForCausalLM.from_config(config)
+    assert Engine(own, tiny_tokenizer()).room == 500
+    (folder / "config.json").write_text('{"model_type": "vit"}')
+    with pytest.raises(InputError, match=r"other: its config.json makes no model of texts \(Unrec"):
+        plan_run(given, project)

@@ -15,6 +15,7 @@ from genai.finetune.data import Rendered, Row, render_all
 from genai.finetune.data.render import control_tokens
 from genai.finetune.recipe import Recipe
 from genai.models.engine import ends_of
+from genai.models.weights import default_template
 
 _SAMPLES = 3
 _ROUND = 8  # lengths are multiples of this, as matrix products like them
@@ -218,7 +219,8 @@ def templates(tokenizer: Any, base: str, served: Path | None) -> Finding:
                            " one")  # fmt: skip
     inside = Path(base) / "tokenizer_config.json"
     if inside.is_file():
-        given = json.loads(inside.read_text(encoding="utf-8")).get("chat_template")
+        held = json.loads(inside.read_text(encoding="utf-8"))
+        given = default_template(held.get("chat_template"))
         if given and given != trains:
             return Finding("template", "fail", "tokenizer_config.json holds another template than"
                            " the one that trains; remove one")  # fmt: skip

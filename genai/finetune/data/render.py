@@ -11,9 +11,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from genai import extras
 from genai.errors import InputError
 from genai.finetune.data.rows import Row, SftRow, Turn
+from genai.models.local import read_tokenizer
 
 _BATCH = 512  # rows rendered at once; more is no faster and takes memory
 _GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
@@ -39,9 +39,8 @@ def load_tokenizer(base: str, revision: str = "") -> Any:
     Raises:
         InputError: there is none, or the hub is off and the id is not in its cache.
     """
-    transformers = extras.load("transformers", "finetune")
     try:
-        found = transformers.AutoTokenizer.from_pretrained(base, revision=revision or None)
+        found = read_tokenizer(base, revision=revision or None)
     except (OSError, ValueError) as error:
         if not Path(base).is_dir() and os.environ.get("HF_HUB_OFFLINE", "").lower() in _ON:
             raise InputError(
