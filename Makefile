@@ -79,7 +79,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "installing into $(VENV) (two to four minutes the first time) ..."
-	$(PIP) --editable '.[gateway,rag,guards,apps]'
+	$(PIP) --editable '.[gateway,rag,guards,evals,apps,reports]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/bin/python pyproject.toml constraints.txt

@@ -127,6 +127,18 @@ def test_a_revenue_that_is_lost_is_shown_and_the_figures_stand_above_the_inputs(
     assert not any("money" in unit for unit in page.dataframe[0].value["unit"])
 
 
+def test_a_business_case_without_its_spreadsheet_is_drawn_to_the_end(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openpyxl", None)  # as where it is not installed
+    page = drawn("pages/business.py")
+    (told,) = [each.value for each in page.warning if "spreadsheet" in each.value]
+    assert told.endswith("run: pip install 'genai-workbench[reports]'")
+    offered = [each.proto.label for each in page.get("download_button")]
+    assert offered == ["Download as HTML", "Download as JSON"]
+    assert page.markdown[-1].value.startswith("genai 0.")
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [

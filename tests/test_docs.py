@@ -9,9 +9,12 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -116,6 +119,52 @@ def test_each_direct_dependency_has_its_line() -> None:
     named = [row[0].strip() for row in rows if row[0].strip() != "package"]
     assert sorted(named) == sorted(declared)
     assert all(len(row) == 6 and all(cell.strip() for cell in row) for row in rows)
+
+
+# -- installing ------------------------------------------------------------------------------------
+
+
+def brought(extras: list[str]) -> set[str]:
+    """Name every package that these extras install, by the metadata of what is here."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [
+        *project["dependencies"],
+        *sum((project["optional-dependencies"][e] for e in extras), []),
+    ]
+    waiting, seen = [Requirement(line) for line in lines], set()
+    while waiting:
+        wanted = waiting.pop()
+        key = (canonicalize_name(wanted.name), frozenset(wanted.extras))
+        if key in seen:
+            continue
+        seen.add(key)
+        for each in map(Requirement, metadata.requires(wanted.name) or ()):
+            chosen = [{"extra": extra} for extra in ("", *wanted.extras)]
+            if each.marker is None or any(map(each.marker.evaluate, chosen)):
+                waiting.append(each)
+    return {name for name, _ in seen}
+
+
+@pytest.mark.parametrize(
+    ("file", "above", "needed"),
+    [
+        # the pages of the demo and `genai eval`
+        ("Makefile", "", "chromadb detect-secrets numpy openpyxl pytest scipy streamlit"),
+        ("README.md", "A project of your own", "chromadb openpyxl pytest scipy streamlit"),
+        ("README.md", "Fine-tuning", "numpy phonenumbers scipy starlette torch uvicorn"),
+        # `genai check`, and `pytest evals/` with its verdict
+        ("configs/ci/evals.yml", "", "chromadb detect-secrets jsonschema pytest scipy"),
+        ("docs/testing.md", "An application that exists already", "pytest scipy"),
+    ],
+)
+def test_an_install_line_brings_what_the_lines_below_it_load(
+    file: str, above: str, needed: str
+) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    text = text[text.index(f"## {above}\n") if above else 0 :]
+    line = re.search(r"'(?:genai-workbench|\.)\[([\w,]+)\]'", text)
+    assert line is not None
+    assert sorted(set(needed.split()) - brought(line[1].split(","))) == []
 
 
 # -- figures ---------------------------------------------------------------------------------------

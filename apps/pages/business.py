@@ -173,10 +173,13 @@ def draw_register(report: genai.BusinessReport) -> None:
 
 def draw_files(report: genai.BusinessReport) -> None:
     """Offer the case as a page, a spreadsheet with live formulas, and figures."""
-    with st.container(horizontal=True):
-        st.download_button("Download as HTML", report.html(), "business.html", "text/html")
-        st.download_button("Download as a spreadsheet", report.xlsx(), "business.xlsx")
-        st.download_button("Download as JSON", report.json(), "business.json")
+    files = st.container(horizontal=True)
+    files.download_button("Download as HTML", report.html(), "business.html", "text/html")
+    files.download_button("Download as JSON", report.json(), "business.json")
+    try:
+        files.download_button("Download as a spreadsheet", report.xlsx(), "business.xlsx")
+    except genai.GenaiError as error:
+        st.warning(f"No spreadsheet can be made. {error}")
     st.markdown(clean("; ".join(f"{name} {value}" for name, value in report.stamp.items())))
 
 
