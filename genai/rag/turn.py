@@ -210,7 +210,9 @@ class Tally:
         usage = turn.usage
         if usage.source == "none" and all(c.kind != "model" for c in turn.children):
             usage = Usage(source="counted")  # no model was called, so it is known to be 0
-        first = next((c for c in turn.children if c.kind == "model"), None)
+        prompt = turn.context.prompt_id  # a rewriter, a reranker or a judge has its own
+        own = (c for c in turn.children if c.kind == "model" and c.context.prompt_id == prompt)
+        first = next(own, None)
         call = Call(
             id=turn.id,
             kind="chain",

@@ -17,17 +17,28 @@ def outside_runs(calls: Iterable[Call]) -> list[Call]:
     return [call for call in calls if not call.context.run]
 
 
+def answering(calls: Iterable[Call]) -> dict[tuple[str, str], Call]:
+    """Give what answered by question and prompt, of model calls that come the newest first.
+
+    What rewrites, reranks or judges for a question has a prompt of its own; a question that names
+    no prompt has the newest call of all.
+    """
+    found: dict[tuple[str, str], Call] = {}
+    for call in calls:
+        for prompt in {call.context.prompt_id, ""}:
+            found.setdefault((call.context.parent_id, prompt), call)
+    return found
+
+
 def asked(ledger: Ledger, since: float, until: float) -> list[Call]:
     """Give the questions people asked between two Unix times; those of eval runs are left out.
 
     Beside its own tags each has, where they are known: the `fingerprint` (the model that the
-    provider names) and the `finish reason` of its last model call, whether it got `thumbs`, whether
-    those were `thumbs down`, and the values of online evals as `online METRIC`.
+    provider names) and the `finish reason` of the call that answered, whether it got `thumbs`,
+    whether those were `thumbs down`, and the values of online evals as `online METRIC`.
     """
     between: dict[str, Any] = {"limit": 10**9, "since": since, "until": until}
-    parts: dict[str, Call] = {}
-    for call in ledger.calls(kind="model", **between):  # the newest first: what answered
-        parts.setdefault(call.context.parent_id, call)
+    parts = answering(ledger.calls(kind="model", **between))
     judged: dict[str, dict[str, float]] = {}
     for call in ledger.calls(limit=10**9, since=since, kind="eval"):
         if call.tags.get("suite") == _ONLINE:
@@ -36,7 +47,7 @@ def asked(ledger: Ledger, since: float, until: float) -> list[Call]:
     found = []
     for chain in outside_runs(ledger.calls(kind="chain", **between)):
         tags: dict[str, Any] = {**chain.tags, **judged.get(chain.id, {})}
-        part = parts.get(chain.id)
+        part = parts.get((chain.id, chain.context.prompt_id))
         if part is not None:
             tags |= {FINGERPRINT: part.response_model or part.model, FINISH: part.finish_reason}
         tags[THUMB] = float(chain.id in thumbs)

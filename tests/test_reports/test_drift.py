@@ -1,5 +1,6 @@
 """Drift is found when planted, named with what changed, and rarely seen where nothing moved."""
 
+import json
 import random
 import time
 from collections.abc import Iterator
@@ -10,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from indexes import starter
+from servers import openai_server
 
+import genai
 from genai import stats
 from genai.cli import main
 from genai.errors import Unmeasured
 from genai.ledger import Ledger, tables
 from genai.project import init
+from genai.reports.asked import asked
 from genai.reports.drift import Period, compare, drift
+from genai.reports.incidents.facts import read_facts
 from genai.types import UNKNOWN_COST, Call, Context, Cost, CostStatus, Usage
 
 DAY = 86_400
@@ -111,7 +117,8 @@ def whole_rows(ledger: Ledger) -> None:
         ledger.record(call)
         ledger.record(Call(
             f"m{call.id[1:]}", "model", call.started_at, 0.5, "ok", "m",
-            Context(parent_id=call.id), response_model="m-2026-09" if new else "m-2026-08",
+            replace(call.context, parent_id=call.id),
+            response_model="m-2026-09" if new else "m-2026-08",
             finish_reason="length" if new and dice.random() < 0.4 else "stop",
         ))  # fmt: skip
         ledger.record(Call(
@@ -228,6 +235,52 @@ def test_an_empty_ledger_says_what_is_missing(
     ledger.flush()
     assert main(["report", "drift", "--days", "1"]) == 4
     assert ": 1 questions; 200 are needed" in capsys.readouterr().err
+
+
+def test_what_helps_with_an_answer_is_never_taken_for_what_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starter(tmp_path, terms="The notice period is 30 days.")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    said = {
+        "writer": "The notice period is 30 days [1].",
+        "rewriter": "How long is the notice period?",
+        "judge": json.dumps({"verdicts": [{"number": 1, "reason": "it is", "verdict": True}]}),
+    }
+    talk = [{"role": "user", "content": "What is a notice period?"},
+            {"role": "assistant", "content": "The time before an end."},
+            {"role": "user", "content": "How long is it?"}]  # fmt: skip
+    with openai_server(answer=lambda body: said[body["model"]]) as (url, _):
+        genai.Index().sync(tmp_path / "docs")
+        chain = genai.load(
+            model=f"openai/writer@{url}", chain__judge=f"openai/judge@{url}",
+            chain__rewrite=f"openai/rewriter@{url}",
+        )  # fmt: skip
+        began = time.time()
+        answer = chain(talk)
+    ledger = genai.open_ledger()
+    rows = {row.response_model: row for row in ledger.children(answer.call_id)}
+    assert set(said) <= set(rows)
+    (row,) = ledger.calls(kind="chain")
+    assert row.ttft == rows["writer"].ttft
+    (question,) = asked(ledger, began, time.time())
+    assert question.tags["fingerprint"] == "writer"
+    days = int(began // DAY), int(time.time() // DAY)
+    assert list(read_facts(ledger, *days, 1).labels["fingerprint"]) == ["writer"]
+
+
+def test_a_question_that_names_no_prompt_has_its_newest_call(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    at = FIRST * DAY + 60.0
+    ledger.record(Call("c" * 28, "chain", at, 1.0, "ok", "own"))
+    for n, prompt in enumerate(("", "tone@1")):
+        context = Context(parent_id="c" * 28, prompt_id=prompt)
+        call = Call(f"{n:028}", "model", at + n, 0.1, "ok", "m", context, response_model=f"m-{n}")
+        ledger.record(call)
+    (question,) = asked(ledger, at, at + 60)
+    assert question.tags["fingerprint"] == "m-1"
+    assert list(read_facts(ledger, FIRST, FIRST, 1).labels["fingerprint"]) == ["m-1"]
 
 
 def test_one_day_cannot_be_exchanged() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from genai import extras
 from genai.ledger import Ledger
 from genai.ledger.sums import in_dollars
-from genai.reports.asked import outside_runs
+from genai.reports.asked import answering, outside_runs
 from genai.types import Call
 
 _DAY = 86_400
@@ -70,12 +70,10 @@ def read_facts(ledger: Ledger, first: int, last: int, reference: int) -> Facts:
     for day in range(first, last + 1):
         since, until = float(day * _DAY), float((day + 1) * _DAY)
         chains = ledger.calls(limit=10**9, since=since, until=until, kind="chain")
-        calls = ledger.calls(limit=10**9, since=since, until=until, kind="model")
-        # the newest comes first, so that the attempt that answered is the one that stays
-        parts: dict[str, Call] = {}
-        for call in calls:
-            parts.setdefault(call.context.parent_id, call)
-        rows += [_row(day - first, chain, parts.get(chain.id)) for chain in outside_runs(chains)]
+        parts = answering(ledger.calls(limit=10**9, since=since, until=until, kind="model"))
+        for chain in outside_runs(chains):
+            part = parts.get((chain.id, chain.context.prompt_id))
+            rows.append(_row(day - first, chain, part))
     return _facts(first, rows, reference)
 
 
