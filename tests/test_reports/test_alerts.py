@@ -1,7 +1,9 @@
 """Alerts fire on the ledger's figures, once an episode."""
 
 import json
+import os
 import re
+import time
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -200,6 +202,24 @@ def test_calls_that_are_repeated_dear_or_no_longer_cached_are_seen(
     ]
 
 
+def test_rows_that_were_lost_are_told_of_their_own_hours_only(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    given = settings({"name": "rows", "figure": "lost_rows", "hours": 2, "above": 0})
+    memory, spool = tmp_path / "m", ledger.path.parent / "spool"
+    ask(ledger, 2, kind="model", outcome="lost")  # what another process had sent when it died
+    assert fired(given, ledger, memory) == ["rows: lost_rows is 2, above 0 (n 0)"]
+    assert fired(given, ledger, memory, NOW + 3 * HOUR) == []
+    old = b'{"t":"call","id":["x"],"started_at":%d.5}\n' % (NOW - WEEK)
+    (spool / "1-torn.jsonl").write_bytes(old + b"not a row\n" + old)
+    ledger.flush()
+    os.utime(spool / "failed.txt", (NOW + 4 * HOUR,) * 2)
+    later = NOW + 5 * HOUR
+    assert fired(given, ledger, memory, later) == ["rows: lost_rows is 2, above 0 (n 0)"]
+    for days in (1, 30, 365):
+        assert fired(given, ledger, memory, later + days * 24 * HOUR) == []
+
+
 def test_the_state_of_prices_budgets_rows_and_bills_is_watched(
     ledger: Ledger, tmp_path: Path
 ) -> None:
@@ -255,10 +275,59 @@ def test_another_currency_is_no_dollar_and_an_empty_ledger_no_alarm(
     )
     assert fired(given, ledger, tmp_path / "m") == []
     yen = Cost(Decimal(1000), CostStatus.PRICED, currency="JPY")
-    ledger.record(Call("1" * 28, "chain", NOW - 60, 1.0, "ok", "m", cost=yen))
+    ledger.record(Call("1" * 28, "model", NOW - 60, 1.0, "ok", "m", cost=yen))
     ledger.flush()
     (text,) = fired(given, ledger, tmp_path / "m")
     assert text == "unknown: unpriced_share is 1, above 0.5 (n 1)"
+
+
+def project(folder: Path, *rules: dict[str, Any]) -> Path:
+    (folder / "configs").mkdir()
+    (folder / "configs" / "genai.yaml").write_text("version: 1\n")
+    (folder / "configs" / "alerts.yaml").write_text(yaml.safe_dump({"rules": list(rules)}))
+    return folder
+
+
+def test_money_is_that_of_every_call_whoever_made_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An application that asks models without a chain spends money too."""
+    monkeypatch.chdir(project(
+        tmp_path, {"name": "dear hour", "figure": "cost", "above": 50},
+        {"name": "unknown", "figure": "unpriced_share", "above": 0.01},
+    ))  # fmt: skip
+    ledger = Ledger(tmp_path / ".genai" / "ledger.db")
+    ask(ledger, 40, at=time.time() - 60, kind="model", cost="2.00")
+    ask(ledger, 10, at=time.time() - 60, kind="embedding", cost="1.00")
+    ask(ledger, 50, at=time.time() - 60, cost="1.80")  # the questions sum up their calls
+    unknown = Call("u" * 28, "model", time.time() - 60, 1.0, "ok", "m")
+    ledger.record(unknown)
+    ledger.flush()
+    assert main(["alerts"]) == 1
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "dear hour: cost is 90, above 50 (n 51)",
+        "unknown: unpriced_share is 0.01961, above 0.01 (n 51)",
+    ]
+
+
+def test_an_alert_is_told_where_its_memory_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(project(tmp_path, {"name": "quiet", "figure": "questions", "below": 1}))
+    taken = tmp_path / ".genai" / ".alerts.json.draft"
+    taken.mkdir(parents=True)  # as on a full disk
+    for _ in range(2):
+        caplog.clear()
+        assert main(["alerts"]) == 64
+        assert [each.message for each in caplog.records] == ["quiet: questions is 0, below 1 (n 0)"]
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(
+            "alert `quiet` will be told to `log` again: .genai/alerts.json: cannot"
+        )
+    taken.rmdir()
+    assert main(["alerts"]) == 1
+    assert main(["alerts"]) == 0  # the episode is remembered
 
 
 @pytest.mark.parametrize(

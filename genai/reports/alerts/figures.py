@@ -1,15 +1,18 @@
 """What a rule may watch: figures of the calls of a window, and of the state things are in now."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Literal
 
 from genai.ledger import Ledger, Prices
+from genai.ledger.rollup import PAID
 from genai.ledger.sums import in_dollars
 from genai.reports.invoices import newest_error
 from genai.types import Call
+
+_BEGAN = re.compile(rb'"(?:started_at|created_at)":(\d+(?:\.\d+)?)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +26,24 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure of the calls of one kind in a window; None where they cannot say.
+    """A figure of the calls of some kinds in a window; None where they cannot say.
 
     `bad` tells which calls a share counts, so that an error budget can be made of it. `now` is
     given where the figure is about the state of things at a time, for which few calls are enough;
-    `count` says that it is their number, so that none at all is a figure too.
+    it is given the window's begin and end. `count` says that it is the number of calls, so that
+    none at all is a figure too.
     """
 
-    kind: Literal["chain", "model"] = "chain"
+    kinds: Sequence[str] = ("chain",)
     of: Callable[[Sequence[Call]], float | None] | None = None
     bad: Callable[[Call], bool] | None = None
-    now: Callable[[State, Sequence[Call], float], float | None] | None = None
+    now: Callable[[State, Sequence[Call], float, float], float | None] | None = None
     count: bool = False
 
-    def value(self, calls: Sequence[Call], state: State, now: float) -> float | None:
-        """Give the figure of a window's calls, at a time."""
+    def value(self, calls: Sequence[Call], state: State, since: float, now: float) -> float | None:
+        """Give the figure of a window's calls, at its end."""
         if self.now is not None:
-            return self.now(state, calls, now)
+            return self.now(state, calls, since, now)
         if self.bad is not None:
             return sum(map(self.bad, calls)) / len(calls) if calls else None
         return self.of(calls) if self.of is not None else None
@@ -73,12 +77,27 @@ def _cached(calls: Sequence[Call]) -> float | None:
     return read / whole if whole else None
 
 
-def _lost(state: State, calls: Sequence[Call], now: float) -> float:
-    held = state.ledger.delivery()
-    return float(held.failed + held.dropped + held.waiting)
+def _lost(state: State, calls: Sequence[Call], since: float, now: float) -> float:
+    """Count calls whose process died before the reply, and rows that could not be stored."""
+    lost = state.ledger.calls(limit=10**9, since=since, until=now, outcome="lost")
+    return float(len(lost) + _set_aside(state.ledger.path.parent / "spool" / "failed.txt", since))
 
 
-def _stale(state: State, calls: Sequence[Call], now: float) -> float:
+def _set_aside(path: Path, since: float) -> int:
+    """Count the lines that were set aside since: a line says when it began, unless it is torn."""
+    try:
+        newest = path.stat().st_mtime  # when the last line came
+        if newest < since:
+            return 0
+        with path.open("rb") as file:
+            began = [_BEGAN.search(line) for line in file]
+    except FileNotFoundError:
+        return 0
+    times = [float(each[1]) if each else newest for each in began[:-1]]
+    return sum(at >= since for at in [*times, newest])
+
+
+def _stale(state: State, calls: Sequence[Call], since: float, now: float) -> float:
     """Count reservations of budgets that nobody settled in their time."""
     import sqlalchemy as sa
 
@@ -89,7 +108,7 @@ def _stale(state: State, calls: Sequence[Call], now: float) -> float:
         return float(db.execute(query).scalar_one())
 
 
-def _price_age(state: State, calls: Sequence[Call], now: float) -> float | None:
+def _price_age(state: State, calls: Sequence[Call], since: float, now: float) -> float | None:
     """Give the age in days of the newest price list that calls of the window were priced by."""
     used = {call.cost.snapshot for call in calls}
     lists = [] if state.prices is None else state.prices.snapshots
@@ -97,7 +116,7 @@ def _price_age(state: State, calls: Sequence[Call], now: float) -> float | None:
     return float((_today(now) - max(dates)).days) if dates else None
 
 
-def _days_to_end(state: State, calls: Sequence[Call], now: float) -> float | None:
+def _days_to_end(state: State, calls: Sequence[Call], since: float, now: float) -> float | None:
     """Give the days until a provider ends the first of the models that were called."""
     if state.prices is None:
         return None
@@ -109,7 +128,7 @@ def _days_to_end(state: State, calls: Sequence[Call], now: float) -> float | Non
     return float((min(ends) - _today(now)).days) if ends else None
 
 
-def _invoice_error(state: State, calls: Sequence[Call], now: float) -> float | None:
+def _invoice_error(state: State, calls: Sequence[Call], since: float, now: float) -> float | None:
     return None if state.invoices is None else newest_error(state.invoices)
 
 
@@ -117,21 +136,22 @@ def _today(now: float) -> date:
     return datetime.fromtimestamp(now, UTC).date()
 
 
+_MODEL = ("model",)
 FIGURES: Mapping[str, Figure] = {
     "questions": Figure(of=lambda calls: float(len(calls)), count=True),
     "error_share": Figure(bad=lambda call: call.outcome == "error"),
     "refusal_share": Figure(bad=lambda call: call.outcome == "refusal"),
-    "unpriced_share": Figure(bad=_unknown),
-    "retry_share": Figure("model", bad=lambda call: bool(call.retry_of)),
+    "unpriced_share": Figure(PAID, bad=_unknown),
+    "retry_share": Figure(_MODEL, bad=lambda call: bool(call.retry_of)),
     "p95_seconds": Figure(of=_percentile(0.95, "seconds")),
     "ttft_p95_seconds": Figure(of=_percentile(0.95, "ttft")),
-    "cost": Figure(of=cost),
+    "cost": Figure(PAID, of=cost),
     "cost_per_answer": Figure(of=_per_answer),
-    "cached_share": Figure("model", of=_cached),
+    "cached_share": Figure(_MODEL, of=_cached),
     "lost_rows": Figure(now=_lost),
     "stale_reservations": Figure(now=_stale),
-    "price_age_days": Figure("model", now=_price_age),
-    "days_to_end": Figure("model", now=_days_to_end),
+    "price_age_days": Figure(_MODEL, now=_price_age),
+    "days_to_end": Figure(_MODEL, now=_days_to_end),
     "invoice_error": Figure(now=_invoice_error),
 }
 SHARES = [name for name, each in FIGURES.items() if each.bad is not None]

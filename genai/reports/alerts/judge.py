@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from genai.errors import InputError
 from genai.ledger import Ledger, Prices
 from genai.ledger.rollup import PAID
 from genai.reports.alerts import memory as told
@@ -44,15 +45,16 @@ class _Look:
     state: State
     now: float
 
-    def window(self, since: float, until: float, kind: str = "chain") -> list[Call]:
-        end = math.nextafter(until, math.inf)
-        return self.state.ledger.calls(limit=10**9, since=since, until=end, kind=kind)
+    def window(self, since: float, until: float, kinds: Sequence[str]) -> list[Call]:
+        end, ask = math.nextafter(until, math.inf), self.state.ledger.calls
+        found = [ask(limit=10**9, since=since, until=end, kind=kind) for kind in kinds]
+        return [call for calls in found for call in calls]
 
     def value(self, rule: Rule, end: float) -> tuple[float | None, list[Call]]:
         """Give the figure of a rule up to a time, and the calls of people that it rests on."""
-        figure = FIGURES[rule.figure]
-        calls = outside_runs(self.window(end - rule.hours * _HOUR, end, figure.kind))
-        return figure.value(calls, self.state, end), calls
+        figure, since = FIGURES[rule.figure], end - rule.hours * _HOUR
+        calls = outside_runs(self.window(since, end, figure.kinds))
+        return figure.value(calls, self.state, since, end), calls
 
 
 def due(
@@ -63,11 +65,14 @@ def due(
 
     `memory` is the file in which `send` keeps who has heard of what; an episode that is over is
     forgotten. What rests on `prices` or on the history of `invoices` is silent without them.
+
+    Raises:
+        InputError: `memory` cannot be written, and nothing is to be told; else `send` says so.
     """
     look = _Look(State(ledger, prices, invoices), time.time() if now is None else now)
     rules = {rule.name: rule for rule in settings.rules}
     fired = [alert for rule in settings.rules for alert in _judge(rule, look)]
-    known = told.keep(memory, [alert.episode for alert in fired])
+    known = told.read(memory)
     found = []
     for alert in fired:
         rule, heard = rules[alert.rule], known.get(alert.episode, {})
@@ -75,6 +80,11 @@ def due(
         to = tuple(s for s in rule.to if look.now - heard.get(s, -math.inf) >= again)
         if to:
             found.append(replace(alert, to=to))
+    try:
+        told.keep(memory, [alert.episode for alert in fired])
+    except InputError:
+        if not found:
+            raise
     return found
 
 
@@ -143,7 +153,7 @@ def _budget(rule: Rule, budget: float, look: _Look) -> list[Alert]:
     today = time.gmtime(look.now)
     start = float(calendar.timegm((today.tm_year, today.tm_mon, 1, 0, 0, 0)))
     month = calendar.monthrange(today.tm_year, today.tm_mon)[1] * 24 * _HOUR
-    calls = [call for kind in PAID for call in look.window(start, look.now, kind)]
+    calls = look.window(start, look.now, PAID)
     spent = cost(calls)
     found = []
     step = max((each for each in rule.steps if spent >= each * budget), default=None)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from email.message import EmailMessage
 from pathlib import Path
 
-from genai.errors import ConfigError
+from genai.errors import ConfigError, InputError
 from genai.reports.alerts import memory as told
 from genai.reports.alerts.judge import Alert
 from genai.reports.alerts.rules import AlertSettings, Sink
@@ -24,7 +24,8 @@ def send(settings: AlertSettings, alerts: Sequence[Alert], memory: Path | None =
     """Tell every alert to its sinks; give one line for each that could not be reached.
 
     What a sink has taken is kept in `memory`, after it was taken: the others are told the next
-    time, and a process that ends in between tells once too often rather than never.
+    time, and a process that ends in between tells once too often rather than never. So does a
+    `memory` that cannot be written, which is one line too.
     """
     problems = []
     for alert in alerts:
@@ -33,7 +34,10 @@ def send(settings: AlertSettings, alerts: Sequence[Alert], memory: Path | None =
             if said:
                 problems.append(f"alert `{alert.rule}` did not reach `{name}`: {said}")
             elif memory is not None:
-                told.add(memory, alert.episode, name, alert.at)
+                try:
+                    told.add(memory, alert.episode, name, alert.at)
+                except InputError as error:
+                    problems.append(f"alert `{alert.rule}` will be told to `{name}` again: {error}")
     return problems
 
 
