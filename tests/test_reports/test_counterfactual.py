@@ -196,6 +196,25 @@ def test_a_cache_of_our_own_answers_what_was_asked_before(tmp_path: Path) -> Non
     assert "200 questions have no stored text (`ledger.content`)" in held.text()
 
 
+def test_what_eval_runs_ask_is_no_traffic(tmp_path: Path) -> None:
+    """Three runs of one suite ask the same again; nobody would be answered from a cache."""
+    ledger = Ledger(tmp_path / "ledger.db", content="all")
+    for n in range(40):
+        run = "" if n < 10 else f"r{n // 10}"
+        asked = Call(f"c{n:027x}", "chain", NOW - 1800 + n, 0.1, "ok", "now", Context(run=run),
+                     tags={"confidence": 0.9})  # fmt: skip
+        ledger.record(asked, question=f"What is the {n % 10}th rule?", answer="That.")
+        book(ledger, n, context=Context(parent_id=asked.id, run=run))
+    ledger.flush()
+    held = found(ledger, answers=True)
+    assert held.calls == 10
+    assert held.other == held.booked
+    assert "0 of 10 questions were asked before" in held.text()
+    routed = found(ledger, model="then", route=("confidence", 0.5))
+    assert routed.calls == 10
+    assert "100% of 10, go to then" in routed.text()
+
+
 def test_easy_questions_go_to_a_cheaper_model(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.db")
     month(ledger)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from genai.errors import InputError
 from genai.ledger import Ledger
 from genai.ledger.walk import walk
+from genai.reports.asked import outside_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Concerned:
 
 
 def concerned(ledger: Ledger, change: Change, since: float, until: float) -> Concerned:
-    """Sort the questions of a period. Nothing is read where the change concerns every call."""
+    """Sort the questions people asked. Nothing is read where the change concerns every call."""
     if change.route is None and not change.answers:
         return Concerned()
     routed: set[str] = set()
@@ -58,7 +59,7 @@ def concerned(ledger: Ledger, change: Change, since: float, until: float) -> Con
     questions, unread = 0, 0
     texts = _texts(ledger, since, until) if change.answers else {}
     for batch in walk(ledger.database, since, until, kinds=("chain",)):
-        for call in batch:
+        for call in outside_runs(batch):
             questions += 1
             if change.route is not None:
                 value = call.tags.get(change.route[0])

@@ -16,6 +16,7 @@ from genai.ledger import Ledger, Prices
 from genai.ledger.query import dollar_text
 from genai.ledger.sums import in_dollars
 from genai.ledger.walk import walk
+from genai.reports.asked import outside_runs
 from genai.reports.counterfactual.change import Change, Concerned, concerned
 from genai.reports.counterfactual.ratios import Ratios, ratios
 from genai.types import BUCKETS, Call, CostStatus, Usage
@@ -118,7 +119,7 @@ def counterfactual(
     ledger: Ledger, prices: Prices, change: Change, since: float, until: float, *,
     runs: tuple[Report, Report] | None = None,
 ) -> Counterfactual:  # fmt: skip
-    """Price the model calls of a period again, the other way.
+    """Price the model calls of a period again, the other way; those of eval runs are left out.
 
     Raises:
         InputError: the other model has no price, or the runs cannot be compared.
@@ -130,7 +131,7 @@ def counterfactual(
     inward, outward = (measured.inward, measured.outward) if measured else (1.0, 1.0)
     sums = _Sums(prices, change, (Decimal(str(inward)), Decimal(str(outward))), free, which)
     for batch in walk(ledger.database, since, until, kinds=("model",)):
-        for call in batch:
+        for call in outside_runs(batch):
             if not call.cache_source and change.only in ("", call.model):
                 sums.add(call)
     low, high = _bounds(sums, measured)
