@@ -126,18 +126,19 @@ def test_every_planted_difference_lands_in_its_own_line_and_nothing_is_left(
     assert "missing calls $0.09" in text
 
 
+@pytest.mark.parametrize(
+    "answered", ["gpt-4o-mini-2024-07-18", "o3-deep-research-2025-06-26", "gpt-4o-search-preview"]
+)
 def test_a_bill_that_agrees_matches_to_the_line(
-    books: Books, settings: InvoiceSettings, tmp_path: Path
+    books: Books, settings: InvoiceSettings, tmp_path: Path, answered: str
 ) -> None:
-    books.book("openai/gpt-4o-mini", 10, response_model="gpt-4o-mini-2024-07-18")
+    books.book("openai/gpt-4o-mini", 10, response_model=answered)
     books.book("fake/echo", 5, provider="fake")
     body = {"object": "page", "data": [
         {"object": "bucket", "start_time": int(START), "end_time": int(START) + DAY, "results": [
             {"amount": {"value": float(cost_of(10)), "currency": "usd"},
-             "line_item": "gpt-4o-mini-2024-07-18, input"}]}]}  # fmt: skip
-    path = tmp_path / "costs.json"
-    path.write_text(json.dumps(body))
-    found = held(books, settings, [path])
+             "line_item": f"{answered}, input"}]}]}  # fmt: skip
+    found = held(books, settings, [write(tmp_path / "costs.json", json.dumps(body))])
     assert (found.counts(), found.exit_code, found.calls) == ({"matched": 1}, 0, 10)
     assert found.billed == cost_of(10)
 
