@@ -9,6 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import formulas
+import numpy as np
 import pytest
 from worked import DRAWN, SINGLE, UNSTATED, inputs, said_by, settings, stated
 
@@ -356,6 +358,14 @@ def test_odd_flows_have_no_rate_and_no_payback() -> None:
     assert payback([-100.0, 150.0, -80.0, 40.0]) == pytest.approx(2.75)
     assert payback([0.0, 1.0]) == 0.0
     assert irr([-100.0, 110.0]) == pytest.approx(0.10, abs=1e-9)
+
+
+@pytest.mark.parametrize("months", [161, 162, 240])
+def test_a_case_of_many_years_has_the_rate_of_return_of_its_sheet(months: int) -> None:
+    case = business_report(settings(months=months), inputs(), draws=100).case
+    flows = np.array([[-SINGLE["build"], *(each.net for each in case.months)]]).T
+    sheet = formulas.Parser().ast(f"=IRR(G2:G{months + 2},0.01)")[1].compile()
+    assert case.irr == pytest.approx(float(sheet(flows)), abs=1e-9)
 
 
 def test_the_shipped_assumptions_work_on_the_command_line(
