@@ -10,6 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
+from email import message_from_string
+from email.utils import parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -156,6 +159,20 @@ def test_every_kind_of_sink_is_reached(
     assert "Subject: [genai] slow" in taken[0]
     assert ALERT.text in taken[0]
     assert ALERT.text in caplog.text
+
+
+def test_mail_is_dated_and_each_has_an_id_of_its_own() -> None:
+    with mail_server() as server:
+        given = settings(mail=mail(server.port), named=mail(server.port, sender="Ops <a@y.test>"),
+                         odd=mail(server.port, sender="genai"))  # fmt: skip
+        before = datetime.now(UTC).replace(microsecond=0)
+        assert told(given, "mail", "mail", "named", "odd") == []
+    read = [message_from_string(each) for each in server.taken]
+    assert all(before <= parsedate_to_datetime(each["Date"]) <= datetime.now(UTC) for each in read)
+    ids = [each["Message-ID"] for each in read]
+    assert len(set(ids)) == 4
+    assert [each.rpartition("@")[2] for each in ids] == ["x.test>", "x.test>", "y.test>",
+                                                         "localhost>"]  # fmt: skip
 
 
 def test_a_sink_that_fails_stops_no_other(

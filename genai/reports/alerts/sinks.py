@@ -9,7 +9,9 @@ import ssl
 import threading
 import urllib.request
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
 from pathlib import Path
 
 from genai.errors import ConfigError, InputError
@@ -90,6 +92,10 @@ def _email(name: str, sink: Sink, alert: Alert) -> None:
     message = EmailMessage()
     message["Subject"] = f"[genai] {alert.rule}"[:200].replace("\n", " ")
     message["From"], message["To"] = sink.sender, ", ".join(sink.receivers)
+    # without these two a filter takes it for spam, and a reader sorts it by its arrival
+    message["Date"] = format_datetime(datetime.now(UTC))
+    domains = [each.domain for each in message["From"].addresses if each.domain]
+    message["Message-ID"] = make_msgid(domain=(*domains, "localhost")[0])
     message.set_content(alert.text)
     with smtplib.SMTP(sink.host, sink.port, timeout=sink.timeout) as server:
         if sink.tls:
