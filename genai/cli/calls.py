@@ -7,6 +7,7 @@ import time
 import genai
 from genai.cli import amount, count
 from genai.errors import one_line
+from genai.ledger.follow import Follower
 from genai.ledger.store import FILTERS
 
 
@@ -41,6 +42,7 @@ def run(options: argparse.Namespace) -> int:
                 print(f"  {row.text()}")
         return 0
     equal = {name: getattr(options, f"only_{name}") for name in FILTERS}
+    follower = Follower(ledger, **equal) if options.follow else None  # before what it follows
     rows = ledger.calls(limit=options.limit, since=since, **equal)
     if not rows and not options.follow:
         print("the ledger holds no such call yet; ask something: genai ask 'QUESTION'")
@@ -49,14 +51,10 @@ def run(options: argparse.Namespace) -> int:
     print(f"{heads}  seconds")
     for call in rows[::-1] if options.follow else rows:
         print(_line(call))
-    seen = {call.id for call in rows}
-    while options.follow:
+    if follower is not None:
         sys.stdout.flush()  # a pipe would keep it back
-        time.sleep(0.5)
-        newer = ledger.calls(limit=1000, since=max(since, time.time() - 600), **equal)
-        for call in [each for each in newer[::-1] if each.id not in seen]:
-            print(_line(call))
-        seen |= {call.id for call in newer}
+        for call in follower.calls(rows):
+            print(_line(call), flush=True)
     return 0
 
 

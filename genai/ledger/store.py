@@ -237,9 +237,12 @@ class Ledger:
         limit: int = 50,
         since: float = 0.0,
         until: float | None = None,
+        ended: float | None = None,
         **equal: str | None,
     ) -> list[Call]:
         """Give the newest calls first. `since` and `until` are Unix times; `equal` are columns.
+
+        `ended` is the least time at which they ended; nobody knows it of calls that were lost.
 
         Raises:
             LedgerUnusable: no such column, or the store cannot be read.
@@ -250,6 +253,9 @@ class Ledger:
         query = table.select().where(table.c.started_at >= since)
         if until is not None:
             query = query.where(table.c.started_at < until)
+        if ended is not None:
+            late = table.c.started_at + table.c.seconds >= ended
+            query = query.where(late | (table.c.outcome == "lost"))
         for column, wanted in equal.items():
             if wanted is None:
                 continue

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import genai
 from genai import project
 from genai.cli import main
 from genai.ledger import Ledger
+from genai.ledger.follow import Follower
 from genai.ledger.store import FILTERS
 from genai.types import Call, Context
 
@@ -130,3 +132,46 @@ def test_follow_shows_what_comes_and_only_what_the_filter_lets_through(ledger: L
             assert "model-c" in follower.stdout.readline()
         finally:
             follower.kill()
+
+
+def test_follow_shows_each_call_once_when_it_has_ended_however_long_it_took(
+    ledger: Ledger,
+) -> None:
+    """A row is written when its call ends: a slow one comes after quick ones that began later."""
+    ledger.record(call(model="before", started_at=time.time()))
+    line = [sys.executable, "-m", "genai", "calls", "--follow"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=os.environ) as follower:
+        try:
+            assert follower.stdout is not None
+            assert "time (UTC)" in follower.stdout.readline()
+            assert "before" in follower.stdout.readline()
+            now = time.time()
+            ledger.record(call(model="lost", started_at=now - 900, seconds=0.0, outcome="lost"))
+            ledger.record(call(model="of-15-minutes", started_at=now - 900, seconds=900.0))
+            ledger.record(call(model="of-15-seconds", started_at=now - 15, seconds=15.0))
+            for _ in range(1200):
+                ledger.record(call(model="quick", started_at=now, seconds=0.01))
+            ledger.flush()
+            ledger.record(call(model="the-last", started_at=now + 1))
+            shown = []
+            while not shown or "the-last" not in shown[-1]:
+                shown.append(follower.stdout.readline())
+        finally:
+            follower.kill()
+    counts = Counter(line.split()[3] for line in shown)
+    assert counts == {"lost": 1, "of-15-minutes": 1, "of-15-seconds": 1, "quick": 1200,
+                      "the-last": 1}  # fmt: skip
+
+
+def test_a_follower_holds_no_more_than_its_last_look(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, now = [], time.time()
+    follower = Follower(ledger)
+    for minute in range(4):
+        monkeypatch.setattr(time, "time", lambda at=now + 60 * minute: at)
+        for _ in range(20):
+            ledger.record(call(started_at=time.time() - 1))
+        assert [len(follower.new()), len(follower.new())] == [20, 0]
+        held.append(len(follower._seen))
+    assert max(held) == 20
