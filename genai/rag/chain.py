@@ -22,7 +22,7 @@ from genai.prompts import Prompt
 from genai.rag.aide import Aide
 from genai.rag.confidence import look
 from genai.rag.index import Index
-from genai.rag.release import NO_ANSWER, Release
+from genai.rag.release import Release
 from genai.rag.rerank import CANDIDATES, rerank
 from genai.rag.rewrite import Talk, Turns, read_talk, standalone, wordings
 from genai.rag.steps import Steps
@@ -268,7 +268,7 @@ class Chain:
         """Give the sentences that may leave; a reply that guards want anew is asked for once."""
         messages = self._messages(turn)
         for last in (False, True):
-            turn.stopped, turn.sent = False, True
+            turn.stopped, turn.no_answer, turn.sent = False, False, True
             release = Release(turn, self.guards, self.index, self.steps, self.config.chain)
             source = self.model.astream(messages, context=turn.context, **self.prompt.params)
             try:
@@ -295,7 +295,7 @@ class Chain:
                 f" `reasoning_effort` in `models.{self.model.name}.params`",
                 "bad_reply",
             )
-        return "no_evidence" if turn.raw.strip().startswith(NO_ANSWER) else "low_support"
+        return "no_evidence" if turn.no_answer else "low_support"
 
     def _answer(self, turn: Turn) -> Answer:
         if turn.reply and turn.reply.finish_reason == "length":

@@ -1,6 +1,7 @@
 """A model's reply on its way out: guarded as a stream, then judged sentence by sentence."""
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import Any
@@ -18,7 +19,8 @@ from genai.rag.trace import Sentence
 from genai.rag.turn import Turn
 from genai.types import Action, Citation, Message, Part, Reply
 
-NO_ANSWER = "NO_ANSWER"
+# the word of the prompt, as models write it: bold, quoted, after a label, with a reason behind it
+_NO_ANSWER = re.compile(r"[\W_]*(?:[^\W_]+[:\uff1a][\W_]*)?NO\\?_ANSWER(?!_?[0-9A-Za-z])")
 
 
 class Release:
@@ -93,6 +95,9 @@ class Release:
         """Judge one sentence; give what may leave, or ''."""
         turn = self._turn
         turn.raw += sentence
+        turn.no_answer = turn.no_answer or _NO_ANSWER.match(sentence) is not None
+        if turn.no_answer:
+            return ""  # not judged: "no" and "answer" stand in many a passage
         judged = await asyncio.to_thread(self._citer.judge, sentence, self._hidden(sentence))
         good = tuple(c for c in judged.citations if self._index.check(c))
         if self._lead and good and not self._citer.introduces(self._lead, good, turn.asked):
@@ -106,7 +111,7 @@ class Release:
         if not good:
             if strip_marks(sentence).rstrip().endswith(":"):
                 self._lead = gap + sentence  # an introduction goes out with what it introduces
-            elif not sentence.strip().startswith(NO_ANSWER):
+            else:
                 turn.withheld += 1
                 turn.sentences.append(Sentence("withheld", judged.support, (), said))
             return ""

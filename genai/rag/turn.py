@@ -66,6 +66,7 @@ class Turn:
     raw: str = ""
     sent: bool = False
     stopped: bool = False
+    no_answer: bool = False  # the model said so: nothing from there on is a claim
     dropped: int = 0
     withheld: int = 0
 
