@@ -15,6 +15,7 @@ from typing import Any
 from genai import extras
 from genai.errors import MissingExtra
 from genai.text.phones import find_phones
+from genai.text.unspaced import set_apart
 from genai.types import Span
 
 # what a policy looks for unless it says otherwise: what belongs to one person and no other
@@ -99,7 +100,8 @@ def find_pii(text: str, kinds: Iterable[str] = DEFAULT_KINDS, *, region: str = "
         MissingExtra: `name` or `place` is asked for and presidio is not installed.
     """
     kinds = list(kinds)
-    found = [span for kind in kinds if kind in _FINDERS for span in _FINDERS[kind](text, region)]
+    apart = set_apart(text)
+    found = [span for kind in kinds if kind in _FINDERS for span in _FINDERS[kind](apart, region)]
     if "name" in kinds or "place" in kinds:
         found += [span for span in _named(text) if span.kind in kinds]
     chosen: list[Span] = []

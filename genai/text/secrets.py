@@ -14,6 +14,7 @@ from typing import Any
 
 from genai import extras
 from genai.text.plain import says_something
+from genai.text.unspaced import set_apart
 from genai.types import Span
 
 _PLUGINS = {
@@ -69,6 +70,7 @@ def _detectors() -> list[Any]:
 
 def find_secrets(text: str) -> list[Span]:
     """Give the spans of secrets, in order, disjoint; the longer of two that overlap stays."""
+    text = set_apart(text)
     longest = max(map(len, text.split()), default=0)
     lower = text.lower()
     found = []

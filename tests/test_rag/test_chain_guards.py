@@ -152,6 +152,73 @@ def test_a_short_key_for_stand_ins_is_refused(
     assert b"a@firm.com" not in (tmp_path / ".genai" / "pseudonyms.db").read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("before", "kind", "value", "behind"),
+    [
+        ("\u6211\u7684\u5361\u53f7\u662f", "card", "4111111111111111", "\u8bf7\u9000\u6b3e"),
+        ("\u30ab\u30fc\u30c9\u756a\u53f7\u306f", "card", "4111111111111111", "\u3067\u3059"),
+        (
+            "\uc81c \uce74\ub4dc\ubc88\ud638\ub294 ",
+            "card",
+            "4111111111111111",
+            "\uc785\ub2c8\ub2e4",
+        ),
+        (
+            "\u6211\u7684\u90ae\u7bb1\u662f",
+            "email",
+            "ann@private.org",
+            "\u8bf7\u95ee\u9000\u6b3e\u653f\u7b56\u662f\u4ec0\u4e48",
+        ),
+        ("\u30e1\u30fc\u30eb\u306f", "email", "taro@private.jp", "\u3067\u3059"),
+        (
+            "\u0e2d\u0e35\u0e40\u0e21\u0e25\u0e02\u0e2d\u0e07\u0e09\u0e31\u0e19\u0e04\u0e37\u0e2d",
+            "email",
+            "ann@private.org",
+            "\u0e04\u0e23\u0e31\u0e1a",
+        ),
+        ("\u4fe1\u7bb1", "email", "ann@\u4f8b\u3048.jp", "\u8bf7\u770b"),
+        ("\u670d\u52a1\u5668\u5730\u5740\u662f", "ip", "81.2.69.142", "\u8bf7\u68c0\u67e5"),
+        ("\u5730\u5740", "ip", "2001:db8:85a3:0:0:8a2e:370:7334", "\u8bf7"),
+        ("\u8d26\u53f7\u662f", "iban", "DE89370400440532013000", "\u8bf7\u8f6c\u8d26"),
+        (
+            "\u6211\u7684\u793e\u4fdd\u53f7\u662f",
+            "national_id",
+            "536-22-1234",
+            "\u8bf7\u66f4\u65b0",
+        ),
+        ("\u6211\u7684\u7535\u8bdd\u662f", "phone", "+4915112345678", "\u8bf7\u56de\u7535"),
+    ],
+)
+def test_what_stands_between_letters_without_a_space_never_reaches_the_model(
+    scripted: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    before: str,
+    kind: str,
+    value: str,
+    behind: str,
+) -> None:
+    monkeypatch.setenv("GENAI_CHAIN_MIN_CONFIDENCE", "0")
+    chain = scripted(SAID)
+    chain(f"{before}{value}{behind}\n{QUESTION}")
+    (sent,) = chain.seen.sent  # type: ignore[attr-defined]
+    assert f"{before}[{kind}]{behind}\n" in sent
+    assert value not in sent
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "\u5bc6\u94a5\u662fsk-abcDEF0123456789abcDEF01\u8bf7\u4fdd\u5b58",
+        "\u4ee4\u724cglpat-abcdefghij0123456789\u8bf7",
+        "\u5bc6\u7801\u662fpassword=Xy7kQ9zLm2",
+    ],
+)
+def test_a_key_between_letters_without_a_space_is_refused(scripted: Make, said: str) -> None:
+    chain = scripted(SAID)
+    assert chain(f"{said}\n{QUESTION}").reason == "policy"
+    assert chain.seen.sent == []  # type: ignore[attr-defined]
+
+
 def test_the_log_names_the_turn_and_holds_no_text(scripted: Make, tmp_path: Path) -> None:
     policy = "audit: true\nanswer: [{guard: pii, action: redact, on_error: closed}]"
     answer = scripted("The notice period is 30 days, a@firm.com [1].", policy=policy)(QUESTION)
