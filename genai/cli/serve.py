@@ -10,7 +10,7 @@ from genai.reports.monitor import monitor
 from genai.reports.monitor_text import prometheus
 from genai.server import serve
 from genai.server.app import Tasks
-from genai.wiring.tasks import open_task
+from genai.wiring.tasks import open_served
 
 _KEY = "GENAI_SERVER_KEY"
 
@@ -51,7 +51,7 @@ def _named(given: str) -> tuple[str, Any]:
     name, _, task = given.partition("=")
     if not name or not task:
         raise genai.InputError(f"serve: {given!r} is not NAME=TASK, such as support=chain")
-    return name, open_task(task) if task == "chain" or ":" in task else genai.model(task)
+    return name, open_served(task)
 
 
 class _Promoted:

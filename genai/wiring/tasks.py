@@ -1,5 +1,6 @@
 """Open a task by name, and take LangChain's runnables as tasks that are seen inside."""
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,19 @@ from genai.wiring.parts import hooks, model, settings
 
 if TYPE_CHECKING:
     from genai.rag import Chain
+
+# names of models hold colons too: `ollama/llama3.2:1b`, `openai/NAME@http://HOST:PORT/v1`
+_FUNCTION = re.compile(r"(?:[\w.]+|[^:@]+\.py):\w+")
+
+
+def open_served(name: str) -> Any:
+    """Open what a server is to give: `chain`, `module:function`, or a model by its name.
+
+    Raises:
+        InputError: it cannot be found.
+        ModelError: there is no such model.
+    """
+    return open_task(name) if name == "chain" or _FUNCTION.fullmatch(name) else model(name)
 
 
 def open_task(name: str, *, model_name: str = "") -> Any:
