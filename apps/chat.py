@@ -81,7 +81,7 @@ def draw_sidebar(model: str) -> bool:
     with st.sidebar:
         st.markdown(f"**Model:** `{model}`")
         st.button("New chat", on_click=clear, width="stretch")
-        if "before" in st.session_state:
+        if "cleared" in st.session_state:
             st.button("Restore the last chat", on_click=restore, width="stretch")
         st.divider()
         kinds = ["md", "html", "pdf", "docx", "txt", "csv"]

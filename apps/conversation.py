@@ -56,13 +56,13 @@ def talk(turn: Turn) -> list[dict[str, str]]:
 def clear() -> None:
     """Begin a new conversation; the old one can be restored once."""
     if turns():
-        st.session_state["before"] = st.session_state["turns"]
+        st.session_state["cleared"] = st.session_state["turns"]
     st.session_state["turns"] = []
 
 
 def restore() -> None:
     """Bring the conversation back that was cleared last."""
-    st.session_state["turns"] = st.session_state.pop("before")
+    st.session_state["turns"] = st.session_state.pop("cleared")
 
 
 @st.cache_resource(show_spinner="Opening the documents ...")

@@ -3,6 +3,7 @@
 import re
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from suites import judged, right
 
 from genai import project
+from genai.ledger import Ledger
+from genai.types import Call
 
 APPS = Path(__file__).parent.parent / "apps"
 CURVES = ".genai/finetune/runs/mine/curves.jsonl"
@@ -155,3 +158,32 @@ def test_an_address_in_somebody_elses_text_is_no_link(place: Path, text: str, sh
     from drawing import clean
 
     assert clean(text) == shown
+
+
+def pressed(app: Any, label: str) -> None:
+    (button,) = [each for each in app.button if each.label == label]
+    button.click().run()
+
+
+def test_a_chat_is_restored_after_a_decision_and_a_label_on_other_pages(place: Path) -> None:
+    judged(place, right)
+    settings = place / "configs" / "genai.yaml"
+    settings.write_text(settings.read_text().replace("content: none ", "content: feedback "))
+    ledger = Ledger(place / ".genai" / "ledger.db", content="feedback")
+    ledger.record(Call(id="a1", kind="chain", started_at=time.time(), seconds=0.1, outcome="ok"))
+    ledger.feedback("a1", False, reason="wrong", turn=("May I pay by cheque?", "No."), consent=True)
+    ledger.flush()
+    app = drawn("chat.py")
+    app.chat_input[0].set_value("What does an index hold?").run()
+    pressed(app, "New chat")
+    assert not app.chat_message
+    app.switch_page("pages/review.py").run()
+    app.text_input[0].set_value("Bo").run()
+    pressed(app, "It is right")
+    app.switch_page("pages/labelling.py").run()
+    app.text_input[0].set_value("Bo").run()
+    pressed(app, "Pass")
+    app.switch_page("chat.py").run()
+    pressed(app, "Restore the last chat")
+    assert not app.exception
+    assert "What does an index hold?" in app.chat_message[0].markdown[0].value

@@ -60,7 +60,7 @@ def draw_step(labelling: genai.Labelling, labeller: str) -> None:
     st.progress(1 - len(queue) / total, text=clean(step.sentence))
     if labelling.rule:
         st.markdown(f"**{labelling.metric}:** {clean(labelling.rule)}")
-    before = st.session_state.get("before")
+    before = st.session_state.get("last_label")
     again = st.session_state.get("again", False) and before in labelling.items
     if again:
         draw_item(labelling, before, labeller)
@@ -101,7 +101,7 @@ def save(labelling: genai.Labelling, item: Any, label: bool | None, labeller: st
     except genai.GenaiError as error:
         st.error(clean(str(error)))
         return
-    st.session_state["before"] = item
+    st.session_state["last_label"] = item
     st.session_state["again"] = False
 
 

@@ -61,7 +61,7 @@ def draw_sidebar(loop: Any) -> str:
     """Ask who reviews; show where everything is."""
     with st.sidebar:
         reviewer = st.text_input("Your name", key="reviewer").strip()
-        before = st.session_state.get("before")
+        before = st.session_state.get("last_decision")
         if before and reviewer:
             st.button("Take the last decision back", on_click=decide,
                       args=(loop, before, "reopen", reviewer), width="stretch")  # fmt: skip
@@ -145,7 +145,7 @@ def decide(loop: Any, item: Any, word: str, reviewer: str, text: str = "", label
     except genai.GenaiError as error:
         st.session_state["problem"] = str(error)
         return
-    st.session_state["before"] = None if word == "reopen" else item
+    st.session_state["last_decision"] = None if word == "reopen" else item
 
 
 def promote(loop: Any, item: Any, to: str) -> None:
