@@ -1,6 +1,7 @@
-"""A loopback server that speaks the OpenAI chat protocol, well or badly, as a test asks it to."""
+"""Servers on loopback: one that speaks OpenAI's protocol as a test asks it to, and our own."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -141,3 +142,25 @@ def openai_server(**behaviour: Any) -> Iterator[tuple[str, Behaviour]]:
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+def loopback(tasks: Any, key: str = "", metrics: Any = None) -> Iterator[str]:
+    """Serve tasks with our own server on a free port."""
+    import uvicorn
+
+    from genai.server import create_app
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = uvicorn.Config(
+        create_app(tasks, key=key, metrics=metrics), port=port, log_level="warning"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from servers import loopback
 from tiny import tiny_adapter, tiny_model
 
 from genai.errors import InputError, ModelError
@@ -22,7 +22,6 @@ from genai.ledger import Ledger
 from genai.models import Fake, open_model
 from genai.reports.monitor import monitor
 from genai.reports.monitor_text import prometheus
-from genai.server import create_app
 from genai.server.app import Tasks
 from genai.types import UNKNOWN_COST, Answer, Call, Cost, CostStatus, Refusal, Usage
 
@@ -88,25 +87,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("weights")
     base = tiny_model(root / "base")
     return {"base": base, "one": tiny_adapter(root / "one", base)}
-
-
-def loopback(tasks: Any, key: str = "", metrics: Any = None) -> Iterator[str]:
-    import uvicorn
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = uvicorn.Config(
-        create_app(tasks, key=key, metrics=metrics), port=port, log_level="warning"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
 
 
 @pytest.fixture(scope="module")

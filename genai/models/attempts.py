@@ -98,6 +98,13 @@ class Route:
         return any(getattr(t.provider, "remote", False) for _, t in self.targets)
 
     @property
+    def fields(self) -> frozenset[str] | None:
+        """What somebody outside may set of a request; None: whatever goes into its body."""
+        every = (*(target for _, target in self.targets), *self.fallbacks)
+        known = [found for t in every if (found := getattr(t.provider, "fields", None)) is not None]
+        return frozenset.intersection(*known) if known else None
+
+    @property
     def identity(self) -> str:
         """What shapes the replies, as text: models, servers, parameters, in order."""
         every = [*(target for _, target in self.targets), *self.fallbacks]

@@ -60,6 +60,8 @@ class LiteLLM:
     """
 
     remote = True
+    # a further one is an argument of the package: `api_base` would send the key elsewhere
+    fields = wire.FIELDS | {"top_k", "thinking"}
 
     def __init__(
         self, name: str, *, base_url: str | None = None, api_key_env: str | None = None

@@ -34,6 +34,11 @@ class Model:
         return self.route.remote
 
     @property
+    def fields(self) -> frozenset[str] | None:
+        """What somebody outside may set of a request; None: whatever goes into its body."""
+        return self.route.fields
+
+    @property
     def concurrency(self) -> int:
         """How many calls to have in flight at the most; the door limits them further."""
         return 105 if self.remote else 8

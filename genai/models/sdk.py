@@ -72,6 +72,7 @@ class SDK:
     """
 
     remote = True
+    fields = wire.FIELDS  # a further one is an argument of the package, such as `extra_headers`
 
     def __init__(
         self,

@@ -30,6 +30,7 @@ _ORDER = (
     "temperature", "tool_choice", "tools", "top_logprobs", "top_p", "user", "verbosity",
     "web_search_options",
 )  # fmt: skip
+FIELDS = frozenset(_ORDER)
 _RANK = {name: rank for rank, name in enumerate(_ORDER)}
 
 

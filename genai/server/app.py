@@ -14,13 +14,12 @@ from genai import bridge, extras
 from genai.evals.task import said, text_of
 from genai.ledger import scope
 from genai.models import Model
-from genai.server.protocol import Asked, Refused, Reply, fault, question_of, read_request
-from genai.types import Answer, Refusal, Usage
+from genai.server.protocol import Asked, Refused, Reply, fault, finish_of, question_of, read_request
+from genai.types import UNKNOWN_COST, Answer, Refusal, Usage
 from genai.types import Reply as Said
 
 _log = logging.getLogger("genai.server")
 _MOST = 4 << 20  # bytes of a request
-_FINISH = {"stop", "length", "tool_calls", "content_filter"}
 
 
 class Tasks(Mapping[str, Any]):
@@ -159,8 +158,7 @@ async def _whole(task: Any, asked: Asked) -> dict[str, Any]:
             outcome: Any = await task.acall(asked.messages, **asked.params)
         else:
             outcome = await _ask(task, question_of(asked, task))
-    text, finish, usage = _outcome(outcome)
-    return Reply(asked.model).whole(text, finish, usage)
+    return Reply(asked.model).whole(_outcome(outcome))
 
 
 async def _ask(task: Any, question: str | list[dict[str, Any]]) -> Any:
@@ -171,24 +169,24 @@ async def _ask(task: Any, question: str | list[dict[str, Any]]) -> Any:
     return await found if inspect.isawaitable(found) else found
 
 
-def _outcome(outcome: Any) -> tuple[str, str, Usage]:
+def _outcome(outcome: Any) -> Said:
+    """Give what a task said as a reply; of a model it is one, with its tool calls."""
     if isinstance(outcome, Said):
-        finish = outcome.finish_reason
-        return outcome.text, finish if finish in _FINISH else "stop", outcome.usage
-    if isinstance(outcome, Answer | Refusal):
-        return outcome.text, "stop", outcome.usage
+        return outcome
     usage: Any = None
-    if isinstance(outcome, Mapping):
+    if isinstance(outcome, Answer | Refusal):
+        usage, outcome = outcome.usage, outcome.text
+    elif isinstance(outcome, Mapping):
         usage, outcome = outcome.get("usage"), text_of(said(outcome))
     if not isinstance(outcome, str):
         raise TypeError(f"a task gave {type(outcome).__name__} where a text belongs")
-    return outcome, "stop", usage if isinstance(usage, Usage) else Usage()
+    return Said(outcome, "", usage if isinstance(usage, Usage) else Usage(), UNKNOWN_COST, 0.0)
 
 
 async def _pieces(task: Any, asked: Asked) -> AsyncGenerator[dict[str, Any], None]:
     """Give the reply in the protocol's pieces; the first one comes with the first text."""
     reply, begun = Reply(asked.model), False
-    finish, usage = "stop", Usage()
+    outcome = _outcome("")
     with scope(user=asked.user, feature="server"):
         async with aclosing(_texts(task, asked)) as texts:
             async for text in texts:
@@ -197,12 +195,12 @@ async def _pieces(task: Any, asked: Asked) -> AsyncGenerator[dict[str, Any], Non
                     begun = True
                     yield reply.piece({**head, "content": text})
                 else:
-                    whole, finish, usage = _outcome(text)
-                    if not begun:
-                        yield reply.piece({"role": "assistant", "content": whole})
-    yield reply.piece({}, finish)
+                    outcome = _outcome(text)
+                    for piece in reply.rest(outcome, begun):
+                        yield piece
+    yield reply.piece({}, finish_of(outcome))
     if asked.usage:
-        yield reply.counted(usage)
+        yield reply.counted(outcome.usage)
 
 
 async def _pumped(source: AsyncGenerator[dict[str, Any], None]) -> AsyncGenerator[Any, None]:

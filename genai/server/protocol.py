@@ -4,17 +4,22 @@ What a task can do decides which fields it takes: a provider's model takes what 
 a local one what `genai.models.local` lists, and any other task the messages alone.
 """
 
+import inspect
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from genai.errors import BudgetExceeded, GenaiError, InputError, ModelError
 from genai.models import Model
 from genai.models.local import PARAMS
-from genai.types import Usage, new_id
+from genai.types import Reply as Said
+from genai.types import ToolCall, Usage, new_id
 
 _OWN = {"model", "messages", "stream", "stream_options"}
+# what a model's call takes beside the fields for its provider: nobody sets them from outside
+_ARGUMENTS = frozenset(inspect.signature(Model.acall).parameters)
+_FINISH = {"stop", "length", "tool_calls", "content_filter"}
 # what changes nothing about the answer: who asks goes onto the ledger row
 _NOTED = {"user"}
 _ROLES = {"system", "developer", "user", "assistant", "tool"}
@@ -60,7 +65,7 @@ def accepts(task: Any) -> frozenset[str] | None:
     """Give the further fields a task takes; None where its provider says."""
     if isinstance(task, Model):
         if task.remote:
-            return None
+            return task.fields
         return PARAMS if task.name.startswith("local/") else frozenset()
     return frozenset()
 
@@ -91,7 +96,8 @@ def read_request(body: Any, tasks: Mapping[str, Any]) -> Asked:
         if key not in _OWN | _NOTED and value is not None and not _plain(key, value)
     }
     known_fields = accepts(tasks[name])
-    if known_fields is not None and (unknown := sorted(set(params) - known_fields)):
+    foreign = _ARGUMENTS if known_fields is None else set(params) - known_fields
+    if unknown := sorted(foreign & set(params)):
         more = f"; it takes {', '.join(sorted(known_fields))}" if known_fields else ""
         raise Refused(
             400, f"`{unknown[0]}` is not supported by {name}{more}", unknown[0],
@@ -196,23 +202,37 @@ class Reply:
     def __init__(self, model: str) -> None:
         self._head = {"id": f"chatcmpl-{new_id()}", "created": int(time.time()), "model": model}
 
-    def whole(self, text: str, finish: str, usage: Usage) -> dict[str, Any]:
+    def whole(self, said: Said) -> dict[str, Any]:
         """Give the whole reply."""
+        message: dict[str, Any] = {"role": "assistant", **_content(said), "refusal": None}
+        message |= {name: value for name, value in _beside(said)}
         choice = {
-            "index": 0, "message": {"role": "assistant", "content": text, "refusal": None},
-            "finish_reason": finish, "logprobs": None,
+            "index": 0, "message": message, "finish_reason": finish_of(said),
+            "logprobs": _logprobs(said),
         }  # fmt: skip
         return {
             **self._head,
             "object": "chat.completion",
             "choices": [choice],
-            "usage": _usage(usage),
+            "usage": _usage(said.usage),
         }
 
-    def piece(self, delta: Mapping[str, Any], finish: str | None = None) -> dict[str, Any]:
+    def piece(
+        self, delta: Mapping[str, Any], finish: str | None = None, logprobs: Any = None
+    ) -> dict[str, Any]:
         """Give one piece."""
-        choice = {"index": 0, "delta": dict(delta), "finish_reason": finish, "logprobs": None}
+        choice = {"index": 0, "delta": dict(delta), "finish_reason": finish, "logprobs": logprobs}
         return {**self._head, "object": "chat.completion.chunk", "choices": [choice]}
+
+    def rest(self, said: Said, begun: bool) -> Iterator[dict[str, Any]]:
+        """Give what no piece of text has brought: the tool calls, a refusal, the probabilities."""
+        delta: dict[str, Any] = {} if begun else {"role": "assistant", **_content(said)}
+        for name, value in _beside(said):
+            calls = name == "tool_calls"
+            delta[name] = [{"index": n, **each} for n, each in enumerate(value)] if calls else value
+        logprobs = _logprobs(said)
+        if delta or logprobs:
+            yield self.piece(delta, logprobs=logprobs)
 
     def counted(self, usage: Usage) -> dict[str, Any]:
         """Give the piece that ends a stream whose client asked for the usage."""
@@ -222,6 +242,32 @@ class Reply:
             "choices": [],
             "usage": _usage(usage),
         }
+
+
+def finish_of(said: Said) -> str:
+    """Give why a reply ended, in a word of the protocol."""
+    return said.finish_reason if said.finish_reason in _FINISH else "stop"
+
+
+def _content(said: Said) -> dict[str, str | None]:
+    """Give the text; there is none where something else was said."""
+    return {"content": said.text or (None if said.tool_calls or said.refusal else "")}
+
+
+def _beside(said: Said) -> Iterator[tuple[str, Any]]:
+    if said.refusal:
+        yield "refusal", said.refusal
+    if said.tool_calls:
+        yield "tool_calls", [_call(each) for each in said.tool_calls]
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _logprobs(said: Said) -> dict[str, Any] | None:
+    return {"content": list(said.logprobs), "refusal": None} if said.logprobs else None
 
 
 def _usage(usage: Usage) -> dict[str, int] | None:

@@ -48,6 +48,7 @@ class LangChain:
     """
 
     remote = True  # nobody can know, and a budget must hold for what does leave
+    fields = wire.FIELDS  # a further one is an argument of their client
 
     def __init__(self, chat: Any, label: str = "") -> None:
         self._chat = chat
