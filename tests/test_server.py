@@ -274,6 +274,15 @@ def test_a_refusal_before_the_first_piece_is_no_200(url: str) -> None:
     assert post(url, body).status_code == 400
 
 
+def test_a_stream_asks_proxies_to_pass_each_piece_on(url: str) -> None:
+    found = post(url, {"model": "chain", "messages": HELLO, "stream": True})
+    assert found.headers["content-type"].startswith("text/event-stream")
+    assert (found.headers["cache-control"], found.headers["x-accel-buffering"]) == (
+        "no-cache",
+        "no",
+    )
+
+
 def test_an_error_in_the_middle_of_a_stream_is_told_and_has_no_end(url: str) -> None:
     found = post(url, {"model": "chain", "stream": True,
                        "messages": [{"role": "user", "content": "fails late"}]})  # fmt: skip

@@ -19,6 +19,8 @@ from genai.types import UNKNOWN_COST, Answer, Refusal, Usage
 from genai.types import Reply as Said
 
 _log = logging.getLogger("genai.server")
+# else a proxy such as nginx keeps the pieces until the reply is whole
+_PIECEWISE = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _MOST = 4 << 20  # bytes of a request
 
 
@@ -137,7 +139,9 @@ class _Server:
         except Exception as error:  # each is told to the client in the protocol's form
             return _error(_said(error))
         responses = extras.load("starlette.responses", "server")
-        return responses.StreamingResponse(_events(first, pieces), media_type="text/event-stream")
+        return responses.StreamingResponse(
+            _events(first, pieces), media_type="text/event-stream", headers=_PIECEWISE
+        )
 
 
 async def _body(request: Any) -> Any:
