@@ -9,12 +9,13 @@ from conversation import (
     new_turn,
     new_version,
     open_chain,
+    open_own,
     restore,
     save_uploads,
     session,
     talk,
     turns,
-    upload_index,
+    upload_folder,
 )
 from drawing import PENDING, STYLE, clean, draw_outcome
 
@@ -36,7 +37,7 @@ def main() -> None:
     try:
         config = genai.settings()
         own = draw_sidebar(config.chain.model)
-        chain = open_chain(upload_index() if own else "")
+        chain = open_own() if own else open_chain()
     except genai.GenaiError as error:
         st.error(f"The chat cannot start. {clean(str(error))}")
         return
@@ -97,7 +98,7 @@ def draw_sidebar(model: str) -> bool:
 def draw_upload(files: list[Any]) -> None:
     """Index the files once, and name those that could not be read."""
     key = tuple((file.file_id, file.name) for file in files)
-    if st.session_state.get("uploaded") != key:
+    if st.session_state.get("uploaded") != key or not upload_folder().is_dir():
         with st.spinner("Reading ..."):
             st.session_state["upload"] = save_uploads(files)
         st.session_state["uploaded"] = key

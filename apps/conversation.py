@@ -1,8 +1,11 @@
 """The conversation of a session: plain dicts, so that a stop can still write to them."""
 
+import os
 import re
 import secrets
+import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import streamlit as st
 import genai
 
 Turn = dict[str, Any]
+_KEPT = 24 * 3600  # seconds for which uploads are kept that nobody asks
 
 
 def session() -> str:
@@ -66,11 +70,26 @@ def restore() -> None:
 
 
 @st.cache_resource(show_spinner="Opening the documents ...")
-def open_chain(index: str) -> genai.Chain:
-    """Open the chain on one index; an index that was never synced is synced first."""
-    chain = genai.load(chain__index=index or None)
-    if not chain.index.revision and not index:
+def open_chain() -> genai.Chain:
+    """Open the chain on the shared documents; an index that was never synced is synced first."""
+    remove_old_uploads()
+    chain = genai.load()
+    if not chain.index.revision:
         chain.index.sync(genai.find_project().root / chain.config.index.documents)
+    chain.index.warm()
+    return chain
+
+
+def open_own() -> genai.Chain:
+    """Open the chain on this session's own documents, which are in use by that."""
+    os.utime(upload_folder())
+    return _opened(upload_index())
+
+
+# what falls out closes when the last session lets go of it, and opens again when it is asked
+@st.cache_resource(max_entries=8, show_spinner="Opening the documents ...")
+def _opened(index: str) -> genai.Chain:
+    chain = genai.load(chain__index=index)
     chain.index.warm()
     return chain
 
@@ -78,6 +97,18 @@ def open_chain(index: str) -> genai.Chain:
 def upload_folder() -> Path:
     """Give the folder of this session's own documents."""
     return genai.find_project().state / "uploads" / session()
+
+
+def remove_old_uploads() -> None:
+    """Remove the documents that no session has used for a day, and their indexes."""
+    state = genai.find_project().state
+    for folder in (state / "uploads").glob("*"):
+        with suppress(OSError):  # another app was faster, or may alone
+            if time.time() - folder.stat().st_mtime > _KEPT:
+                index = f"uploads-{folder.name}"
+                _opened.clear(index)
+                shutil.rmtree(state / "indexes" / index, ignore_errors=True)
+                shutil.rmtree(folder)
 
 
 def upload_index() -> str:
@@ -101,6 +132,7 @@ def save_uploads(files: list[Any]) -> tuple[int, list[str]]:
     Returns:
         How many documents can be searched, and a sentence for each that cannot.
     """
+    remove_old_uploads()
     folder = upload_folder()
     folder.mkdir(parents=True, exist_ok=True)
     names: set[str] = set()
@@ -111,6 +143,6 @@ def save_uploads(files: list[Any]) -> tuple[int, list[str]]:
     for path in folder.iterdir():
         if path.name not in names:
             path.unlink()
-    index = open_chain(upload_index()).index
+    index = open_own().index
     report = index.sync(folder)
     return len(index.documents()), [reason for _, reason in report.failed]

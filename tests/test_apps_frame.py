@@ -27,7 +27,7 @@ TITLES = {name: title for title, name in NAMES.items()}
 # what a page waits for: the file and the call that is made slow, and what is said meanwhile
 SLOW = {
     "business": ("pages/business", "genai.business_case(dict(changes))", "Working out the case"),
-    "chat": ("conversation", "genai.load(chain__index=index or None)", "Opening the documents"),
+    "chat": ("conversation", "genai.load()", "Opening the documents"),
     "evals": ("pages/evals", "_report.against(name)", "Comparing with the baseline"),
     "labelling": ("pages/labelling", "genai.Labelling(runs, evals, suite, metric, run=run,"
                   " count=count)", "Reading the run"),

@@ -1,6 +1,9 @@
 """What a person uploads lands in that person's folder, whatever the file says it is called."""
 
+import gc
+import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,23 @@ def chat() -> Any:
     return AppTest.from_file(str(ROOT / "apps" / "chat.py"), default_timeout=60)
 
 
+def uploading(text: bytes = TEXT) -> Any:
+    app = chat().run()
+    app.file_uploader[0].set_value([("park.md", text, "text/markdown")]).run()
+    assert not app.exception
+    return app
+
+
+def opened(place: Path) -> set[str]:
+    """Give the indexes of uploads of which this process holds a file."""
+    found = set()
+    for each in Path("/proc/self/fd").iterdir():
+        path = Path(os.path.realpath(each))
+        if (place / ".genai" / "indexes") in path.parents:
+            found.add(path.relative_to(place / ".genai" / "indexes").parts[0])
+    return {name for name in found if name.startswith("uploads-")}
+
+
 def test_no_name_of_an_uploaded_file_leaves_the_folder(place: Path) -> None:
     outer = place.parent.parent
 
@@ -62,3 +82,36 @@ def test_two_files_of_one_name_are_both_kept(place: Path) -> None:
         ("park 2.md", b"A lake."),
         ("park.md", TEXT),
     ]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no list of open files here")
+def test_many_sessions_with_uploads_hold_few_indexes_open_and_each_still_answers(
+    place: Path,
+) -> None:
+    sessions = [uploading() for _ in range(11)]
+    gc.collect()
+    assert len(list((place / ".genai" / "uploads").iterdir())) == 11
+    assert len(opened(place)) <= 8
+    first = sessions[0].chat_input[0].set_value("Where do visitors park?").run()
+    assert not first.exception
+    assert "north garage" in first.chat_message[1].markdown[0].value
+    assert len(opened(place)) <= 8
+
+
+def test_uploads_that_nobody_used_for_a_day_are_removed_with_their_index(place: Path) -> None:
+    old, used = uploading(), uploading()
+    uploads, indexes = place / ".genai" / "uploads", place / ".genai" / "indexes"
+    yesterday = time.time() - 25 * 3600
+    for folder in uploads.iterdir():
+        os.utime(folder, (yesterday, yesterday))
+    used.run()  # a session in use keeps its own
+    (kept,) = [each for each in uploads.iterdir() if each.stat().st_mtime > yesterday + 60]
+    uploading(b"Rowers meet at the lake.")
+    names = {each.name for each in uploads.iterdir()}
+    assert len(names) == 2
+    assert kept.name in names
+    held = {each.name for each in indexes.iterdir() if each.name.startswith("uploads-")}
+    assert held == {f"uploads-{name}" for name in names}
+    old.chat_input[0].set_value("Where do visitors park?").run()  # its browser still has the file
+    assert not old.exception
+    assert "north garage" in old.chat_message[1].markdown[0].value
