@@ -113,7 +113,7 @@ class LiteLLM:
                 model=self._name,
                 input=list(texts),
                 api_base=self._url,
-                api_key=os.environ.get(self._key_env) if self._key_env else None,
+                api_key=address.key(self._key_env or "") or None,
                 max_retries=0,
                 **params,
             )
