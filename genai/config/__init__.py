@@ -29,11 +29,13 @@ from genai.config.sections import (
     ReplaySettings,
     TelemetrySettings,
     TrackingSettings,
+    settings_of,
 )
 
 __all__ = [
     "BudgetSettings", "ChainSettings", "ConfidenceSettings", "Config", "Currency", "EvalSettings",
     "IndexSettings", "LedgerSettings", "ModelSettings", "RefusalSettings", "RefusalText",
     "ReplaySettings", "Settings", "TelemetrySettings", "TrackingSettings", "digest",
-    "load_config", "parse_yaml", "read_settings", "read_yaml", "text_hash", "validate",
+    "load_config", "parse_yaml", "read_settings", "read_yaml", "settings_of", "text_hash",
+    "validate",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -135,6 +136,11 @@ class ModelSettings(Settings):
         default=None, ge=1, description="a fixed limit instead of the adaptive one"
     )
     params: dict[str, Any] = Field(default_factory=dict)
+
+
+def settings_of(name: str, models: Mapping[str, ModelSettings]) -> ModelSettings:
+    """Give a model's entry, by its whole name or without what follows `@`; else the defaults."""
+    return models.get(name) or models.get(name.partition("@")[0]) or ModelSettings()
 
 
 class RefusalText(Settings):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from genai.config import ModelSettings
+from genai.config import ModelSettings, settings_of
 from genai.errors import ModelError
 from genai.models.attempts import Hooks, Route, Target, Timeouts
 from genai.models.base import Provider, Recorder
@@ -61,14 +61,13 @@ def open_model(
         hooks = replace(hooks, record=record)
     if settings.weights:
         targets = [
-            (weight, _target(each, others.get(each, ModelSettings()), limits=hooks.limits))
+            (weight, _target(each, settings_of(each, others), limits=hooks.limits))
             for each, weight in settings.weights.items()
         ]
     else:
         targets = [(1.0, _target(name, settings, client, provider, hooks.limits))]
     fallbacks = [
-        _target(each, others.get(each, ModelSettings()), limits=hooks.limits)
-        for each in settings.fallbacks
+        _target(each, settings_of(each, others), limits=hooks.limits) for each in settings.fallbacks
     ]
     return Model(
         name.partition("@")[0], Route(targets, fallbacks, hooks, settings.hedge_after or 0.0)

@@ -16,6 +16,7 @@ from genai.config import (
     ModelSettings,
     load_config,
     read_yaml,
+    settings_of,
 )
 from genai.errors import ConfigError
 from genai.ledger import Budgets, Ledger, Limit, Prices, merged
@@ -118,7 +119,7 @@ def model(
     found = projects.find_project()
     config = settings(found)
     name = name or config.chain.model
-    chosen = config.models.get(name, ModelSettings())
+    chosen = settings_of(name, config.models)
     if overrides:
         chosen = ModelSettings.model_validate({**chosen.model_dump(), **overrides})
     return open_model(
@@ -135,7 +136,7 @@ def open_named(project: Project, config: Config, name: str, record: Any = None) 
     """Open a model by its name in a project's settings. Raises `ModelError`."""
     return open_model(
         name,
-        settings=config.models.get(name),
+        settings=settings_of(name, config.models),
         others=config.models,
         hooks=hooks(project, config, record),
     )
@@ -150,7 +151,7 @@ def batch(name: str = "", *, client: object | None = None) -> Batch:
     found = projects.find_project()
     config = settings(found)
     name = name or config.chain.model
-    chosen = config.models.get(name, ModelSettings())
+    chosen = settings_of(name, config.models)
     return Batch(
         name,
         base_url=chosen.base_url,
@@ -171,7 +172,7 @@ def upload(path: str | Path, model: str = "", *, client: object | None = None) -
     """
     config = settings()
     name = model or config.chain.model
-    chosen = config.models.get(name, ModelSettings())
+    chosen = settings_of(name, config.models)
     return upload_file(
         path, name, base_url=chosen.base_url, api_key_env=chosen.api_key_env, client=client
     )

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genai import tracking
-from genai.config import Config, ModelSettings, text_hash
+from genai.config import Config, settings_of, text_hash
 from genai.errors import CaseError
 from genai.evals import Suite
 from genai.models import Model
+from genai.models.address import bare
 from genai.project import Project, git
 from genai.prompts import load_prompt, prompt_names
 from genai.prompts.labels import read_labels
@@ -59,10 +60,10 @@ def facts(task: Any, suite: Suite, config: Config, root: Path) -> dict[str, str]
             "guards": task.guards.hash, "config": own.hash,
             **_flat(own.model_dump(mode="json", exclude={"tracking", "refusals"})),
         }  # fmt: skip
-        params = own.models.get(own.chain.model, ModelSettings()).params
+        params = settings_of(own.chain.model, own.models).params
         found["seed"] = str({**task.prompt.params, **params}.get("seed", ""))
     found["git"] = git(root, "rev-parse", "HEAD")[:12]
-    return {name: value for name, value in found.items() if value != ""}
+    return {name: bare(value) for name, value in found.items() if value != ""}
 
 
 def keep_facts(report: "Report", found: Mapping[str, str]) -> None:

@@ -93,9 +93,11 @@ models:
 """
 
 
-def project(folder: Path, bad: str, good: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def project(
+    folder: Path, bad: str, good: str, monkeypatch: pytest.MonkeyPatch, given: str = SETTINGS
+) -> None:
     (folder / "configs").mkdir()
-    (folder / "configs" / "genai.yaml").write_text(SETTINGS.format(bad=bad, good=good))
+    (folder / "configs" / "genai.yaml").write_text(given.format(bad=bad, good=good))
     monkeypatch.chdir(folder)
     monkeypatch.setenv("THIRD_KEY", "third")
 
@@ -110,6 +112,23 @@ def test_fallbacks_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("openai/first", "error"), ("openai/first", "error"), ("openai/second", "ok"),
     ]  # fmt: skip
     assert stored[2].fallback_of == stored[0].id
+
+
+def test_an_entry_without_the_address_is_that_of_a_name_with_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = """
+version: 1
+chain: {{model: "openai/a@{bad}"}}
+models:
+  openai/a: {{retries: 0, params: {{seed: 1}}, fallbacks: ["openai/b@{good}"]}}
+  openai/b: {{params: {{seed: 2}}}}
+"""
+    with faulty(reply(500)) as (bad, first), faulty(reply()) as (good, second):
+        project(tmp_path, bad, good, monkeypatch, given)
+        assert genai.model()("hi").model == "openai/b"
+    assert [b'"seed":1' in request for request in first.requests] == [True]
+    assert [b'"seed":2' in request for request in second.requests] == [True]
 
 
 def test_weights_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
