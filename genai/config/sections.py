@@ -130,7 +130,7 @@ class ModelSettings(Settings):
     fallbacks: list[str] = Field(default_factory=list, description="models tried after this one")
     weights: dict[str, float] = Field(default_factory=dict, description="models drawn by weight")
     hedge_after: float | None = Field(
-        default=None, gt=0, description="seconds until a second request is sent beside the first"
+        default=None, gt=0, description="seconds until a second request for a whole reply"
     )
     max_connections: int | None = Field(
         default=None, ge=1, description="a fixed limit instead of the adaptive one"

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from faults import faulty, reply, stream
 import genai
 from genai.config import ModelSettings
 from genai.errors import BudgetExceeded, ModelError, Unmeasured
-from genai.models import Hooks, open_model
+from genai.models import Delta, Hooks, open_model
 from genai.models.breaker import Breaker
 from genai.types import UNKNOWN_COST, Call
 
@@ -224,6 +225,27 @@ def test_a_hedge_without_a_budget_leaves_the_first_request_alone(rows: list[Call
         answer = open_model(f"openai/a@{url}", settings=settings, hooks=hooks)("hi")
     assert answer.text == "Hello from the loopback."
     assert len(server.requests) == len(rows) == 1
+
+
+def test_a_hedge_that_finds_no_slot_holds_no_reply_up_and_sends_nothing(rows: list[Call]) -> None:
+    sent: list[str] = []
+
+    class Slow:
+        remote, name, account = True, "openai", "hedged"
+
+        async def stream(self, messages: Any, params: Any) -> AsyncIterator[Delta]:
+            sent.append(messages[0].text)
+            while len(sent) == 1 and not gate._waiting:  # until the hedge stands in line
+                await asyncio.sleep(0.01)
+            yield Delta("ok", finish_reason="stop")
+
+    settings = ModelSettings(hedge_after=0.01, max_connections=1)
+    hooks = Hooks(record=rows.append)
+    model = open_model("openai/a", provider=Slow(), settings=settings, hooks=hooks)
+    gate: Any = model.route.targets[0][1].gate
+    assert model("hi").text == "ok"
+    assert sent == ["hi"]
+    assert [row.outcome for row in rows] == ["ok"]
 
 
 def test_what_is_reserved_for_a_request_that_never_leaves_is_given_back() -> None:
