@@ -3,6 +3,7 @@
 Chat and embeddings only; what else the `openai` package covers is served by it, in `sdk.py`.
 """
 
+import copy
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
@@ -53,6 +54,12 @@ class OpenAI:
     def account(self) -> str:
         """What shares one rate limit: the server and the key."""
         return f"{self._where()} {address.key(self._key_env)}"
+
+    def within(self, total: float) -> "OpenAI":
+        """Give the same with another limit for a whole reply, in seconds."""
+        found = copy.copy(self)
+        found._limits = (self._limits[0], total)
+        return found
 
     async def stream(
         self, messages: Sequence[Message], params: Mapping[str, Any]

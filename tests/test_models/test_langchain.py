@@ -7,9 +7,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import faults
 import httpx
 import pytest
 import rules
+from faults import faulty
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessageChunk, HumanMessage
@@ -304,6 +306,15 @@ def test_limits_are_the_calls_own(server: tuple[str, Behaviour]) -> None:
     server[1].status, server[1].delay = 200, 0.2
     with pytest.raises(ModelError, match="within"):
         [*ChatGenai(model=model, timeout=0.3, max_retries=0).stream("Hello")]
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_whole_reply_keeps_to_the_time_of_the_class(wait: bool) -> None:
+    with faulty(faults.stall) as (url, _):
+        model = open_model(f"openai/x@{url}", settings=ModelSettings(total_timeout=3))
+        limited = ChatGenai(model=model, timeout=0.1, max_retries=0)
+        with pytest.raises(ModelError, match="no whole reply within 0.1 s"):
+            asyncio.run(limited.ainvoke("Hello")) if wait else limited.invoke("Hello")
 
 
 def test_an_unknown_keyword_of_the_class_is_refused() -> None:

@@ -203,9 +203,10 @@ def _limited(model: Model, timeout: float | None, retries: int | None) -> Model:
     def limit(target: Target) -> Target:
         if timeout is not None:
             first = min(timeout, target.timeouts.first)
-            target = replace(
-                target, timeouts=replace(target.timeouts, first=first, total=float(timeout))
-            )
+            limits = replace(target.timeouts, first=first, total=float(timeout))
+            within = getattr(target.provider, "within", None)  # keeps to its own time
+            provider = within(float(timeout)) if within else target.provider
+            target = replace(target, timeouts=limits, provider=provider)
         if retries is not None and hasattr(target.provider, "account"):
             target = replace(target, retries=retries)
         return target
