@@ -77,6 +77,11 @@ class Target:
         """What the ledger calls the provider."""
         return getattr(self.provider, "name", "") or self.name.partition("/")[0]
 
+    @property
+    def place(self) -> str:
+        """What tells it from others of its name: address, version, the model behind an object."""
+        return getattr(self.provider, "identity", "") or getattr(self.provider, "host", "")
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -108,7 +113,7 @@ class Route:
     def identity(self) -> str:
         """What shapes the replies, as text: models, servers, parameters, in order."""
         every = [*(target for _, target in self.targets), *self.fallbacks]
-        known = [(t.name, getattr(t.provider, "host", ""), sorted(t.params.items())) for t in every]
+        known = [(t.name, t.place, sorted(t.params.items())) for t in every]
         return repr((known, [weight for weight, _ in self.targets]))
 
     def plan(
@@ -150,8 +155,9 @@ class Plan:
         self.stream = stream
         self.hedge_after = route.hedge_after
         self.attempts = 0
-        self.repeats: dict[str, str] = {}  # by request, for the store of replies
+        self.repeat = ""  # which one of its like it is, for the store of replies
         self.first_id = ""
+        self._route = route
         self._left = route.order()
         self._tries = 0
         self._first_here = ""
@@ -161,8 +167,15 @@ class Plan:
         """The model tried now."""
         return self._left[0]
 
+    @property
+    def identity(self) -> str:
+        """What shapes the replies, as text."""
+        return self._route.identity
+
     async def begin(self) -> Attempt:
         """Start the next attempt: past the breaker, the budget and the gate."""
+        if self.hooks.replay is not None and len(self._left) > 1:
+            self._skip_unrecorded()
         self._skip_broken()
         attempt = Attempt(self, self.target)
         self.attempts += 1
@@ -188,6 +201,13 @@ class Plan:
                 )
                 raise counted(error, self.attempts)
             self._next_target()
+
+    def _skip_unrecorded(self) -> None:
+        """In a replay, go to who answered when it was recorded: another draw, or a fallback."""
+        for n, target in enumerate(self._left):
+            if self.hooks.replay.has(self, target, {**target.params, **self.given}):
+                del self._left[:n]
+                return
 
     def _next_target(self) -> None:
         self._left.pop(0)

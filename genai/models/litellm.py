@@ -168,6 +168,11 @@ class LiteLLM:
         return address.bare(self._url or "").partition("://")[2].partition("/")[0]
 
     @property
+    def identity(self) -> str:
+        """What tells its replies from others: the whole name with its version, and the address."""
+        return f"{self._name} {address.bare(self._url or '')}"
+
+    @property
     def account(self) -> str:
         """What shares one rate limit: the provider or server, and the key."""
         return f"{self._url or self.name} {address.key(self._key_env or '')}"

@@ -51,6 +51,11 @@ class OpenAI:
         return urlsplit(self._where()).netloc
 
     @property
+    def identity(self) -> str:
+        """What tells its replies from those of another server: the whole address."""
+        return self._where()
+
+    @property
     def account(self) -> str:
         """What shares one rate limit: the server and the key."""
         return f"{self._where()} {address.key(self._key_env)}"

@@ -1,7 +1,7 @@
 """Replay: replies kept by everything that shaped them, so that tests need no network.
 
 SQLite with JSON, no pickle; many processes may read and write one file. The key covers provider,
-model, URL, every message, every parameter, tools and schema, and which repeat it is.
+model, URL or version, every message, every parameter, tools and schema, and which repeat it is.
 """
 
 import hashlib
@@ -54,17 +54,7 @@ class Replay:
         self, plan: "Plan", target: "Target", params: Mapping[str, Any]
     ) -> tuple[str, list[Delta] | None]:
         """Give the key of a request and the reply kept for it. Raises `Unmeasured`."""
-        url = getattr(target.provider, "host", "")
-        base = key_of(target.kind, target.name, url, plan.messages, params)
-        repeat = plan.repeats.get(base)  # a retry is the same request
-        if repeat is None:
-            repeat = occurrence(base, plan.attempts <= 1)
-        if repeat is None:
-            with self._lock:
-                repeat = str(self._repeats[base])
-                self._repeats[base] += 1
-        plan.repeats[base] = repeat
-        key = f"{base}-{repeat}"
+        key = self._key(plan, target, params)
         if self.mode == "refresh":
             return key, None
         kept = self._read(key)
@@ -74,6 +64,24 @@ class Replay:
                 " run once with GENAI_REPLAY_MODE=record and a key"
             )
         return key, kept
+
+    def has(self, plan: "Plan", target: "Target", params: Mapping[str, Any]) -> bool:
+        """Say whether this is a replay that has a model's reply to a request."""
+        return self.mode == "replay" and self._read(self._key(plan, target, params)) is not None
+
+    def _key(self, plan: "Plan", target: "Target", params: Mapping[str, Any]) -> str:
+        if not plan.repeat:  # of a call: a retry and a fallback answer the same one
+            plan.repeat = self._repeat(key_of("", "", plan.identity, plan.messages, plan.given))
+        base = key_of(target.kind, target.name, target.place, plan.messages, params)
+        return f"{base}-{plan.repeat}"
+
+    def _repeat(self, asked: str) -> str:
+        repeat = occurrence(asked, True)
+        if repeat is None:
+            with self._lock:
+                repeat = str(self._repeats[asked])
+                self._repeats[asked] += 1
+        return repeat
 
     def keep(self, key: str, reply: Delta, call: Call) -> None:
         """Keep a reply."""

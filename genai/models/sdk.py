@@ -100,6 +100,11 @@ class SDK:
         return self._where().partition("://")[2].partition("/")[0]
 
     @property
+    def identity(self) -> str:
+        """What tells its replies from those of another server: the whole address."""
+        return self._where()
+
+    @property
     def account(self) -> str:
         """What shares one rate limit: the server and the key."""
         return f"{self._where()} {address.key(self._key_env)}"
@@ -194,7 +199,7 @@ class SDK:
                 "key",
                 sent=False,
             )
-        mine = (self.name, self._url or "", key, str(self._connect))
+        mine = (self.name, self._url or self._where(), key, str(self._connect))
         if mine not in clients:
             make = self._azure if self.name == "azure" else self._plain
             keeper = _keep(*make(openai, key))
@@ -253,7 +258,10 @@ class SDK:
         )
 
     def _where(self) -> str:
-        url = self._url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
+        if self.name == "azure":
+            url = self._url or os.environ.get("AZURE_OPENAI_ENDPOINT") or ""
+        else:
+            url = self._url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
         return address.bare(str(getattr(self._own, "base_url", url)))
 
 

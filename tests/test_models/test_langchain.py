@@ -24,9 +24,10 @@ from servers import Behaviour, openai_server
 
 from genai import bridge
 from genai.config import ModelSettings
-from genai.errors import ModelError
+from genai.errors import ModelError, Unmeasured
 from genai.models import Hooks, Model, make_embedder, open_model
 from genai.models.langchain.outward import ChatGenai, GenaiEmbeddings
+from genai.models.replay import Replay
 from genai.types import Call, Cost, CostStatus, Message, Reply, ToolCall, Usage
 
 ADDER = {
@@ -172,6 +173,20 @@ def test_a_schema_goes_through_their_structured_output(server: tuple[str, Behavi
     reply = ours(theirs(server[0]))("Tell 'Why?'", schema=Joke)
     assert reply.parsed == Joke(setup="Why?", punchline="Why?")
     assert reply.usage.input_tokens == 11
+
+
+def test_another_model_behind_the_same_name_is_not_replayed(tmp_path: Path) -> None:
+    def opened(name: str, mode: Any) -> Model:
+        chat = theirs("http://127.0.0.1:1/v1").model_copy(update={"model_name": name})
+        return ours(chat, hooks=Hooks(replay=Replay(tmp_path / "r.db", mode)))
+
+    with openai_server(answer=rules.answer) as (url, _):
+        chat = theirs(url)
+        hooks = Hooks(replay=Replay(tmp_path / "r.db", "record"))
+        said = ours(chat, hooks=hooks)("Hello").text
+    assert opened("gpt-x", "replay")("Hello").text == said
+    with pytest.raises(Unmeasured):
+        opened("gpt-y", "replay")("Hello")
 
 
 @pytest.mark.parametrize(("status", "kind"), [(429, "rate_limited"), (401, "key"), (503, "server")])

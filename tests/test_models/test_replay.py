@@ -13,6 +13,7 @@ from faults import WORDS, faulty, reply
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from genai.config import ModelSettings
 from genai.errors import InputError, Unmeasured
 from genai.models import Hooks, Model, open_model
 from genai.models.base import as_messages
@@ -187,6 +188,37 @@ def test_a_failed_call_is_not_kept(tmp_path: Path) -> None:
             model("hi")
     with pytest.raises(Unmeasured):
         opened(url, tmp_path / "r.db", "replay", [])[0]("hi")
+
+
+def test_another_address_or_version_is_another_model(tmp_path: Path) -> None:
+    with faulty(reply()) as (url, _):
+        opened(url, tmp_path / "r.db", "record", [])[0]("hi")
+        other = url.replace("/v1", "/team-b/v1")
+        with pytest.raises(Unmeasured):
+            opened(other, tmp_path / "r.db", "replay", [])[0]("hi")
+    versions = {open_model(f"vertex_ai/claude-x@{version}").identity for version in (1, 2)}
+    assert len(versions) == 2
+
+
+@pytest.mark.parametrize("how", ["fallbacks", "weights"])
+def test_who_answered_in_a_recording_answers_in_its_replay(tmp_path: Path, how: str) -> None:
+    def ask(url: str, bad: str, mode: Any) -> list[str]:
+        first, second = f"openai/a@{url if how == 'weights' else bad}", f"openai/b@{url}"
+        given: Any = {"weights": {first: 1.0, second: 1.0}}
+        if how == "fallbacks":
+            given = {"fallbacks": [second]}
+        chosen = ModelSettings(retries=0, **given)
+        hooks = Hooks(record=rows.append, replay=Replay(tmp_path / "r.db", mode))
+        model = open_model(first, settings=chosen, hooks=hooks)
+        return [model(f"q{n % 4}").text for n in range(16)]
+
+    rows: list[Call] = []
+    bodies = [reply(body=_body(str(n))) for n in range(17)]
+    with faulty(reply(503)) as (bad, _), faulty(*bodies) as (url, _):
+        recorded = ask(url, bad, "record")
+    rows.clear()
+    assert ask(url, bad, "replay") == recorded == [str(n) for n in range(16)]
+    assert {(row.attempt, row.cache_source, row.fallback_of) for row in rows} == {(1, "replay", "")}
 
 
 def test_tools_a_refusal_and_probabilities_are_kept(tmp_path: Path) -> None:

@@ -4,16 +4,18 @@ import asyncio
 import json
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
-from faults import Fault, faulty, reply, stream
+from faults import Fault, faulty, reply, stream, tells
 from servers import openai_server
 
 from genai.config import ModelSettings
 from genai.errors import ModelError
 from genai.models import Hooks, open_model
+from genai.models.replay import Replay
 from genai.types import Call, ToolCall
 
 USAGE = {
@@ -96,6 +98,20 @@ def test_azure_is_reached_by_its_own_address_and_key(monkeypatch: pytest.MonkeyP
     assert "/openai/deployments/my-deployment/chat/completions?api-version=" in head
     assert "api-key: azure-key" in head
     assert rows[0].provider == "azure"
+
+
+def test_azure_is_known_by_the_endpoint_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rows: list[Call] = []
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "k")
+    with faulty(tells("from eu")) as (eu, _), faulty(tells("from us")) as (us, _):
+        for url in (eu, us):
+            monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", url.removesuffix("/v1"))
+            hooks = Hooks(record=rows.append, replay=Replay(tmp_path / "r.db", "record"))
+            open_model("azure/m", hooks=hooks)("hi")
+    assert [row.host for row in rows] == [eu.split("/")[2], us.split("/")[2]]
+    assert [row.cache_source for row in rows] == ["", ""]
 
 
 def token() -> Fault:

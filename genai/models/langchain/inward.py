@@ -56,6 +56,7 @@ class LangChain:
         said = chat._get_ls_params() if hasattr(chat, "_get_ls_params") else {}
         self.name = str(said.get("ls_provider") or "langchain")
         self._model = str(said.get("ls_model_name") or "")
+        self.identity = "\n".join(map(_identity, (chat, *getattr(chat, "steps", ()))))
 
     async def stream(
         self, messages: Sequence[Message], params: Mapping[str, Any]
@@ -177,6 +178,14 @@ def kind_of(error: BaseException) -> tuple[str, int | None]:
     kind = _STATUS.get(status or 0, "server" if (status or 0) >= 500 else "")
     names = (cls.__name__ for cls in type(error).__mro__)
     return kind or next((_NAMES[name] for name in names if name in _NAMES), ""), status
+
+
+def _identity(part: Any) -> str:
+    """Say what is known of a part of theirs: its kind, its model and its plain settings."""
+    said = part._get_ls_params() if hasattr(part, "_get_ls_params") else {}
+    held = getattr(part, "_identifying_params", None) or {}
+    plain = {k: v for k, v in held.items() if isinstance(v, str | int | float)}
+    return f"{type(part).__qualname__} {said.get('ls_model_name') or ''} {sorted(plain.items())}"
 
 
 def _schema(params: Mapping[str, Any]) -> dict[str, Any]:
