@@ -211,9 +211,7 @@ def canary(
     earlier = next(iter(runs_of(runs, CANARY)), None)
     at = datetime.now(UTC)
     if earlier is not None and not now:
-        due = datetime.strptime(earlier.at, "%Y-%m-%dT%H:%M:%S%z") + timedelta(
-            hours=settings.every_hours
-        )
+        due = _due(datetime.strptime(earlier.at, "%Y-%m-%dT%H:%M:%S%z"), settings)
         if at < due:
             return Canaries(None, due)
     tagged = [each for each in suite.cases if CANARY in each.tags]
@@ -224,9 +222,14 @@ def canary(
     before = {} if earlier is None else _words(earlier)
     failing = tuple(name for name, word in words.items() if word is False)
     return Canaries(
-        report, at + timedelta(hours=settings.every_hours),
-        tuple(name for name in failing if before.get(name)), failing,
-    )  # fmt: skip
+        report, _due(at, settings), tuple(name for name in failing if before.get(name)), failing
+    )
+
+
+def _due(ended: datetime, settings: CanarySettings) -> datetime:
+    """Say when to ask again: a little early, for a timer counts from the begin of a run."""
+    hours = settings.every_hours
+    return ended + timedelta(hours=hours - min(1.0, hours / 10))
 
 
 def _words(report: Report) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,30 @@ def test_canaries_are_asked_when_due_and_a_new_failure_is_named(tmp_path: Path) 
     assert (still.failing, still.worse, still.exit_code) == (("c10",), (), 0)
     assert ask(tmp_path, right, cases=4, every_hours=0).report is not None
     assert not (tmp_path / ".genai" / "runs" / "shop").exists()
+
+
+@pytest.mark.parametrize(("hours", "sooner"), [(24, 22.9), (1, 0.89)])
+def test_a_timer_asks_each_time_though_a_run_takes_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: float, sooner: float
+) -> None:
+    cases = [{"id": "c", "input": "1?", "expected": "1"}]
+    suite(tmp_path, json.dumps({"suite": "shop", "metrics": {"exact": {"gate": True}},
+                                "cases": cases}))  # fmt: skip
+    begun, past = datetime.now(UTC) - timedelta(minutes=1), 0.0  # the first run takes a minute
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            moment = begun + timedelta(hours=past)
+            return cls.fromtimestamp(moment.timestamp(), tz)
+
+    monkeypatch.setattr("genai.loop.online.datetime", Clock)
+    right = lambda question: question[:-1]  # noqa: E731
+    assert ask(tmp_path, right, every_hours=hours).report is not None
+    past = sooner
+    assert ask(tmp_path, right, every_hours=hours).report is None
+    past = hours
+    assert ask(tmp_path, right, every_hours=hours).report is not None
 
 
 def test_cases_with_the_tag_are_the_canaries(tmp_path: Path) -> None:
