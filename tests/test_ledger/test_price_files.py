@@ -18,7 +18,7 @@ from genai.errors import ConfigError
 from genai.ledger import Prices
 from genai.ledger.prices import Snapshot, refresh
 from genai.ledger.prices.rates import Rates, resolve
-from genai.ledger.prices.snapshot import FILE, Change, differences, digest, load, prune
+from genai.ledger.prices.snapshot import FILE, Change, differences, digest, load, load_all, prune
 from genai.types import Context, CostStatus, Usage
 
 NAME = "configs/prices.yaml"
@@ -233,6 +233,23 @@ def test_a_refresh_makes_its_folder_and_writes_the_same_prices_once(tmp_path: Pa
     path.write_text("[]")
     with pytest.raises(ConfigError, match=rf"^configs/prices/{path.name}: is not a price snapshot"):
         load(path)
+
+
+def test_of_two_refreshes_of_one_day_the_later_release_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "litellm" / FILE
+    source.parent.mkdir()
+    found = ModuleSpec("litellm", None, origin=str(source.parent / "__init__.py"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: found)
+    for version, rate in (("1.99.10", "2"), ("1.100.0", "3"), ("1.100.1", "4")):
+        entry = {"mode": "chat", "litellm_provider": "openai", IN: float(rate), OUT: 1.0}
+        source.write_text(json.dumps({"m": entry}))
+        monkeypatch.setattr(importlib.metadata, "version", lambda name, given=version: given)
+        _, (change,) = refresh(tmp_path / "prices", date(2026, 11, 27))
+        prices = Prices.read({}, NAME, partial(load_all, tmp_path / "prices"))
+        assert prices.cost("openai/m", Usage(1, 0, 0, "provider")).amount == Decimal(rate)
+        assert change.new[0] == 10**6 * Decimal(rate)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -86,7 +87,13 @@ def load(path: Path) -> Snapshot:
 def load_all(folder: Path) -> list[Snapshot]:
     """Read every snapshot of a folder, newest first. Raises `ConfigError`."""
     found = [load(path) for path in sorted(folder.glob("*.json"))]
-    return sorted(found, key=lambda each: each.imported_at, reverse=True)
+    return sorted(found, key=lambda each: (each.imported_at, _release(each.source)), reverse=True)
+
+
+def _release(source: str) -> list[int]:
+    """Give the numbers of the release a snapshot is from: two of one day differ in it alone."""
+    found = re.search(r"\d+(\.\d+)*", source)
+    return [int(each) for each in found[0].split(".")] if found else []
 
 
 def refresh(folder: Path, today: date | None = None) -> tuple[Path, list[Change]]:
