@@ -202,3 +202,14 @@ def test_settings_of_the_door_are_checked(tmp_path: Path, text: str, said: str) 
     with pytest.raises(ConfigError, match=said) as caught:
         load_config(path)
     assert "\n" not in str(caught.value)
+
+
+def test_settings_that_shape_no_answer_change_no_hash(tmp_path: Path) -> None:
+    path = tmp_path / "genai.yaml"
+    plain = load_config(path).hash
+    path.write_text(
+        'budgets: [{scope: total, limit: "9"}]\nledger: {durability: full}\n'
+        "telemetry: {enabled: true}\ntracking: {enabled: true}\n"
+    )
+    assert load_config(path).hash == plain
+    assert load_config(path, chain__top_k=3).hash != plain

@@ -242,6 +242,9 @@ class TrackingSettings(Settings):
         return url
 
 
+_BESIDE = {"ledger", "budgets", "telemetry", "tracking"}  # they shape no answer
+
+
 class Config(Settings):
     """The whole of `configs/genai.yaml`."""
 
@@ -275,4 +278,4 @@ class Config(Settings):
     @property
     def hash(self) -> str:
         """12 hex digits over every setting that shapes an answer, for the rows of the ledger."""
-        return digest(self.model_dump(mode="json", exclude={"tracking"}))
+        return digest(self.model_dump(mode="json", exclude=_BESIDE))
