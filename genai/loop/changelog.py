@@ -5,16 +5,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _HEAD = "## Unreleased"
+_GROWING = re.compile(r" \(a question of .*?, reviewed by .*?\)")  # what a line of the loop counts
 _NEXT = re.compile(r"^## .*unreleased.*$", re.IGNORECASE | re.MULTILINE)
 
 
 def add_lines(path: Path, lines: Sequence[str]) -> int:
     """Put lines that are not in the file yet under its heading "Unreleased"; give how many.
 
+    A line whose question has been asked again, or marked for one more reason, is no other one.
+
     The heading is made where there is none: above the first other one, below the title.
     """
     text = path.read_text(encoding="utf-8") if path.exists() else "# Changelog\n"
-    new = [line for line in lines if line not in text]
+    known = _GROWING.sub("", text)
+    new = [line for line in lines if _GROWING.sub("", line) not in known]
     if not new:
         return 0
     found = _NEXT.search(text)

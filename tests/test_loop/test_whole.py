@@ -143,6 +143,13 @@ def test_a_thumb_becomes_a_case_and_another_a_pair_and_the_prompt_that_mends_it_
     assert main(["loop", "status", "--write"]) == 0
     assert f"## Unreleased\n\n{line}\n" in (project / "CHANGELOG.md").read_text()
 
+    thumb_down(LAMP, chat(LAMP))  # once more, by one who was answered otherwise
+    assert main(["loop", "review"]) == 0
+    again = genai.open_loop().status().changelog
+    assert "thumb, asked 2 times, reviewed by Ada" in again[0]
+    assert main(["loop", "status", "--write"]) == 0
+    assert (project / "CHANGELOG.md").read_text().count("- The case") == 1
+
 
 def test_the_changelog_takes_each_line_once_under_what_is_next(tmp_path: Path) -> None:
     log, line = tmp_path / "CHANGELOG.md", "- The case `loop-1` of shop is answered."
