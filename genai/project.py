@@ -109,7 +109,7 @@ def write_whole(path: Path, content: str | bytes, error: type[InputError] = Inpu
 def _has_suite(folder: Path) -> bool:
     # other tools keep YAML in a folder of this name too
     return any(
-        re.search(r"^suite:", path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+        re.search(r"^suite:", path.read_text(encoding="utf-8-sig", errors="replace"), re.MULTILINE)
         for path in (folder / "evals").glob("*.yaml")
     )
 

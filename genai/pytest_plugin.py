@@ -50,7 +50,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "SuiteFile
     """Collect `evals/*.yaml` that hold a suite."""
     if file_path.suffix != ".yaml" or file_path.parent.name != "evals":
         return None
-    with file_path.open(encoding="utf-8", errors="replace") as file:
+    with file_path.open(encoding="utf-8-sig", errors="replace") as file:
         if not any(line.startswith("suite:") for line in file):
             return None
     return SuiteFile.from_parent(parent, path=file_path)

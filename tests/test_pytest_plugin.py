@@ -203,7 +203,8 @@ def test_an_application_that_exists_needs_one_suite_and_no_other_file(tmp_path: 
         for n in range(12)
     )
     (tmp_path / "evals" / "shop.yaml").write_text(
-        "suite: shop\ntask: shop:answer\nmetrics:\n  contains: {gate: true}\ncases:\n" + cases
+        "suite: shop\ntask: shop:answer\nmetrics:\n  contains: {gate: true}\ncases:\n" + cases,
+        encoding="utf-8-sig",  # as some editors save it
     )
     first = run(tmp_path, "evals")
     assert first.returncode == 0

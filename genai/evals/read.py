@@ -1,6 +1,6 @@
 """Read cases from YAML, JSONL, CSV and Parquet; all give the same cases and the same hash.
 
-A mistake names file, line and key. `FORMATS` are the column names of other tools. The first line
+A mistake names file, line and key. The files of other tools are told in `formats`. The first line
 may name the schema of the cases: `{"$schema": ...}` in JSONL, `# $schema=...` in CSV.
 """
 
@@ -17,34 +17,19 @@ import msgspec
 import yaml
 
 from genai import extras
-from genai.errors import CaseError
+from genai.config import parse_yaml
+from genai.errors import CaseError, ConfigError
 from genai.evals.case import Case
+from genai.evals.formats import FORMATS, as_case
 
 _FIELDS = Case.__struct_fields__
 _JSON_CELLS = {
     "messages", "gold", "gold_any", "contexts", "relevant", "expected_tools", "tags", "risks",
     "limits", "repeats", "variant", "metadata", "provenance",
 }  # fmt: skip
-# the names of other tools; one that is mapped to "" is left out
-FORMATS: Mapping[str, Mapping[str, str]] = {
-    "deepeval": {
-        "expected_output": "expected", "retrieval_context": "contexts", "context": "contexts",
-        "expected_tools": "expected_tools",
-    },
-    "inspect": {"target": "expected", "choices": "metadata.choices"},
-    "promptfoo": {
-        "__expected": "expected", "__description": "metadata.description", "__metric": "",
-        "__threshold": "", "__prefix": "", "__suffix": "",
-    },
-    "pydantic-evals": {"name": "id", "inputs": "input", "expected_output": "expected"},
-    "ragas": {
-        "user_input": "input", "reference": "expected", "retrieved_contexts": "contexts",
-        "reference_contexts": "metadata.reference_contexts",
-        "reference_context_ids": "relevant", "response": "", "retrieved_context_ids": "",
-    },
-}  # fmt: skip
 _SCHEMA = b'{"$schema"'  # begins a first line that names the schema of the others
 _BOM = b"\xef\xbb\xbf"
+_LONGEST = 2**31 - 1  # characters of a cell: the most that a module of C takes everywhere
 _Row = tuple[int, Mapping[str, Any]]  # line, and what stands there
 
 
@@ -60,13 +45,14 @@ def inline(cases: list[Any], text: str, shown: str) -> list[Case]:
 
 
 def from_file(path: Path, shown: str, form: str = "") -> list[Case]:
-    """Read a `.jsonl`, `.csv` or `.parquet` file of cases; `form` is a key of `FORMATS`.
+    """Read a file of cases by its ending; `form` is a key of `FORMATS`, another tool's form.
 
     Raises:
         CaseError: names file, line and key.
     """
     readers: dict[str, Callable[[Path, str], Iterable[_Row]]] = {
         ".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet, ".json": _json,
+        **({".yaml": _yaml, ".yml": _yaml} if form else {}),
     }  # fmt: skip
     if path.suffix not in readers:
         raise CaseError(f"{shown}: cases are read from {', '.join(readers)}; convert the file")
@@ -77,8 +63,14 @@ def from_file(path: Path, shown: str, form: str = "") -> list[Case]:
     if path.suffix == ".jsonl" and not form:
         return unique(_typed_lines(path, shown), shown)
     rows = readers[path.suffix](path, shown)
-    named = ((line, _renamed(row, FORMATS[form]) if form else row) for line, row in rows)
-    return unique(((line, _convert(row, line, shown)) for line, row in named), shown)
+    table = path.suffix in (".csv", ".parquet")
+
+    def keyed(row: Mapping[str, Any], line: int) -> Mapping[str, Any]:
+        if form:
+            return as_case(row, form, f"{shown}: line {line}")
+        return _cells(row, line, shown) if table else row
+
+    return unique(((line, _convert(keyed(row, line), line, shown)) for line, row in rows), shown)
 
 
 def unique(found: Iterable[tuple[int, Case]], shown: str) -> list[Case]:
@@ -144,13 +136,26 @@ def _object(text: bytes, line: int, shown: str) -> Mapping[str, Any]:
 
 def _json(path: Path, shown: str) -> Iterator[_Row]:
     try:
-        found = msgspec.json.decode(path.read_bytes())
+        found = msgspec.json.decode(path.read_bytes().removeprefix(_BOM))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _wrong(error, 1, shown) from error
-    rows = found.get("cases", found) if isinstance(found, dict) else found
-    if not isinstance(rows, list) or not all(isinstance(each, dict) for each in rows):
+    yield from _listed(found, shown)
+
+
+def _yaml(path: Path, shown: str) -> Iterator[_Row]:
+    try:
+        found = parse_yaml(path.read_text(encoding="utf-8-sig"), shown)
+    except (ConfigError, UnicodeDecodeError) as error:
+        raise CaseError(str(error)) from error
+    yield from _listed(found, shown)
+
+
+def _listed(found: Any, shown: str) -> Iterator[_Row]:
+    if isinstance(found, dict):
+        found = found.get("cases", found.get("tests"))
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise CaseError(f"{shown}: must be a list of cases, or an object with `cases`")
-    yield from enumerate(rows, start=1)
+    yield from enumerate(found, start=1)
 
 
 def _csv(path: Path, shown: str) -> Iterator[_Row]:
@@ -161,6 +166,7 @@ def _csv(path: Path, shown: str) -> Iterator[_Row]:
     above = 0
     if text.startswith("# $schema"):  # for people and editors, as the first line of other forms
         text, above = text.partition("\n")[2], 1
+    csv.field_size_limit(_LONGEST)
     reader = csv.DictReader(io.StringIO(text, newline=""))
     for row in reader:
         line = reader.line_num + above
@@ -169,17 +175,18 @@ def _csv(path: Path, shown: str) -> Iterator[_Row]:
                 f"{shown}: line {line}: has not as many cells as the header;"
                 " quote the cells that hold commas"
             )
-        yield line, _cells(row, line, shown)
+        yield line, row
 
 
-def _cells(row: Mapping[str, str], line: int, shown: str) -> dict[str, Any]:
+def _cells(row: Mapping[str, Any], line: int, shown: str) -> dict[str, Any]:
     """Lists and objects are JSON in their text, an empty text is absent, `meta.x` is metadata."""
     found: dict[str, Any] = {}
     for name, cell in row.items():
-        if cell == "":
+        if cell is None or cell == "":
             continue
         value: Any = cell
-        if name in _JSON_CELLS or (name == "expected" and cell[:1] in "[{"):
+        written = name in _JSON_CELLS or (name == "expected" and str(cell)[:1] in "[{")
+        if isinstance(cell, str) and written:
             try:
                 value = json.loads(cell)
             except ValueError as error:
@@ -201,26 +208,9 @@ def _parquet(path: Path, shown: str) -> Iterator[_Row]:
         for batch in batches:
             for row in batch.to_pylist():
                 number += 1
-                text = {k: cell for k, cell in row.items() if isinstance(cell, str)}
-                other = {k: cell for k, cell in row.items() if not isinstance(cell, str | None)}
-                yield number, {**other, **_cells(text, number, shown)}
+                yield number, row
     except (OSError, ValueError) as error:
         raise CaseError(f"{shown}: cannot be read as Parquet ({error}); write it again") from error
-
-
-def _renamed(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in row.items():
-        new = names.get(name, name)
-        if new.startswith("metadata."):
-            found.setdefault("metadata", {})[new[9:]] = value
-        elif new == "relevant" and isinstance(value, list):
-            found[new] = [str(each) for each in value]
-        elif new:
-            found[new] = value
-    if "id" not in found:  # the other tools have no ids: content names the case
-        found["id"] = Case(id="x", input=str(found.get("input") or "?")).hash[:12]
-    return found
 
 
 def _convert(row: Mapping[str, Any], line: int, shown: str) -> Case:

@@ -164,7 +164,7 @@ def load_suite(path: Path) -> Suite:
     """
     shown = settings_name(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
         raise CaseError(f"{shown}: no such suite; known: {known}") from error

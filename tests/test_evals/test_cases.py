@@ -199,25 +199,10 @@ def test_a_broken_table_of_columns_names_file_and_row(folder: Path) -> None:
         suite(folder, HEAD + "files: a.parquet\n")
 
 
-@pytest.mark.parametrize(
-    ("form", "row"),
-    [
-        ("ragas", {"user_input": "q", "reference": "a", "retrieved_contexts": ["c"]}),
-        ("deepeval", {"input": "q", "expected_output": "a", "retrieval_context": ["c"]}),
-        ("inspect", {"input": "q", "target": "a", "choices": ["a", "b"]}),
-        ("pydantic-evals", {"name": "n1", "inputs": "q", "expected_output": "a"}),
-        ("promptfoo", {"input": "q", "__expected": "a", "__description": "d"}),
-    ],
-)
-def test_cases_of_other_tools_are_read_under_their_names(
-    folder: Path, form: str, row: dict[str, Any]
-) -> None:
-    (folder / "a.jsonl").write_text(json.dumps(row) + "\n")
-    (case,) = suite(folder, HEAD + f"files: [{{path: a.jsonl, format: {form}}}]\n").cases
-    assert (case.question, case.expected) == ("q", "a")
-    assert case.id
-    if "retrieved_contexts" in row or "retrieval_context" in row:
-        assert case.contexts == ("c",)
+def test_a_cell_of_any_length_is_read(folder: Path) -> None:
+    (folder / "a.csv").write_text("id,input,expected\na,How long?," + "x" * 200_000 + "\n")
+    (case,) = suite(folder, HEAD + "files: a.csv\n").cases
+    assert len(case.expected) == 200_000
 
 
 @pytest.mark.parametrize(
