@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,6 +78,30 @@ def test_a_project_that_was_moved_or_copied_accepts_its_own_run(
     assert read_scorecard(there / kept).head.reason == "the copy's own"
     assert read_scorecard(there / kept).head.run == newest.run
     assert not copied or read_scorecard(folder / kept).head.reason == "the version before"
+
+
+def test_zero_tolerance_forgives_what_was_accepted_and_nothing_new(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = (
+        "def answer(question):\n    n = int(question.split()[0])\n    return str(n + (n > MOST))\n"
+    )
+    suite(folder, "suite: sums\ntask: plus:answer\nmetrics:\n  exact: {hard: true}\n")
+    (folder / "plus.py").write_text(app.replace("MOST", "2"))
+    task = ["eval", "sums", "--task", "plus:answer"]
+    assert main(task) == 1
+    assert re.search(r"exact .*>= 1 +FAIL\n", capsys.readouterr().out)
+    assert main(["eval", "accept", "sums", "--reason", "as it is"]) == 0
+    capsys.readouterr()
+    assert main(task) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"exact .*no new failure\n", said)
+    assert "PASS against main" in said
+    (folder / "plus.py").write_text(app.replace("MOST", "10"))
+    del sys.modules["plus"]
+    assert main(task) == 1
+    del sys.modules["plus"]
+    assert "REGRESSION against main" in capsys.readouterr().out
 
 
 def test_a_suites_own_margins_hold_for_their_stage(tmp_path: Path) -> None:

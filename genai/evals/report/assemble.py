@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from genai.evals import scorecard as cards
 from genai.evals.case import Case
 from genai.evals.metrics import Metric
-from genai.evals.report.base import Measured, Report
+from genai.evals.report.base import Measured, Report, baseline_path
 from genai.evals.report.measure import measure, row_values, slices
 from genai.evals.results import Results
 from genai.evals.scorers import Tools
@@ -24,7 +24,8 @@ _NEVER = "missing_field"  # what a case or the task does not have, no later star
 def assemble(run: "Run", suite: Suite, options: "Options") -> Report:
     """Write a run's report and scorecard, and give the report."""
     results, log, gate = run.results, run.log, suite.settings.gate
-    measured = tuple(measure(column, results) for column in results.columns.values())
+    held = baseline_path(suite.path.parent, suite.name, gate.baseline).exists()
+    measured = tuple(measure(column, results, held=held) for column in results.columns.values())
     distrust = {
         name: _distrust(column.metric, run.tools, suite) for name, column in results.columns.items()
     }

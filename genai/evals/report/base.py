@@ -68,6 +68,7 @@ class Measured:
         """The limit in words."""
         parts = [f">= {self.min:g}"] if self.min is not None else []
         parts += [f"<= {self.max:g}"] if self.max is not None else []
+        parts += ["no new failure"] if self.hard and self.min is None else []
         return " and ".join(parts)
 
     @property

@@ -25,14 +25,18 @@ _LAPSES = 500
 _FEW = 59  # calls below which the 95th percentile has no upper bound
 
 
-def measure(column: Column, results: Results) -> Measured:
-    """Give one metric of a run."""
+def measure(column: Column, results: Results, *, held: bool) -> Measured:
+    """Give one metric of a run. `held`: there is a baseline to hold it to.
+
+    One of zero tolerance may then have the failures that were accepted; the gate finds new ones.
+    """
     metric, settings = column.metric, column.metric.settings
+    least = 1.0 if settings.hard and settings.min is None and not held else settings.min
     values, clusters, spread = _cases(column, results)
     unmeasured = _missing(column, results)
     kind: Kind = "label" if column.labels else "pass" if column.binary else "score"
     found = Measured(
-        metric.name, None, None, None, len(values), unmeasured, "unmeasured", settings.min,
+        metric.name, None, None, None, len(values), unmeasured, "unmeasured", least,
         settings.max, kind, metric.statistic, settings.gate, settings.hard,
         column.count(NOT_APPLICABLE), labels=dict(column.labels), reason=_reason(column),
         where=settings.where, lapses=_lapses(column, results),
@@ -113,8 +117,6 @@ def _limit(
 ) -> tuple[State, str]:
     """Judge the limits with one-sided bounds at 90 %; a limit at the end of the range is exact."""
     least, most, value = found.min, found.max, found.value or 0.0
-    if found.hard and least is None:
-        least = 1.0
     if least is None and most is None:
         return "shown", ""
     exact = found.name.startswith("cost") or (least is not None and least >= 1 and width == 1.0)
