@@ -44,6 +44,24 @@ def refused(done: subprocess.CompletedProcess[str], said: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_what_a_console_cannot_show_costs_no_report(tmp_path: Path) -> None:
+    (tmp_path / "evals").mkdir()
+    (tmp_path / "shop.py").write_text(
+        "def answer(question):\n    return '\u2192 \u4fdd'\n", "utf-8"
+    )
+    (tmp_path / "evals" / "shop.yaml").write_text(
+        "suite: shop\ntask: shop:answer\nmetrics:\n  contains: {min: 1}\ncases:\n"
+        "  - {id: a, input: 'How long?', expected: two years}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "genai", "eval", "shop", "--junit", "out.xml"], cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"}, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert b"answered: ? ?" in done.stdout
+    assert "answered: \u2192 \u4fdd" in (tmp_path / "out.xml").read_text("utf-8")
+
+
 def test_help_lists_every_verb() -> None:
     done = genai(Path.cwd(), "--help")
     assert all(verb in done.stdout for verb in VERBS)

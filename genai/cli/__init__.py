@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import io
 import math
 import os
 import sys
@@ -162,6 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; give the exit code of the house's table."""
     # a plug-in would read every value that is validated, and the search for one takes time
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # what a console cannot show stops no verb
+        sys.stdout.reconfigure(errors="replace")
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:2] == ["models", "compare"]:  # the verb reads well in both places
         given = given[1:]
