@@ -45,6 +45,8 @@ def test_arguments_beat_environment_beats_file_beats_defaults(
         ("chain: {top_k: many}", "`chain.top_k`"),
         ("chain: {top_k: 3}\nchain: {top_k: 4}", "`chain` twice, line 2"),
         ("chain: [", "line 1 is not valid YAML"),
+        ("chain: {{x}}", "a key is no plain text, line 1; put the text in quotes"),
+        ("chain: 2024-02-30", "holds a value that YAML cannot read"),
         ("- a list", "must be a mapping"),
         (f"chain: {'[' * 3000}{']' * 3000}", "is nested too deeply; simplify it"),
         ("ledger: {content: everything}", "`ledger.content`"),

@@ -49,8 +49,10 @@ class _UniqueKeys(yaml.SafeLoader):
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[str] = set()
     for key, _ in node.value:
+        where = f"line {key.start_mark.line + 1}"
+        if not isinstance(key, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(None, None, f"a key is no plain text, {where}")
         if key.value in seen:
-            where = f"line {key.start_mark.line + 1}"
             raise yaml.constructor.ConstructorError(None, None, f"`{key.value}` twice, {where}")
         seen.add(key.value)
     return loader.construct_mapping(node, deep=True)
@@ -63,7 +65,7 @@ def parse_yaml(text: str, name: str) -> Any:
     """Read YAML safely; `name` is the file for error messages.
 
     Raises:
-        ConfigError: broken YAML, a key given twice, or brackets in brackets without end.
+        ConfigError: broken YAML, a key given twice, a date that is none, or brackets without end.
     """
     try:
         return yaml.load(text, Loader=_UniqueKeys)
@@ -74,9 +76,14 @@ def parse_yaml(text: str, name: str) -> Any:
         where = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         # a question in braces without quotes, or a colon in a text: what people meet first
-        bare = "got '?'" in problem or "mapping values are not allowed" in problem
+        met = ("got '?'", "mapping values are not allowed", "no plain text")
+        bare = any(each in problem for each in met)
         cure = "put the text in quotes" if bare else "mend it"
         raise ConfigError(f"{name}:{where} is not valid YAML: {problem}; {cure}") from error
+    except (ValueError, TypeError, OverflowError) as error:  # a date or number that cannot be
+        raise ConfigError(
+            f"{name}: holds a value that YAML cannot read ({error}); put it in quotes"
+        ) from error
 
 
 def validate(schema: type[S], data: object, name: str) -> S:

@@ -5,9 +5,9 @@ a search and are never shown to a model. Whom a document belongs to is not among
 says so, for an author could write anything here.
 """
 
-import math
 import os
 import re
+import sys
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -56,10 +56,17 @@ def metadata(name: str, kind: str, text: str, beside: bytes) -> dict[str, list[K
             if not _fits(key, value):
                 raise DocumentError(
                     f"{name}{SIDECAR}: `{key}` must be text, a number, true, false, a date, or a"
-                    f" list of them, got {value!r}"
+                    f" list of them, got {_short(value)}"
                 )
         found.update(_kept(name, said))
     return found
+
+
+def _short(value: Any) -> str:
+    try:
+        return repr(value)[:80]
+    except ValueError:  # Python writes no number of so many digits
+        return "a number too large to write"
 
 
 def column(value: Value) -> Kept:
@@ -89,7 +96,7 @@ def _fits(key: Any, value: Any) -> bool:
     if isinstance(value, list):
         return 0 < len(value) <= _MOST and all(_fits(key, v) and not isinstance(v, list)
                                                for v in value)  # fmt: skip
-    fits = isinstance(value, (str, bool, int, date)) or (
-        isinstance(value, float) and math.isfinite(value)
+    fits = isinstance(value, (str, date)) or (
+        isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
     )
     return fits and isinstance(key, str) and bool(KEY.match(key))

@@ -7,6 +7,8 @@ import pytest
 from makers import pdf_bytes
 
 from genai.errors import DocumentError
+from genai.models import Embedder
+from genai.rag import Index
 from genai.rag.documents import parse
 from genai.rag.split import Splitting, split
 from genai.text.sentences import sentences
@@ -73,3 +75,32 @@ def test_a_document_that_cannot_be_read_says_why(name: str, source: bytes, said:
     assert str(caught.value).startswith(f"{name}: ")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_front_matter_that_no_yaml_can_read_is_text_and_stops_no_sync(
+    tmp_path: Path, embedder: Embedder
+) -> None:
+    said = {
+        "template": "title: {{title}}", "list": "? [a, b]\n: c", "day": "date: 2024-02-30",
+        "zero": "date: 0000-00-00", "tag": "x: !!int ten",
+    }  # fmt: skip
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    for name, front in said.items():
+        (folder / f"{name}.md").write_text(f"---\n{front}\n---\n\nThe {name} lamp is green.\n")
+    (folder / "large.md").write_text(f"---\nnumber: {'9' * 400}\nyear: 2024\n---\n\nGreen.\n")
+    index = Index(tmp_path / "i", embedder)
+    report = index.sync(folder)
+    assert (report.added, report.failed) == (6, ())
+    for name, front in said.items():
+        found = index.document(f"{name}.md")
+        assert found is not None
+        assert front in found[0]
+        assert index.metadata(f"{name}.md") == {}
+    assert index.metadata("large.md") == {"year": [2024.0]}
+    for front in [*said.values(), f"number: {'9' * 400}", f"number: 0x{'f' * 5000}"]:
+        (folder / "large.md.meta.yaml").write_text(f"{front}\n")
+        ((name, why),) = index.sync(folder).failed
+        assert name == "large.md"
+        assert why.startswith("large.md.meta.yaml: ")
+    index.close()
