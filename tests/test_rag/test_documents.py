@@ -1,9 +1,12 @@
 """Every kind of document becomes text, and every passage of it is an exact span."""
 
 from pathlib import Path
+from typing import Any
 
 import docx
 import pytest
+from docx.oxml import parse_xml
+from docx.oxml.ns import nsdecls
 from makers import pdf_bytes
 
 from genai.errors import DocumentError
@@ -103,4 +106,61 @@ def test_front_matter_that_no_yaml_can_read_is_text_and_stops_no_sync(
         ((name, why),) = index.sync(folder).failed
         assert name == "large.md"
         assert why.startswith("large.md.meta.yaml: ")
+    index.close()
+
+
+def _marked(name: str, inner: str) -> Any:
+    """Give an element of Word's with what it stands around."""
+    return parse_xml(f"<w:{name} {nsdecls('w')} w:id='1'>{inner}</w:{name}>")
+
+
+def _run(text: str, tag: str = "t") -> str:
+    return f"<w:r><w:{tag}>{text}</w:{tag}></w:r>"
+
+
+def _control(inner: str) -> str:
+    return f"<w:sdtPr/><w:sdtContent>{inner}</w:sdtContent>"
+
+
+_BOX = (
+    "<w:r {w} xmlns:mc='http://schemas.openxmlformats.org/markup-compatibility/2006'>"
+    "<mc:AlternateContent><mc:Choice Requires='wps'><w:drawing>{box}</w:drawing></mc:Choice>"
+    "<mc:Fallback><w:pict>{box}</w:pict></mc:Fallback></mc:AlternateContent></w:r>"
+)
+
+
+def test_a_word_file_loses_no_tracked_text_content_control_field_or_text_box(
+    tmp_path: Path, embedder: Embedder
+) -> None:
+    document = docx.Document()
+    document.add_heading("Contract", 1)
+    notice = document.add_paragraph("The notice period is ")
+    notice._p.append(_marked("del", _run("two", "delText")))
+    notice._p.append(_marked("moveFrom", _run("seven")))
+    notice._p.append(_marked("ins", _run("six")))
+    notice.add_run(" weeks.")
+    valid = document.add_paragraph("Valid from ")
+    valid._p.append(_marked("sdt", _control(_run("1 March 2026"))))
+    valid.add_run(", see ")
+    valid._p.append(_marked("fldSimple", _run("section") + "<w:r><w:tab/></w:r>" + _run("4.")))
+    box = f"<w:txbxContent>{''.join(f'<w:p>{_run(t)}</w:p>' for t in ('Mind.', 'The gap.'))}"
+    valid._p.append(parse_xml(_BOX.format(w=nsdecls("w"), box=f"{box}</w:txbxContent>")))
+    table = document.add_table(1, 2)
+    table.rows[0].cells[0].text = "lamps"
+    table.rows[0].cells[1].paragraphs[0]._p.append(_marked("ins", _run("green")))
+    cells = "".join(f"<w:tc><w:p>{_run(each)}</w:p></w:tc>" for each in ("doors", "blue"))
+    table._tbl.append(_marked("sdt", _control(f"<w:tr>{cells}</w:tr>")))
+    table._tbl.addnext(_marked("sdt", _control(f"<w:p>{_run('A block of a template.')}</w:p>")))
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    document.save(str(folder / "c.docx"))
+    index = Index(tmp_path / "i", embedder)
+    assert index.sync(folder).failed == ()
+    found = index.document("c.docx")
+    assert found is not None
+    assert found[0].splitlines() == [
+        "# Contract", "", "The notice period is six weeks.", "",
+        "Valid from 1 March 2026, see section\t4.", "", "Mind.", "", "The gap.", "",
+        "| lamps | green |", "| --- | --- |", "| doors | blue |", "", "A block of a template.",
+    ]  # fmt: skip
     index.close()

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Iterator
+from typing import Any
 
 from genai import extras
 from genai.errors import DocumentError
@@ -13,6 +14,15 @@ MAX_MARKUP = 50_000_000  # bytes of XML, whose tree takes some ten times as much
 _MAX_DIRECTORY = 5_000_000
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 _PIECE = 1 << 20
+_W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+# what stands around text that a reader sees: tracked changes, content controls, fields, tags
+_AROUND = [f"{_W}{name}" for name in (
+    "ins", "moveTo", "sdt", "sdtContent", "fldSimple", "smartTag", "customXml",
+)]  # fmt: skip
+# what was moved away, and the same drawing once more for an older Word
+_UNSEEN = (
+    f"{_W}moveFrom", "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback",
+)  # fmt: skip
 
 
 def read_docx(name: str, source: bytes) -> Parsed:
@@ -28,7 +38,9 @@ def read_docx(name: str, source: bytes) -> Parsed:
     _refuse_bombs(name, source)
     docx = extras.load("docx", "rag")
     lines: list[str] = []
-    for block in docx.Document(io.BytesIO(source)).iter_inner_content():
+    document = docx.Document(io.BytesIO(source))
+    _unwrap(document.element.body)
+    for block in document.iter_inner_content():
         if hasattr(block, "rows"):
             for number, table_row in enumerate(block.rows):
                 cells = [" ".join(cell.text.split()) for cell in table_row.cells]
@@ -43,6 +55,20 @@ def read_docx(name: str, source: bytes) -> Parsed:
             mark = "# " if style == "Title" else mark
             lines += [mark + block.text.strip(), ""]
     return Parsed("\n".join(lines))
+
+
+def _unwrap(body: Any) -> None:
+    """Put all text that a reader sees where `docx` looks for it: it reads plain runs alone."""
+    for each in [*body.iter(*_UNSEEN)]:
+        each.getparent().remove(each)
+    for each in [*body.iter(*_AROUND)]:
+        for child in [*each]:
+            each.addprevious(child)
+        each.getparent().remove(each)
+    for box in reversed([*body.iter(f"{_W}txbxContent")]):  # after the paragraph that it hangs on
+        holder = next(box.iterancestors(f"{_W}p"))
+        for child in reversed([*box]):
+            holder.addnext(child)
 
 
 def _refuse_bombs(name: str, source: bytes) -> None:
