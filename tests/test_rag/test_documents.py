@@ -164,3 +164,29 @@ def test_a_word_file_loses_no_tracked_text_content_control_field_or_text_box(
         "| lamps | green |", "| --- | --- |", "| doors | blue |", "", "A block of a template.",
     ]  # fmt: skip
     index.close()
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ('id,note,price\n1,the \'old\' lamp,5\n2,"green, large",7\n',
+         "id: 2; note: green, large; price: 7"),
+        ("id;name;price\n1;'s-Hertogenbosch;5\n2;Utrecht;7\n3;'t Harde;9\n",
+         "id: 1; name: 's-Hertogenbosch; price: 5"),
+        ("id,name,note\n" + "".join(f'{n},"Item {n}","a note, {n}"\n' for n in range(250))
+         + '999,"Lamp 24"" wide","say ""hi"", ok"\n',
+         'id: 999; name: Lamp 24" wide; note: say "hi", ok'),
+    ],
+    ids=["quotes in prose", "apostrophes", "doubled late"],
+)  # fmt: skip
+def test_a_value_of_a_table_stands_under_its_own_column(
+    tmp_path: Path, embedder: Embedder, table: str, row: str
+) -> None:
+    (tmp_path / "documents").mkdir()
+    (tmp_path / "documents" / "a.csv").write_text(table)
+    index = Index(tmp_path / "i", embedder)
+    index.sync(tmp_path / "documents")
+    found = index.document("a.csv")
+    assert found is not None
+    assert row in found[0].split("\n\n")
+    index.close()

@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from genai.errors import DocumentError
 from genai.rag.documents.encoding import decode
@@ -19,11 +20,7 @@ def read_csv(name: str, source: bytes) -> Parsed:
         DocumentError: a row is damaged, or repeating the column names makes it too large.
     """
     text, notes = decode(name, source)
-    try:
-        dialect: type[csv.Dialect] | str = csv.Sniffer().sniff(text[:4096], ",;\t|")
-    except csv.Error:
-        dialect = "excel"
-    rows = csv.reader((found[0] for found in _LINE.finditer(text)), dialect)
+    rows = csv.reader((found[0] for found in _LINE.finditer(text)), **_form(text[:4096]))
     pieces: list[str] = []
     batch: list[str] = []
     length = 0
@@ -42,6 +39,15 @@ def read_csv(name: str, source: bytes) -> Parsed:
     except csv.Error as error:
         raise DocumentError(f"{name}: line {rows.line_num}: {error}; mend that row") from error
     return Parsed("".join([*pieces, *batch]), notes=notes)
+
+
+def _form(beginning: str) -> dict[str, Any]:
+    """Guess what parts the cells. Quotes are as in every table: a guess takes prose for them."""
+    try:
+        found = csv.Sniffer().sniff(beginning, ",;\t|")
+    except csv.Error:
+        return {}
+    return {"delimiter": found.delimiter, "skipinitialspace": found.skipinitialspace}
 
 
 def _lines(rows: Iterator[list[str]]) -> Iterator[str]:
