@@ -56,10 +56,25 @@ def test_sentences_are_in_order_disjoint_and_lose_nothing(text: str) -> None:
         ("Write to a@b.com. Then wait.", 2),
         ("中文没有空格。第二句。", 2),
         ("a line\nthat goes on. And ends.", 2),
+        ("Die Frist endet am 3. März 2026. Danach ist Schluss.", 2),
+        ("Vom 1. bis zum 30. September gilt die 2. Stufe. Ab dem 15. Okt. die dritte.", 3),
+        ("Sie beträgt gem. § 5 Abs. 2 Nr. 3 ca. 60 Euro. Kinder bzw. Jugendliche zahlen 30.", 2),
+        ("Es waren 12. Der Rest kam 2023. April war kalt.", 3),
+        ("Il y a p.ex. Mme. Durand et M. Petit. Ils viennent.", 2),
     ],
 )
 def test_sentences_of_prose_lists_and_tables(text: str, count: int) -> None:
     assert len(sentences(text)) == count
+
+
+def test_no_later_text_takes_back_the_end_of_a_sentence() -> None:
+    text = (
+        "Am 3. Mai. Am 4. Mond im 5. März 2026. Und am 12. Maimorgen ist es gem. Abs. 3. Gut. Ja."
+    )
+    whole = [text[start:end] for start, end in sentences(text)]
+    for length in range(len(text)):
+        *ended, _ = [text[start:end] for start, end in sentences(text[:length])] or [""]
+        assert ended == whole[: len(ended)]
 
 
 PAGE = """# One. Two

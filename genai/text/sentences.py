@@ -1,7 +1,8 @@
 """Cut a text into sentences with exact spans.
 
 Prose is cut after a full stop, question or exclamation mark; a list item, table row, heading or
-code line is a unit of its own, as is a paragraph that ends without a mark. Linear in the text.
+code line is a unit of its own, as is a paragraph that ends without a mark. Linear in the text. What
+was cut stays cut, however the text goes on.
 """
 
 import re
@@ -19,9 +20,21 @@ _END = re.compile(
 )
 _SHORT = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|cf|fig|figs|eq|no|nos|art|arts|sec|approx|dr|mr|mrs|ms|prof|st|vol"
-    r"|pp|al|inc|ltd|dept|est|jan|feb|mar|apr|jun|jul|aug|sept|sep|oct|nov|dec)|\b[A-Za-z])\.$",
+    r"|pp|al|inc|ltd|dept|est|jan|feb|mar|apr|jun|jul|aug|sept|sep|oct|nov|dec"
+    # German
+    r"|abb|abs|bd|bspw|bzw|ca|evtl|gem|ggf|inkl|mio|mrd|nr|sog|str|tel|usw|vgl|ziff|zzgl|okt|dez"
+    # French, Spanish and Italian
+    r"|p\.ex|p\.ej|mme|mlle|sra|srta|dra|n\u00fam|p\u00e1g|sig|dott|ecc)|\b[^\W\d_])\.$",
     re.IGNORECASE,
 )
+# in German a number with a full stop is an ordinal, most often a day
+_ORDINAL = re.compile(r"(?<!\d)\d{1,2}\.$")
+_NEXT = re.compile(r"\s+([^\W\d_]{1,12})")
+_MONTHS = (
+    "Januar", "J\u00e4nner", "Februar", "Feber", "M\u00e4rz", "April", "Mai", "Juni", "Juli",
+    "August", "September", "Oktober", "November", "Dezember", "Jan", "Feb", "M\u00e4r", "Apr",
+    "Jun", "Jul", "Aug", "Sep", "Sept", "Okt", "Nov", "Dez",
+)  # fmt: skip
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
@@ -61,13 +74,29 @@ def _cut(text: str, start: int, end: int) -> list[tuple[int, int]]:
     spans, begin = [], start
     for mark in _END.finditer(text, start, end):
         dot = mark.start() + 1
-        if mark.end() < end and mark[0][0] == "." and _SHORT.search(text, max(begin, dot - 9), dot):
-            continue  # an abbreviation, not an end
+        if mark.end() < end and mark[0][0] == "." and _goes_on(text, start, begin, dot, end):
+            continue
         spans.append((begin, mark.end()))
         begin = mark.end()
     spans.append((begin, end))
     trimmed = [_trim(text, *span) for span in spans]
     return [span for span in trimmed if span[0] < span[1]]
+
+
+def _goes_on(text: str, unit: int, begin: int, dot: int, end: int) -> bool:
+    """Say whether the full stop before `dot` is that of an abbreviation or an ordinal."""
+    if _SHORT.search(text, max(begin, dot - 9), dot):
+        return True
+    ordinal, following = (
+        _ORDINAL.search(text, max(begin, dot - 3), dot),
+        _NEXT.match(text, dot, end),
+    )
+    if ordinal is None or following is None or ordinal.start() == unit:  # or an item's number
+        return False
+    word = following[1]
+    if following.end() == end:  # in a stream it may still become a month
+        return word[0].islower() or any(month.startswith(word) for month in _MONTHS)
+    return word[0].islower() or word in _MONTHS
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:

@@ -329,6 +329,19 @@ def test_marks_stay_with_their_sentence(text: str, ended: bool, found: list[str]
     assert [text[start:end] for start, end in whole_sentences(text, ended)] == found
 
 
+def test_a_german_answer_is_the_whole_sentence_with_its_dates_and_abbreviations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fee = "Die Gebühr beträgt gem. § 5 Abs. 2 Nr. 3 der Verordnung ca. 60 Euro."
+    page = f"# Reisepass\n\n{fee} Die Frist für den Antrag endet am 3. März 2026."
+    monkeypatch.chdir(starter(tmp_path / "p", pass_=page))
+    genai.Index().sync("docs")
+    chain = genai.load()
+    assert chain("Wie hoch ist die Gebühr?").text == f"{fee} [1]"
+    last = "Die Frist für den Antrag endet am 3. März 2026. [1]"
+    assert chain("Wann endet die Frist für den Antrag?").text == last
+
+
 def test_the_embedder_is_one_line_of_the_settings(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
