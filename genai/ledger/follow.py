@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from genai.ledger.store import Ledger
 from genai.types import Call
@@ -18,7 +19,7 @@ class Follower:
     `equal` are columns, as for `Ledger.calls`.
     """
 
-    def __init__(self, ledger: Ledger, **equal: str | None) -> None:
+    def __init__(self, ledger: Ledger, **equal: Any) -> None:
         self._ledger = ledger
         self._equal = equal
         self._looked = time.time()

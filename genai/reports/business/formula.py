@@ -109,7 +109,7 @@ def irr(flows: Sequence[float]) -> float | None:
         return math.fsum(flow / (1 + rate) ** n for n, flow in enumerate(flows))
 
     # at a lower rate a power of many months would be 0, which nothing is divided by
-    low, high = max(-0.99, 1e-250 ** (1 / len(flows)) - 1), 10.0
+    low, high = max(-0.99, float(1e-250 ** (1 / len(flows))) - 1), 10.0
     if not any(flow < 0 for flow in flows) or worth(low) * worth(high) > 0:
         return None
     for _ in range(200):
