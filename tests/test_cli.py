@@ -301,3 +301,22 @@ def test_no_plug_in_of_pydantic_reads_what_a_command_validates(tmp_path: Path) -
         assert "Traceback" not in done.stderr
         assert (tmp_path / "seen").exists() is seen
         (tmp_path / "seen").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["models", "--help"], ["models"], ["prompt"]])
+def test_an_output_that_nobody_reads_ends_quietly(words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)  # as `genai ... | true`
+    line = [sys.executable, "-m", "genai", *words]
+    done = subprocess.run(line, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_output_that_cannot_be_written_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        line = [sys.executable, "-m", "genai", "models"]
+        done = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert done.returncode == 64
+    said = "genai: the output cannot be written (No space left on device); free some space\n"
+    assert done.stderr == said

@@ -161,6 +161,26 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; give the exit code of the house's table."""
+    try:
+        return _main(arguments)
+    finally:
+        _write_rest()
+
+
+def _write_rest() -> None:
+    """Write what is left of the output; where nobody reads it any more it is dropped."""
+    try:
+        print(end="", flush=True)
+    except OSError as error:
+        # Python would try again at its end, and end with a code of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            said = f"genai: the output cannot be written ({error.strerror}); free some space"
+            print(said, file=sys.stderr)
+            sys.exit(InputError.code)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     # a plug-in would read every value that is validated, and the search for one takes time
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if isinstance(sys.stdout, io.TextIOWrapper):  # what a console cannot show stops no verb
