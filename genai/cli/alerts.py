@@ -21,6 +21,9 @@ def run(options: argparse.Namespace) -> int:
     project = genai.find_project()
     settings = load_alerts(project.root / "configs" / "alerts.yaml")
     test = options.test or options.word == "test"
+    if project.state.parent != project.root:
+        print(f"no project around {project.state.parent}: the starter's rules on a ledger of that"
+              " folder; name your project in GENAI_PROJECT", file=sys.stderr)  # fmt: skip
     memory = None if test else project.state / "alerts.json"
     if memory is None:
         words = "test: this is only a test of the alerts"

@@ -288,6 +288,18 @@ def project(folder: Path, *rules: dict[str, Any]) -> Path:
     return folder
 
 
+def test_a_timer_outside_of_every_project_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["alerts"]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"no project around {tmp_path}: the starter's rules on a ledger of that")
+    monkeypatch.setenv("GENAI_PROJECT", str(project(tmp_path)))
+    assert main(["alerts"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_money_is_that_of_every_call_whoever_made_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
