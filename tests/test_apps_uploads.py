@@ -88,14 +88,13 @@ def test_two_files_of_one_name_are_both_kept(place: Path) -> None:
 def test_many_sessions_with_uploads_hold_few_indexes_open_and_each_still_answers(
     place: Path,
 ) -> None:
-    sessions = [uploading() for _ in range(11)]
+    sessions = [uploading() for _ in range(10)]
+    for session in [*sessions, sessions[0]]:
+        session.chat_input[0].set_value("Where do visitors park?").run()
+        assert not session.exception
+        assert "north garage" in session.chat_message[-1].markdown[0].value
     gc.collect()
-    assert len(list((place / ".genai" / "uploads").iterdir())) == 11
-    assert len(opened(place)) <= 8
-    first = sessions[0].chat_input[0].set_value("Where do visitors park?").run()
-    assert not first.exception
-    assert "north garage" in first.chat_message[1].markdown[0].value
-    assert len(opened(place)) <= 8
+    assert 0 < len(opened(place)) <= 8
 
 
 def test_uploads_that_nobody_used_for_a_day_are_removed_with_their_index(place: Path) -> None:
