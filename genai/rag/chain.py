@@ -24,7 +24,7 @@ from genai.rag.confidence import look
 from genai.rag.index import Index
 from genai.rag.release import Release
 from genai.rag.rerank import CANDIDATES, rerank
-from genai.rag.rewrite import Talk, Turns, read_talk, standalone, wordings
+from genai.rag.rewrite import TURNS, Talk, Turns, read_talk, standalone, wordings
 from genai.rag.steps import Steps
 from genai.rag.turn import Tally, Turn
 from genai.types import Action, Answer, Context, Hit, Message, Place, Refusal, Verdict
@@ -177,13 +177,15 @@ class Chain:
 
     async def _rewrite(self, turn: Turn, aide: Aide, earlier: Turns) -> None:
         """Make a follow-up stand alone; what was stopped when it was said is not read again."""
-        allowed = []
-        for role, text in earlier:
-            verdicts = await self.guards.acheck(text, "question", call=turn.id)
-            if combine(verdicts) not in STOPS:
-                allowed.append((role, self.guards.apply(text, verdicts)))
+        read = earlier[-TURNS:]  # a judge among the guards is paid for each
+        looks = (self.guards.acheck(text, "question", call=turn.id) for _, text in read)
+        allowed = tuple(
+            (role, self.guards.apply(text, verdicts))
+            for (role, text), verdicts in zip(read, await asyncio.gather(*looks), strict=True)
+            if combine(verdicts) not in STOPS
+        )
         if allowed:
-            written = await standalone(aide, tuple(allowed), turn.asked, turn.context)
+            written = await standalone(aide, allowed, turn.asked, turn.context)
             if written != turn.asked:
                 turn.asked = await self._guarded(turn, written, ours=True)
 

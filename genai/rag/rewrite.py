@@ -13,7 +13,8 @@ from genai.types import Context
 
 Talk = str | Sequence[Mapping[str, Any]]
 Turns = tuple[tuple[str, str], ...]
-_TURNS, _CHARS, _LONGEST = 6, 2000, 1000
+TURNS = 6  # before a question that are read with it
+_CHARS, _LONGEST = 2000, 1000
 _LABEL = re.compile(r"^(?:\d{1,2}[.)]|[-*])\s+")
 
 
@@ -62,7 +63,7 @@ async def standalone(aide: Aide, earlier: Turns, question: str, context: Context
     Raises:
         ModelError: the model failed.
     """
-    talk = "\n".join(f"{role}: {text[:_CHARS]}" for role, text in earlier[-_TURNS:])
+    talk = "\n".join(f"{role}: {text[:_CHARS]}" for role, text in earlier[-TURNS:])
     said = await aide.text(context, conversation=talk, question=question)
     written = " ".join(said.split()).strip("\"'`")
     return written if 0 < len(written) <= _LONGEST else question

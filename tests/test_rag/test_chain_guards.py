@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from servers import openai_server
 import genai
 from genai.cli import main
 from genai.errors import ConfigError
-from genai.guards import Audit
+from genai.guards import Audit, load_policy
 from genai.models import Fake
 
 QUESTION = "How long is the notice period?"
@@ -155,50 +156,25 @@ def test_a_short_key_for_stand_ins_is_refused(
 @pytest.mark.parametrize(
     ("before", "kind", "value", "behind"),
     [
-        ("\u6211\u7684\u5361\u53f7\u662f", "card", "4111111111111111", "\u8bf7\u9000\u6b3e"),
-        ("\u30ab\u30fc\u30c9\u756a\u53f7\u306f", "card", "4111111111111111", "\u3067\u3059"),
-        (
-            "\uc81c \uce74\ub4dc\ubc88\ud638\ub294 ",
-            "card",
-            "4111111111111111",
-            "\uc785\ub2c8\ub2e4",
-        ),
-        (
-            "\u6211\u7684\u90ae\u7bb1\u662f",
-            "email",
-            "ann@private.org",
-            "\u8bf7\u95ee\u9000\u6b3e\u653f\u7b56\u662f\u4ec0\u4e48",
-        ),
+        ("\u6211\u7684\u5361\u53f7\u662f", "card", "4111111111111111", "\u8bf7\u9000"),
+        ("\u30ab\u30fc\u30c9\u306f", "card", "4111111111111111", "\u3067\u3059"),
+        ("\uce74\ub4dc\ub294 ", "card", "4111111111111111", "\uc785\ub2c8\ub2e4"),
+        ("\u90ae\u7bb1\u662f", "email", "ann@private.org", "\u8bf7\u95ee\u653f\u7b56"),
         ("\u30e1\u30fc\u30eb\u306f", "email", "taro@private.jp", "\u3067\u3059"),
-        (
-            "\u0e2d\u0e35\u0e40\u0e21\u0e25\u0e02\u0e2d\u0e07\u0e09\u0e31\u0e19\u0e04\u0e37\u0e2d",
-            "email",
-            "ann@private.org",
-            "\u0e04\u0e23\u0e31\u0e1a",
-        ),
+        ("\u0e04\u0e37\u0e2d", "email", "ann@private.org", "\u0e04\u0e23\u0e31\u0e1a"),
         ("\u4fe1\u7bb1", "email", "ann@\u4f8b\u3048.jp", "\u8bf7\u770b"),
-        ("\u670d\u52a1\u5668\u5730\u5740\u662f", "ip", "81.2.69.142", "\u8bf7\u68c0\u67e5"),
+        ("\u5730\u5740\u662f", "ip", "81.2.69.142", "\u8bf7\u68c0\u67e5"),
         ("\u5730\u5740", "ip", "2001:db8:85a3:0:0:8a2e:370:7334", "\u8bf7"),
-        ("\u8d26\u53f7\u662f", "iban", "DE89370400440532013000", "\u8bf7\u8f6c\u8d26"),
-        (
-            "\u6211\u7684\u793e\u4fdd\u53f7\u662f",
-            "national_id",
-            "536-22-1234",
-            "\u8bf7\u66f4\u65b0",
-        ),
-        ("\u6211\u7684\u7535\u8bdd\u662f", "phone", "+4915112345678", "\u8bf7\u56de\u7535"),
+        ("\u8d26\u53f7\u662f", "iban", "DE89370400440532013000", "\u8bf7\u8f6c"),
+        ("\u793e\u4fdd\u53f7\u662f", "national_id", "536-22-1234", "\u8bf7\u66f4"),
+        ("\u7535\u8bdd\u662f", "phone", "+4915112345678", "\u8bf7\u56de"),
     ],
 )
 def test_what_stands_between_letters_without_a_space_never_reaches_the_model(
-    scripted: Make,
-    monkeypatch: pytest.MonkeyPatch,
-    before: str,
-    kind: str,
-    value: str,
-    behind: str,
+    scripted: Make, before: str, kind: str, value: str, behind: str
 ) -> None:
-    monkeypatch.setenv("GENAI_CHAIN_MIN_CONFIDENCE", "0")
     chain = scripted(SAID)
+    chain.steps = replace(chain.steps, threshold=0.0)
     chain(f"{before}{value}{behind}\n{QUESTION}")
     (sent,) = chain.seen.sent  # type: ignore[attr-defined]
     assert f"{before}[{kind}]{behind}\n" in sent
@@ -288,6 +264,27 @@ def test_a_judge_judges_the_texts_of_many_chats_at_once(
         for outcomes in (asyncio.run(_gathered(chain, count)), _threaded(chain, count)):
             assert all(isinstance(each, genai.Answer) for each in outcomes), outcomes
             assert not any(verdict for each in outcomes for verdict in each.verdicts)
+
+
+def test_a_judge_is_asked_of_the_turns_that_are_read_and_of_no_older_one(
+    scripted: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(Watched, "remote", True, raising=False)
+
+    def judge(prompt: Any, text: str) -> str:
+        asked.append(text)
+        return '{"score": 0.1}'
+
+    monkeypatch.setenv("GENAI_CHAIN_REWRITE", "auto")
+    policy = "question: [{guard: judge, prompt: guard/policy, action: block, on_error: closed}]"
+    chain = scripted(QUESTION, SAID)
+    Path("configs/guards.yaml").write_text(policy, encoding="utf-8")
+    chain.guards = load_policy(Path("configs/guards.yaml"), ask=judge)
+    pair = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": "It is short."}]
+    assert isinstance(chain([*pair * 50, {"role": "user", "content": "Why?"}]), genai.Answer)
+    assert "It is short." in chain.seen.sent[0]  # type: ignore[attr-defined]
+    assert len(asked) == 1 + 6 + 1  # the question, the turns, and the question as it was written
 
 
 def test_a_judge_without_a_model_is_refused_when_it_is_read(scripted: Make) -> None:
