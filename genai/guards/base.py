@@ -26,6 +26,7 @@ CHANGES = frozenset({Action.REDACT, Action.PSEUDONYMISE})
 # sentences. `size`: has a `limit` in characters. `whole`: needs the whole text at once.
 Scope = Literal["span", "sentence", "size", "whole"]
 OnError = Literal["open", "closed"]
+_HUNG = 8  # threads: one slow reply of a judge holds nobody else up, a guard that hangs holds few
 
 
 class Guard(Protocol):
@@ -57,7 +58,7 @@ class Entry:
     on_error: OnError
     timeout: float = 5.0
     threshold: float = 0.0
-    _hung: threading.Thread | None = field(default=None, repr=False)
+    _hung: set[threading.Thread] = field(default_factory=set, repr=False)
 
     @property
     def failed(self) -> Action:
@@ -78,9 +79,11 @@ class Entry:
         return found, ""
 
     def _waited(self, text: str, place: Place) -> Sequence[Span]:
-        """Run in a thread and wait; while one hangs, no text is given to another beside it."""
-        hung = self._hung
-        if hung is not None and hung.is_alive():
+        """Run in a thread and wait; while many hang, no text is given to another beside them."""
+        for thread in tuple(self._hung):
+            if not thread.is_alive():
+                self._hung.discard(thread)
+        if len(self._hung) >= _HUNG:
             raise TimeoutError
         box: list[Sequence[Span] | Exception] = []
         context = contextvars.copy_context()
@@ -95,7 +98,7 @@ class Entry:
         thread.start()
         thread.join(self.timeout)
         if not box:
-            self._hung = thread
+            self._hung.add(thread)
             raise TimeoutError
         if isinstance(box[0], Exception):
             raise box[0]

@@ -1,5 +1,6 @@
 """Guards give verdicts: strongest wins, redaction happens once, a crash is a verdict."""
 
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -93,8 +94,14 @@ class Slow(Broken):
     name = "slow"
     quick = False
 
+    def __init__(self) -> None:
+        self.asked = 0
+        self.end = threading.Event()
+
     def look(self, text: str, place: Place) -> Sequence[Span]:
-        time.sleep(3)
+        self.asked += 1
+        if "slow" in text:
+            self.end.wait(60)
         return ()
 
 
@@ -102,15 +109,33 @@ class Slow(Broken):
 def test_a_guard_that_hangs_is_a_verdict_and_is_not_asked_again(
     on_error: str, decision: str
 ) -> None:
-    entry = Entry(Slow(), Action.BLOCK, on_error, timeout=0.05)  # type: ignore[arg-type]
-    for _ in range(2):
+    guard = Slow()
+    entry = Entry(guard, Action.BLOCK, on_error, timeout=0.05)  # type: ignore[arg-type]
+    for number in range(1, 11):
         gate = StreamGate([entry], "answer")
         start = time.perf_counter()
-        gate.feed("any text")
+        gate.feed("a slow text")
         gate.finish()
         assert time.perf_counter() - start < 2
         assert gate.verdicts[0].decision == decision
         assert gate.verdicts[0].reason == "The guard `slow` failed (TimeoutError)."
+        assert guard.asked == min(number, 8)  # the ninth is refused at once: eight threads hang
+    guard.end.set()
+
+
+def test_one_slow_reply_holds_no_other_text_up(tmp_path: Path) -> None:
+    guard = Slow()
+
+    def ask(prompt: str, text: str) -> str:
+        guard.look(text, "question")
+        return '{"score": 0.0}'
+
+    judge = "question: [{guard: judge, prompt: guard/policy, action: block, on_error: closed,"
+    policy = load_policy(written(tmp_path, f"{judge} timeout: 3}}]"), ask=ask)
+    assert combine(policy.check("a slow one", "question")) is Action.BLOCK
+    assert combine(policy.check("a fine one", "question")) is Action.ALLOW  # the slow one hangs on
+    assert guard.asked == 2
+    guard.end.set()
 
 
 class Rubbish(Broken):
