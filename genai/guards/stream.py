@@ -18,8 +18,9 @@ LOOKAHEAD = 64  # what a guard sees of the text after a part
 LONGEST = 4096  # a part without an end is cut here
 WHOLE = 100_000  # the longest text a guard of the scope `whole` is given
 _FIRST, _LEAST = 48, 256  # a part is this long at least, at the start and later on
+_MARK = r"[.!?\u2026\u061f\u06d4\u0964\u0965]"  # the last four are Arabic, Urdu and Indic ones
 _CUT = re.compile(
-    r"(?<=\n)|(?<=[.!?\u2026][ \t])|(?<=[.!?\u2026][\"')\]\u201d\u2019\u00bb][ \t])"
+    rf"(?<=\n)|(?<={_MARK}[ \t])|(?<={_MARK}[\"')\]\u201d\u2019\u00bb][ \t])"
     r"|(?<=[\u3002\uff01\uff1f])"
 )
 Replace = Callable[[Span, str], Span]

@@ -1,13 +1,15 @@
 """The edges of a stream: a guard that fails, one that marks everything, and who is told."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-from genai.guards import StreamGate
+from genai.guards import StreamGate, load_policy
 from genai.guards.base import Entry, OnError, Scope
 from genai.types import Action, Place, Span, Verdict
 
+ROOT = Path(__file__).parent.parent.parent
 TEXT = "Here is a word. " * 300  # of 16 characters each
 
 
@@ -48,6 +50,21 @@ def test_a_guard_that_fails_stops_the_stream_where_it_is_closed_and_all_is_told_
     assert gate.stopped is (not out)
     assert gate.decision is decision
     assert told == [gate.verdicts]
+
+
+@pytest.mark.parametrize(
+    "last",
+    ["\u0939\u0948\u0964", "\u0939\u0948\u0965", "\u06c1\u06d2\u06d4", "\u062f\u061f", "is."],
+    ids=["Hindi", "Sanskrit", "Urdu", "Arabic", "English"],
+)
+def test_a_reply_leaves_by_its_sentences_in_any_script(last: str) -> None:
+    gate = load_policy(ROOT / "configs" / "guards.yaml").gate("answer")
+    text = f"{last[0] * 5} {last[0] * 8} {last[0] * 12} {last} " * 40
+    out = [gate.feed(character) for character in text]
+    out.append(gate.finish())
+    assert "".join(out) == text
+    assert len([piece for piece in out if piece]) > 3
+    assert gate.most_held < len(text) / 2
 
 
 def test_marks_over_every_end_cost_a_few_tries_each_twice_as_long() -> None:
