@@ -218,8 +218,12 @@ SHAPES: tuple[tuple[str, str, str], ...] = (
      r"\brm\s+-rf\s+[/~*]|\bdrop\s+table\s+\w|;\s*(?:shutdown|curl|wget)\s|\|\s*(?:sh"
      r"|bash)\b"
      r"|/etc/(?:passwd|shadow)\b|\.\./\.\./|169\.254\.169\.254|'\s*or\s+'?1'?\s*=\s*'?1"),
+    # but not the flags of England, Scotland and Wales, which are written in such characters
     ("hidden", "~",
-     r"[\U000e0020-\U000e007f]{2,}"),
+     r"(?<![\U000e0020-\U000e007f])(?!(?<=\U0001f3f4)\U000e0067\U000e0062"
+     r"(?:\U000e0065\U000e006e\U000e0067|\U000e0073\U000e0063\U000e0074"
+     r"|\U000e0077\U000e006c\U000e0073)"
+     r"\U000e007f(?![\U000e0020-\U000e007f]))[\U000e0020-\U000e007f]{2,}"),
     ("hidden", "\u202a \u202b \u202c \u202d \u202e \u2066 \u2067 \u2068 \u2069",
      r"[\u202a-\u202e\u2066-\u2069]"),
     ("hidden", "\u200b \u2060 \ufeff \u00ad",
