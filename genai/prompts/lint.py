@@ -36,7 +36,12 @@ RULES = {
     "no_token_limit": "the reply has no limit of tokens",
     "not_locked": "the prompt was never locked after an eval",
 }
-_HIDDEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+# between letters of Arabic and Indic scripts the two joiners are spelling
+_JOINED = "\u0600-\u06ff\u0750-\u077f\u0900-\u0dff"
+_HIDDEN = re.compile(
+    "[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+    f"|(?<![{_JOINED}])[\u200c\u200d]|[\u200c\u200d](?![{_JOINED}])"
+)
 _CONTROL = re.compile(
     r"<\|[a-z_]{2,30}\|>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<<<\w+:\w+:\w+>>>"
 )

@@ -80,6 +80,8 @@ def test_a_sound_prompt_has_no_finding() -> None:
         (("max_tokens: 100, ", ""), "no_token_limit", "note", "no `max_tokens`"),
         (("Reply", "Re\u200bply"), "hidden_character", "error", "holds U+200B"),
         (("Reply", "\u202eReply"), "hidden_character", "error", "holds U+202E"),
+        (("Reply", "Re\u200cply"), "hidden_character", "error", "holds U+200C"),
+        (("Reply", "\u06cc\u200c\u200c\u06cc"), "hidden_character", "error", "holds U+200C"),
         (("Reply", "R\u0435ply"), "look_alike", "error", "mixes CYRILLIC and LATIN"),
         (("Reply", "<|im_start|> Reply"), "control_token", "error", "'<|im_start|>'"),
         (("Reply", "[INST] Reply"), "control_token", "error", "'[INST]'"),
@@ -97,6 +99,11 @@ def test_each_rule_finds_its_mistake(
     results = found(GOOD.replace(*change))
     assert [(each[0], each[1]) for each in results] == [(rule, level)]
     assert said in results[0][2]
+
+
+@pytest.mark.parametrize("word", ["\u0645\u06cc\u200c\u062e\u0648", "\u0915\u094d\u200d\u092f"])
+def test_a_joiner_in_a_persian_or_hindi_word_is_spelling(word: str) -> None:
+    assert found(GOOD.replace("Reply", word)) == found(GOOD)
 
 
 def test_growth_is_measured_against_the_locked_version() -> None:
