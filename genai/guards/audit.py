@@ -27,6 +27,7 @@ from genai.ledger import merged
 from genai.types import Place, Verdict
 
 _START = "0" * 64
+_LONGEST = 1 << 20  # bytes of a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,9 @@ class Audit:
         if call:
             row["call"] = call
         with self._alone():
-            count, before = self._read_head()
+            if not self._head.is_file() and not self._log.is_file():
+                self._write_head(0, _START)  # so that a line without a head is never the first
+            count, before = self._end()
             row |= {"n": count + 1, "before": before}
             row["hash"] = self._hash(row)
             line = json.dumps(row, sort_keys=True, separators=(",", ":")) + "\n"
@@ -89,17 +92,19 @@ class Audit:
         if not self._key_file.is_file():
             raise InputError(f"{self._key_file.name}: is missing, so no line can be checked;"
                              " restore it, or move the log away to begin another")  # fmt: skip
-        count, last, seen = 0, _START, not head
+        count, before, last, seen = 0, "", _START, not head
         with self._log.open(encoding="utf-8") as file:
             for line in file:
                 count += 1
                 problem = self._problem(line, count, last)
                 if problem:
                     return Checked(count - 1, last, f"line {count}: {problem}")
-                last = json.loads(line)["hash"]
+                before, last = last, json.loads(line)["hash"]
                 seen = seen or last == head
         kept = self._read_head()
-        if kept != (count, last):
+        # a write that was killed left its line, and the head of the line before
+        unfinished = self._head.is_file() and kept == (count - 1, before)
+        if kept != (count, last) and not unfinished:
             return Checked(
                 count, last, f"{kept[0]} lines were written and {count} are there: the end was cut"
             )
@@ -130,6 +135,18 @@ class Audit:
                 file.write(secrets.token_hex(32))
         self._given = bytes.fromhex(self._key_file.read_text().strip())
         return self._given
+
+    def _end(self) -> tuple[int, str]:
+        """Give the number and hash of the last line; finish a write that was killed before."""
+        count, last = self._read_head()
+        if self._log.is_file():
+            with self._log.open("rb") as file:
+                file.seek(max(0, self._log.stat().st_size - _LONGEST))
+                line = file.read().splitlines()[-1:]
+            if line and not self._problem(line[0].decode("utf-8", "replace"), count + 1, last):
+                count, last = count + 1, json.loads(line[0])["hash"]
+                self._write_head(count, last)
+        return count, last
 
     def _read_head(self) -> tuple[int, str]:
         if not self._head.is_file():

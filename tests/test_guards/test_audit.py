@@ -74,6 +74,38 @@ def test_a_chain_written_anew_under_another_key_is_found_by_a_noted_head(folder:
     assert "not in the log" in Audit(folder).verify(head).problem
 
 
+@pytest.mark.parametrize("written", [0, 2])
+def test_a_write_that_is_killed_before_its_head_is_no_edit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    for _ in range(written):
+        Audit(tmp_path).write((), "question", "p")
+    with monkeypatch.context() as patch:
+        whole = Path.replace
+
+        def killed(made: Path, target: Path) -> Path:
+            if (tmp_path / "guards.jsonl").is_file():
+                raise KeyboardInterrupt
+            return whole(made, target)
+
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Audit(tmp_path).write((), "question", "p")
+        with pytest.raises(KeyboardInterrupt):  # not even the head of the line before
+            Audit(tmp_path).write((), "question", "p")
+    assert Audit(tmp_path).verify().lines == written + 1
+    assert not Audit(tmp_path).verify().problem
+    Audit(tmp_path).write((), "question", "p")
+    assert (Audit(tmp_path).verify().lines, Audit(tmp_path).verify().problem) == (written + 2, "")
+
+
+def test_a_log_cut_to_one_line_without_its_head_is_found(folder: Path) -> None:
+    log = folder / "guards.jsonl"
+    log.write_text(log.read_text().splitlines(keepends=True)[0])
+    (folder / "guards.head").unlink()
+    assert "the end was cut" in Audit(folder).verify().problem
+
+
 def test_many_writers_make_one_chain(tmp_path: Path) -> None:
     def write() -> None:
         audit = Audit(tmp_path)
