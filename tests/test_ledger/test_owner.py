@@ -44,8 +44,8 @@ KINDS = pytest.mark.parametrize("durability", ["default", "full"])
 def writer(path: Path, durability: str, *before: str) -> Iterator[subprocess.Popen[str]]:
     """Start a process that has one call under way and waits for a line."""
     line = [*before, sys.executable, "-c", WRITES, str(path), durability]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(line, **pipes, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(line, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         yield process
@@ -124,8 +124,8 @@ sys.stdin.readline()
 
 def test_a_forked_child_keeps_no_file_of_its_dead_parent_alive(tmp_path: Path) -> None:
     line = [sys.executable, "-c", FORKS, tmp_path / "ledger.db"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(line, **pipes) as parent:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(line, stdin=pipe, stdout=pipe) as parent:
         assert parent.wait(60) == 9
         assert parent.stdout is not None
         os.kill(int(parent.stdout.readline()), 0)  # the child runs
