@@ -1,5 +1,6 @@
 """Every kind of document becomes text, and every passage of it is an exact span."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -189,4 +190,49 @@ def test_a_value_of_a_table_stands_under_its_own_column(
     found = index.document("a.csv")
     assert found is not None
     assert row in found[0].split("\n\n")
+    index.close()
+
+
+def test_of_a_folder_that_cannot_be_read_nothing_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, embedder: Embedder
+) -> None:
+    folder = tmp_path / "documents"
+    for name in ("a.md", "shut/b.md", "shut/deep/c.md", "z/d.md"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"The lamp of {name} is green.\n")
+    index = Index(tmp_path / "i", embedder)
+    index.sync(folder)
+    (folder / "a.md").unlink()
+    scan, stat, shut = os.scandir, Path.stat, str(folder / "shut")
+
+    def refused(path: Any = ".") -> Any:
+        if os.fspath(path) == shut:
+            raise PermissionError(13, "Permission denied", shut)
+        return scan(path)
+
+    def listed(path: Any = ".") -> list[str]:
+        with refused(path) as found:
+            return [each.name for each in found]
+
+    monkeypatch.setattr(os, "scandir", refused)
+    monkeypatch.setattr(os, "listdir", listed)
+    report = index.sync(folder)
+    assert report.failed == (("shut", "shut: cannot be read (Permission denied); mend it"),)
+    assert report.removed == 1
+    assert index.documents() == ["shut/b.md", "shut/deep/c.md", "z/d.md"]
+
+    def closed(self: Path, **options: Any) -> Any:
+        if self.name == "b.md":
+            raise PermissionError(13, "Permission denied", str(self))
+        return stat(self, **options)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    monkeypatch.setattr(Path, "stat", closed)  # a folder that may be listed and not entered
+    report = index.sync(folder)
+    assert report.failed == (
+        ("shut/b.md", "shut/b.md: cannot be read (Permission denied); mend it"),
+    )
+    assert report.removed == 0
+    monkeypatch.undo()
+    assert index.sync(folder).unchanged == 3
     index.close()

@@ -6,6 +6,7 @@ headings and tables survive; a PDF becomes its pages' text; each CSV row becomes
 """
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,17 +46,31 @@ class Document:
 def find_documents(folder: Path) -> list[Path]:
     """List the files of the folder whose kind we read, hidden ones left out, sorted.
 
-    A link to a folder outside is listed too, so that reading it says why it is not followed.
+    A link to a folder outside, and a folder that cannot be listed, are in it too, so that reading
+    them says why what they hold is not.
     """
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and (
-            (path.suffix.lower() in _READERS and (path.is_file() or path.is_symlink()))
-            or (path.is_symlink() and path.is_dir() and not _inside(path, folder))
+    found: list[Path] = []
+
+    def unlisted(error: OSError) -> None:
+        path = Path(error.filename)
+        if path != folder:
+            found.append(path)
+
+    for place, folders, files in os.walk(folder, onerror=unlisted):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        shown = [Path(place, name) for name in (*folders, *files) if not name.startswith(".")]
+        found += [path for path in shown if _listed(path, folder)]
+    return sorted(found)
+
+
+def _listed(path: Path, folder: Path) -> bool:
+    known = path.suffix.lower() in _READERS
+    try:
+        return (known and (path.is_file() or path.is_symlink())) or (
+            path.is_symlink() and path.is_dir() and not _inside(path, folder)
         )
-    ]
+    except OSError:  # its folder may be listed and not entered
+        return known
 
 
 def read_source(path: Path, folder: Path, max_bytes: int) -> bytes:
@@ -74,6 +89,9 @@ def read_source(path: Path, folder: Path, max_bytes: int) -> bytes:
             raise DocumentError(
                 f"{name}: is a link to outside the folder or to itself; copy the file instead"
             )
+        if path.is_dir():
+            os.listdir(path)
+            raise DocumentError(f"{name}: could not be listed before; run it again")
         size = path.stat().st_size
         if size > max_bytes:
             raise DocumentError(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from genai import extras
 from genai.config import digest
@@ -95,7 +95,7 @@ class Sync:
             store.put(scan=self._how.scan_id)
         self._write(root, _progress(files, progress))
         store.restamp(run.stamps)
-        gone = run.before.keys() - {path.relative_to(root).as_posix() for path in files}
+        gone = _gone(run.before, root, files)
         store.remove(gone)
         self._rescan()
         self._mend()
@@ -220,13 +220,20 @@ def look(root: Path, known: Iterable[str], *, prune: bool) -> list[Path]:
     if not files and not (prune and before):
         hint = "is it mounted? nothing was removed" if before else "put some there"
         raise InputError(f"{name}: holds no document that can be read; {hint}")
-    gone = before - {path.relative_to(root).as_posix() for path in files}
+    gone = _gone(before, root, files)
     if len(gone) > _MANY and 2 * len(gone) > len(before) and not prune:
         raise InputError(
             f"{name}: {len(gone)} of {len(before)} documents are gone at once; is it the right"
             " folder? nothing was removed; if so, run `genai index sync --prune`"
         )
     return files
+
+
+def _gone(known: Iterable[str], root: Path, files: Iterable[Path]) -> set[str]:
+    """Give the documents that are no more; of a folder that cannot be read, nobody knows."""
+    there = {path.relative_to(root).as_posix() for path in files}
+    above = {name: map(str, PurePosixPath(name).parents) for name in {*known} - there}
+    return {name for name, folders in above.items() if there.isdisjoint(folders)}
 
 
 def _stamp(path: Path) -> str:
