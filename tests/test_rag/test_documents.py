@@ -236,3 +236,16 @@ def test_of_a_folder_that_cannot_be_read_nothing_is_gone(
     monkeypatch.undo()
     assert index.sync(folder).unchanged == 3
     index.close()
+
+
+def test_a_file_that_is_open_in_word_is_indexed_and_its_lock_is_not(
+    tmp_path: Path, embedder: Embedder
+) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    docx_file(folder / "leave.docx")
+    (folder / "~$leave.docx").write_bytes(b"\x03Ann" + bytes(158))
+    index = Index(tmp_path / "i", embedder)
+    report = index.sync(folder)
+    assert (report.added, report.failed) == (1, ())
+    index.close()

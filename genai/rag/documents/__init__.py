@@ -23,6 +23,9 @@ from genai.rag.documents.word import read_docx
 __all__ = ["ENDINGS", "Document", "find_documents", "parse", "read_source"]
 
 
+_HIDDEN = (".", "~$")  # `~$plan.docx` lies beside a file that somebody has open in Word
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A file as text. `pages` holds the offset at which each page begins, for a PDF.
@@ -57,8 +60,8 @@ def find_documents(folder: Path) -> list[Path]:
             found.append(path)
 
     for place, folders, files in os.walk(folder, onerror=unlisted):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        shown = [Path(place, name) for name in (*folders, *files) if not name.startswith(".")]
+        folders[:] = [name for name in folders if not name.startswith(_HIDDEN)]
+        shown = [Path(place, name) for name in (*folders, *files) if not name.startswith(_HIDDEN)]
         found += [path for path in shown if _listed(path, folder)]
     return sorted(found)
 
