@@ -1,8 +1,9 @@
 """Generation on weights in this process: many requests in one batch, adapters swapped between them.
 
-One thread owns the weights. It takes what waits for the same adapter as one batch, so that many
-callers cost little more than one. A reply is greedy unless a temperature is asked for, and under a
-schema only tokens are taken that keep it.
+One thread decodes. It takes what waits for the same adapter as one batch, so that many callers cost
+little more than one. It ends, and the weights leave the memory, once nobody holds the engine. A
+reply is greedy unless a temperature is asked for, and under a schema only tokens are taken that
+keep it.
 """
 
 import codecs
@@ -11,6 +12,7 @@ import re
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,9 +65,9 @@ class Engine:
         self.model = model
         self.tokenizer = tokenizer
         self._torch = extras.load("torch", "finetune")
-        self._queue: queue.SimpleQueue[Job] = queue.SimpleQueue()
-        self._waiting: list[Job] = []
+        self._queue: _Queue = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        weakref.finalize(self, self._queue.put, None).atexit = False
         self._starting = threading.Lock()
         self._lock = threading.Lock()  # held while a batch decodes: no caller may wait for it
         self.adapters: set[str] = set()
@@ -83,9 +85,11 @@ class Engine:
         """Have a reply made; its `emit` brings it."""
         with self._starting:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, name="genai-local", daemon=True)
+                self._thread = threading.Thread(
+                    target=_serve, args=(self._queue,), name="genai-local", daemon=True
+                )
                 self._thread.start()
-        self._queue.put(job)
+        self._queue.put((self, job))
 
     def add_adapter(self, name: str, folder: Path) -> None:
         """Load an adapter beside the others; requests may name it from now on."""
@@ -101,29 +105,15 @@ class Engine:
 
     # -- the engine's thread ---------------------------------------------------------------------
 
-    def _serve(self) -> None:
-        while True:
-            jobs = self._next_batch()
-            try:
-                with self._lock, self._torch.inference_mode():
-                    self._on_adapter(jobs[0].adapter, jobs)
-            except Exception as error:
-                for job in jobs:
-                    job.error = error
-                    job.emit("", "error")
-
-    def _next_batch(self) -> list[Job]:
-        """Wait for a request; take those for the same adapter along, oldest first."""
-        if not self._waiting:
-            self._waiting.append(self._queue.get())
-        time.sleep(_GATHER)
-        while not self._queue.empty():
-            self._waiting.append(self._queue.get())
-        first = self._waiting[0].adapter
-        jobs = [job for job in self._waiting if job.adapter == first][:_BATCH]
-        taken = set(map(id, jobs))
-        self._waiting = [job for job in self._waiting if id(job) not in taken]
-        return jobs
+    def decode(self, jobs: Sequence[Job]) -> None:
+        """Make the replies of jobs for one adapter; an error is told to each of them."""
+        try:
+            with self._lock, self._torch.inference_mode():
+                self._on_adapter(jobs[0].adapter, jobs)
+        except Exception as error:
+            for job in jobs:
+                job.error = error
+                job.emit("", "error")
 
     def _on_adapter(self, adapter: str, jobs: Sequence[Job]) -> None:
         training = self.model.training
@@ -270,6 +260,34 @@ class Engine:
             job.finish("length")
             return False
         return True
+
+
+# what is asked keeps its engine; None comes when nothing does any more
+_Queue = queue.SimpleQueue[tuple[Engine, Job] | None]
+
+
+def _serve(asked: _Queue) -> None:
+    waiting: list[tuple[Engine, Job] | None] = []
+    while _next_batch(asked, waiting):  # no name of this loop may hold the engine while it waits
+        pass
+
+
+def _next_batch(asked: _Queue, waiting: list[tuple[Engine, Job] | None]) -> bool:
+    """Wait for a request; decode it with those for the same adapter, oldest first."""
+    if not waiting:
+        waiting.append(asked.get())
+    time.sleep(_GATHER)
+    while not asked.empty():
+        waiting.append(asked.get())
+    found = [each for each in waiting if each is not None]
+    if not found:
+        return False
+    engine, first = found[0]
+    jobs = [job for _, job in found if job.adapter == first.adapter][:_BATCH]
+    taken = set(map(id, jobs))
+    waiting[:] = [each for each in found if id(each[1]) not in taken]
+    engine.decode(jobs)
+    return True
 
 
 def ends_of(generation: Any, tokenizer: Any) -> set[int]:

@@ -175,6 +175,7 @@ def _load(folder: Path) -> Engine:
     digest = weights_digest(folder)
     if folder in _engines and _engines[folder][0] == digest:
         return _engines[folder][1]
+    _engines.pop(folder, None)  # who asks it now is answered; then it leaves the memory
     engine = Engine(*load_model(folder))
     _engines[folder] = (digest, engine)
     return engine

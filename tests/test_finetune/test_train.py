@@ -1,6 +1,7 @@
 """Runs: the same weights again, on after any stop, the reference, and what a trainer must know."""
 
 import copy
+import gc
 import inspect
 import json
 import os
@@ -8,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -214,6 +216,16 @@ def test_progress_says_where_the_run_is_how_fast_and_how_long(project: Project) 
     assert re.fullmatch(r"step 6 of 12, loss \d+\.\d{4}, [\d,]+ tokens/s, \d+ s left", steps[3])
     assert steps[-1].endswith(" 0 s left")
     assert re.fullmatch(r"step 12: exact \d\.\d{3} on dev", lines[-2])
+
+
+def test_what_scored_a_run_that_is_over_ends(project: Project) -> None:
+    before = set(threading.enumerate())
+    run(recipe(name="over", training__steps=2, training__warmup_steps=0), project, Options())
+    gc.collect()  # a trainer and what follows it hold each other
+    for each in set(threading.enumerate()) - before:
+        if each.name == "genai-local":
+            each.join(30)
+            assert not each.is_alive()
 
 
 ASKED = """

@@ -1,9 +1,11 @@
 """Weights in this process: decoding in a batch and under a schema, adapters and their base."""
 
 import asyncio
+import gc
 import json
 import shutil
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from genai.errors import ModelError
 from genai.models import open_model
 from genai.models.constrain import Reader
 from genai.models.engine import Engine, Job
-from genai.models.local import encode
+from genai.models.local import encode, open_weights
 from genai.models.weights import weights_digest
 from genai.types import Reply
 
@@ -194,6 +196,40 @@ def test_an_adapter_trained_anew_is_taken_up_at_the_next_request(
     before = model("refund", max_tokens=10).text
     tiny_adapter(folder, base, seed=7)
     assert model("refund", max_tokens=10).text != before
+
+
+def test_a_model_that_is_replaced_leaves_the_memory_once_it_has_answered(
+    base: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(base, tmp_path / "replaced")
+    before, model = decoding(), open_model(f"local/{folder}")
+    first = model("refund", max_tokens=10).text
+    engine, _ = open_weights(folder)
+    [thread] = decoding() - before
+    old = weakref.ref(engine.model)
+    tiny_model(folder, seed=7)
+    assert model("refund", max_tokens=10).text != first
+    said, ended = [], threading.Event()
+
+    def emit(text: str, reason: str) -> None:
+        said.append(text)
+        if reason:
+            ended.set()
+
+    prompt = encode(engine.tokenizer, [{"role": "user", "content": "refund"}])
+    engine.submit(Job(prompt, emit, most=10))  # by a caller who had it before
+    assert ended.wait(30)
+    assert "".join(said) == first
+    del engine
+    thread.join(30)
+    assert not thread.is_alive()
+    gc.collect()
+    assert old() is None
+    assert len(decoding() - before - {thread}) == 1
+
+
+def decoding() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if each.name == "genai-local"}
 
 
 @pytest.mark.parametrize("fault", ["weights", "layers", "template", "changed", "unbound"])
