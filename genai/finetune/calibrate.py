@@ -180,7 +180,7 @@ def _clocked(
     step = statistics.median(times.steps)
     answers = sum(map(measured.answer, range(len(measured.length)))) / len(measured.length)
     mean = counted["tokens"] / counted["steps"]
-    evals = _dev_cases(recipe, project) * answers / (mean / step * _GENERATED)
+    evals = _dev_cases(recipe, project, counted["steps"]) * answers / (mean / step * _GENERATED)
     hours = (times.startup + counted["steps"] * step + evals) / 3600
     least = min(1 - _BAND, min(times.steps) / step)  # never below nothing, however they vary
     most = 1 + max(_BAND, (max(times.steps) - min(times.steps)) / 2 / step)
@@ -199,14 +199,11 @@ def _clocked(
     }  # fmt: skip
 
 
-def _dev_cases(recipe: Recipe, project: Project) -> int:
+def _dev_cases(recipe: Recipe, project: Project, steps: int) -> int:
     """Count the dev cases that will be generated over the whole run."""
     cases = len(load_suite(located(project, recipe.evals.dev)).cases)
     cases = min(cases, recipe.evals.limit or cases)
-    times = 1
-    if recipe.evals.every and recipe.training.steps is not None:
-        times = -(-recipe.training.steps // recipe.evals.every)
-    return cases * times
+    return cases * (-(-steps // recipe.evals.every) if recipe.evals.every else 1)
 
 
 def flops(recipe: Recipe, shape: Shape, total: int) -> float:

@@ -2,8 +2,10 @@
 
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from genai.finetune import load_recipe
 from genai.finetune.calibrate import Shape, Times, flops, gib, plan_run
 from genai.finetune.data import load_tokenizer, read_rows, render_all
 from genai.finetune.hardware import look
+from genai.finetune.job import build, prepare
 from genai.finetune.plan import Plan, actual, hold, plan_path, read_plan, recipe_digest
 from genai.project import Project
 
@@ -260,6 +263,37 @@ def test_dev_scores_during_the_run_are_in_the_plan(
     assert len(load_suite(project.root / home / "dev.yaml").cases) == 200
     assert four.eval_seconds == pytest.approx(4 * once.eval_seconds)
     assert few.eval_seconds == pytest.approx(once.eval_seconds / 4)
+    # 200 steps of 32 rows are 1.6 times 4,000 rows
+    training = {**recipe_of("sft").training.model_dump(), "steps": None, "epochs": 1.6}
+    same = plan_run(recipe_of("sft", training=training, evals={**evals, "every": 60}), project)
+    assert (same.steps, same.eval_seconds) == (four.steps, pytest.approx(four.eval_seconds))
+
+
+def test_weights_in_4_bits_are_counted_as_what_they_stand_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    import transformers
+
+    class Params4bit(torch.nn.Parameter):
+        """As bitsandbytes packs weights: two in a byte."""
+
+    small = tuning.make_project(tmp_path)
+    config = transformers.AutoConfig.from_pretrained(tmp_path / "base")
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    whole = sum(each.numel() for each in model.parameters())
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Linear):
+            packed = torch.zeros(layer.weight.numel() // 2, 1, dtype=torch.uint8)
+            layer.weight = Params4bit(packed, requires_grad=False)
+    model.is_loaded_in_4bit = True
+    holds = SimpleNamespace(nn=SimpleNamespace(Params4bit=Params4bit))
+    monkeypatch.setitem(sys.modules, "bitsandbytes", holds)
+    load = transformers.AutoModelForCausalLM
+    monkeypatch.setattr(load, "from_pretrained", lambda *_, **__: model)
+    given = tuning.recipe(weights="pretrained")
+    job = prepare(given, small, tmp_path)
+    assert build(job)[1] == whole
 
 
 def test_steps_that_vary_widely_plan_no_time_below_nothing(
