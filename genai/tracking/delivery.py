@@ -155,7 +155,7 @@ class _Delivery:
         run = self._find(item["key"], [experiment])
         if run is None:
             run = self._client.create_run(
-                experiment, start_time=_ms(item["started"] or time.time()), run_name=item["name"],
+                experiment, start_time=_ms(item["started"] or item["at"]), run_name=item["name"],
                 tags={_KEY: _plain(item["key"])},
             )  # fmt: skip
         run_id, held = run.info.run_id, run.data.params
@@ -181,8 +181,9 @@ class _Delivery:
             child = self._find(key, [experiment])
             if child is not None:
                 self._client.set_tag(child.info.run_id, "mlflow.parentRunId", run_id)
-        if item["status"] != "RUNNING":
-            self._client.set_terminated(run_id, item["status"])
+        over = run.info.status == "FINISHED" == item["status"]  # what comes later is no part of it
+        if item["status"] != "RUNNING" and not over:
+            self._client.set_terminated(run_id, item["status"], _ms(item["at"]))
         return str(run_id)
 
     def _prompt(self, item: Mapping[str, Any], files: Path) -> None:
@@ -229,7 +230,7 @@ class _Delivery:
 def _made_for(item: Mapping[str, Any]) -> dict[str, Any]:
     """Give a run for an adapter whose training was not tracked."""
     record = Record(f"adapter/{item['name']}/{item['sha']}", "adapters", item["name"])
-    return {**asdict(record), "tags": dict(item["tags"]), "left": []}
+    return {**asdict(record), "tags": dict(item["tags"]), "left": [], "at": item["at"]}
 
 
 def _ms(seconds: float) -> int:

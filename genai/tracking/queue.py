@@ -139,7 +139,8 @@ def _put(store: Store, kind: str, item: dict[str, Any], files: Sequence[Path], r
             (draft / "files" / inside).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, draft / "files" / inside)
             kept.append(inside.as_posix())
-        item = {**item, "kind": kind, "files": kept, "left": left, "root": ""}
+        item = {**item, "kind": kind, "files": kept, "left": left, "root": "",
+                "at": time.time()}  # fmt: skip
         (draft / "item.json").write_text(json.dumps(item, default=str), encoding="utf-8")
         draft.replace(store.queue / name)
     except OSError as error:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from certificates import make_certificate, serving
 from faults import faulty, reply
-from mlflows import QUIET, RECORD, Server, front, rows
+from mlflows import AT, QUIET, RECORD, Server, front, rows
 
 from genai import tracking
 from genai.tracking import Record, Store, Version, deliver, log, mirror, queue, waiting
@@ -70,6 +70,22 @@ def test_a_run_a_prompt_and_an_adapter_stand_in_the_store_once(
     } <= set(aliases)  # fmt: skip
     # telemetry has no client, prices are not fetched, litellm is not even loaded
     assert json.loads(said.read_text()) == [True, "True", False]
+
+
+def test_a_run_has_the_times_of_its_work_and_not_of_its_delivery(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = Record("finetune/small/1", "finetune", "small", started=AT)
+    judged = Record("finetune/small/1", "finetune", "small", tags={"gate/base": "PASS"})
+    for record, hours in ((trained, 1), (judged, 25), (Record("grid/sums/g", "sums", "g"), 25)):
+        monkeypatch.setattr("genai.tracking.queue.time.time", lambda hours=hours: AT + hours * 3600)
+        log(store, record)
+    monkeypatch.undo()
+    assert deliver(store) == tracking.Waiting(0, 0)
+    times = rows(store, "SELECT name, start_time, end_time FROM runs ORDER BY name")
+    hour, at = 3_600_000, int(AT * 1000)
+    assert times == [("g", at + 25 * hour, at + 25 * hour), ("small", at, at + hour)]
+    assert ("gate/base", "PASS") in rows(store, "SELECT key, value FROM tags")
 
 
 def _quiet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
