@@ -35,6 +35,9 @@ PARAMS = frozenset({
 })  # fmt: skip
 T = TypeVar("T")
 _AGAIN = (0.02, 0.2)  # seconds until a folder that is being replaced is looked at again
+# what is read of an id of the hub; many also hold the same weights in other formats
+_READ = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken"]
+_COPIES = ["*/*", "consolidated*"]
 _MOST = 1024  # tokens of a reply where nothing is said
 _lock = threading.Lock()
 _engines: dict[Path, tuple[str, Engine]] = {}
@@ -124,8 +127,11 @@ def find_folder(path: str) -> Path:
         name, _, revision = path.partition("@")
         try:
             return Path(
-                hub.snapshot_download(name, revision=revision or None, local_files_only=_offline())
-            )
+                hub.snapshot_download(
+                    name, revision=revision or None, local_files_only=_offline(),
+                    allow_patterns=_READ, ignore_patterns=_COPIES,
+                )
+            )  # fmt: skip
         except Exception as error:  # the hub raises what its clients raise
             raise ModelError(
                 f"model local/{path}: is no folder here, and the hub gave nothing"

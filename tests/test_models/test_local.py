@@ -279,6 +279,33 @@ def test_a_relative_folder_is_of_the_project_wherever_the_command_is_given(
     assert open_model("local/.genai/adapters/mine")("refund", max_tokens=4).text
 
 
+def test_of_an_id_of_the_hub_only_what_is_read_is_downloaded(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub.utils import filter_repo_objects
+
+    source, target = shutil.copytree(base, tmp_path / "hub"), tmp_path / "cache"
+    copies = ["original/consolidated.00.pth", "pytorch_model.bin", "consolidated.safetensors",
+              "onnx/model.onnx", "model.gguf"]  # fmt: skip
+    for name in copies:
+        (source / name).parent.mkdir(exist_ok=True)
+        (source / name).write_bytes(b"large")
+
+    def download(name: str, allow_patterns: list[str], ignore_patterns: list[str], **_: object):
+        paths = [each for each in source.rglob("*") if each.is_file()]
+        names = [each.relative_to(source).as_posix() for each in paths]
+        for each in filter_repo_objects(
+            names, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns
+        ):
+            (target / each).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source / each, target / each)
+        return str(target)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert open_model("local/owner/model")("refund", max_tokens=4).text
+    assert {each.name for each in target.iterdir()} == {each.name for each in base.iterdir()}
+
+
 @pytest.mark.parametrize("name", ["nowhere", "owner/model"])
 def test_weights_that_are_not_there_are_one_sentence(name: str) -> None:
     with pytest.raises(ModelError, match="is no folder here"):
