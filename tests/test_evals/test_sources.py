@@ -1,4 +1,4 @@
-"""Only answers that would be given today are taken over: those of a project that has not changed."""
+"""Only what would be answered today is taken over: answers of a project that has not changed."""
 
 from pathlib import Path
 
