@@ -83,8 +83,9 @@ class RetrieverIndex:
 
     A Document is a passage of the document its metadata names as `source`, at `start_index`, as
     LangChain's splitters write it (`add_start_index=True`). Without that it is a document of its
-    own, `source#hash`. Citations are checked against what was retrieved, and how telling a word is
-    is counted over it. Filters and tenants are the retriever's own affair.
+    own, `source#hash`; where a loader gave pages, each of them is one, `source#page=1`. Citations
+    are checked against what was retrieved, and how telling a word is is counted over it. Filters
+    and tenants are the retriever's own affair.
     """
 
     def __init__(self, retriever: Any, name: str = "") -> None:
@@ -138,6 +139,10 @@ class RetrieverIndex:
     def _keep(self, document: Document) -> Passage:
         piece, said = document.page_content, document.metadata
         name, start = str(said.get("source") or document.id or "retrieved"), said.get("start_index")
+        page = said.get("page") if type(said.get("page")) is int else None
+        if page is not None and "start" not in said:  # theirs, which counts from 0; ours from 1
+            page += 1
+            name = f"{name}#page={page}"  # for within each page `start_index` begins anew
         if type(start) is not int or not 0 <= start <= _FARTHEST:
             name, start = f"{name}#{text_hash(piece)[:8]}", 0
         seen = self._seen.get(name)
@@ -151,7 +156,6 @@ class RetrieverIndex:
             self._counts.subtract(content_stems([seen.pieces.get(start, "")])[0])
             self._counts.update(content_stems([piece])[0])
             seen.pieces[start], seen.view = piece, ""
-        page = said.get("page") if isinstance(said.get("page"), int) else None
         key = text_hash(f"{name}\x1f{start}\x1f{piece}")[:32]
         return Passage(key, name, start, start + len(piece), piece, page=page)
 
