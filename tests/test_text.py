@@ -1,5 +1,6 @@
 """Looking at text: exact sentence spans, support, and detectors with few false alarms."""
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,13 @@ def test_sentences_are_in_order_disjoint_and_lose_nothing(text: str) -> None:
 )
 def test_sentences_of_prose_lists_and_tables(text: str, count: int) -> None:
     assert len(sentences(text)) == count
+
+
+def test_a_mark_apart_from_its_letter_parts_no_word() -> None:
+    text = "Kündigungsfrist für Anträge, où le café"
+    apart = unicodedata.normalize("NFD", text)
+    assert words(apart) == words(text)
+    assert content_stems([apart]) == content_stems([text])
 
 
 def test_no_later_text_takes_back_the_end_of_a_sentence() -> None:

@@ -7,6 +7,7 @@ same word.
 import re
 import sqlite3
 import threading
+import unicodedata
 from collections.abc import Sequence
 
 TOKENIZER = "porter unicode61 remove_diacritics 2"
@@ -28,7 +29,8 @@ def words(text: str) -> list[str]:
 
     A question made of stop words alone keeps them all.
     """
-    found = [word for word in _WORD.findall(text.replace("\x00", " "))]
+    # a letter and a mark that is drawn on it are one sign, or they would part the word
+    found = _WORD.findall(unicodedata.normalize("NFC", text.replace("\x00", " ")))
     return [word for word in found if word.lower() not in STOP_WORDS] or found
 
 

@@ -1,5 +1,6 @@
 """The chain: nothing leaves unjudged, every citation re-checks, every way out is typed."""
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -338,6 +339,7 @@ def test_a_german_answer_is_the_whole_sentence_with_its_dates_and_abbreviations(
     genai.Index().sync("docs")
     chain = genai.load()
     assert chain("Wie hoch ist die Gebühr?").text == f"{fee} [1]"
+    assert chain(unicodedata.normalize("NFD", "Wie hoch ist die Gebühr?")).text == f"{fee} [1]"
     last = "Die Frist für den Antrag endet am 3. März 2026. [1]"
     assert chain("Wann endet die Frist für den Antrag?").text == last
 
