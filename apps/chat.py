@@ -1,5 +1,6 @@
 """The chat. Start it with `genai app`; it answers from your documents and cites each sentence."""
 
+import re
 from typing import Any
 
 import streamlit as st
@@ -80,7 +81,8 @@ def draw_disclosure(chain: genai.Chain) -> None:
 def draw_sidebar(model: str) -> bool:
     """Draw the controls; say whether the person's own documents answer."""
     with st.sidebar:
-        st.markdown(f"**Model:** `{model}`")
+        shown = re.sub("://[^/]*@", "://", model)  # an address may hold a password
+        st.markdown(f"**Model:** `{shown}`")
         st.button("New chat", on_click=clear, width="stretch")
         if "cleared" in st.session_state:
             st.button("Restore the last chat", on_click=restore, width="stretch")

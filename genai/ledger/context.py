@@ -84,7 +84,7 @@ def repeated(number: int) -> Iterator[None]:
         _trial.reset(token)
 
 
-def occurrence(request: str, first: bool) -> str | None:
+def occurrence(request: str) -> str | None:
     """Say which repeat a request is, and which of its like in it; None outside `repeated`.
 
     Counting within a trial makes it independent of what runs beside it and of resumption.
@@ -93,6 +93,6 @@ def occurrence(request: str, first: bool) -> str | None:
     if held is None:
         return None
     number, seen = held
-    seen[request] += first
-    within = max(seen[request] - 1, 0)
+    within = seen[request]
+    seen[request] += 1
     return f"{number}.{within}" if within else str(number)

@@ -76,7 +76,7 @@ class Replay:
         return f"{base}-{plan.repeat}"
 
     def _repeat(self, asked: str) -> str:
-        repeat = occurrence(asked, True)
+        repeat = occurrence(asked)
         if repeat is None:
             with self._lock:
                 repeat = str(self._repeats[asked])

@@ -237,8 +237,13 @@ def _opened(path: Path, mode: Mode) -> Replay:
 
 def embedder(project: Project, config: Config, record: Any = None) -> Embedder:
     """Open the configured embedder, priced and recorded."""
-    around = hooks(project, config, record)
-    return make_embedder(config.embedder, settings=config.models.get(config.embedder), hooks=around)
+    name, around = config.embedder, hooks(project, config, record)
+    chosen = config.models.get(name)
+    if chosen is None:
+        plain = config.models.get(name.partition("@")[0])
+        # an entry that leads to another server may hold that one's key
+        chosen = plain if plain is not None and plain.base_url is None else None
+    return make_embedder(name, settings=chosen, hooks=around)
 
 
 def judge(project: Project, record: Any = None) -> "Ask | None":

@@ -229,7 +229,7 @@ async def crowd(trial):
     now, most = now + 1, max(most, now + 1)
     await asyncio.sleep(0.02)
     now -= 1
-    note("crowd", f"{most} {trial.repeat} {occurrence('asked', True)}\\n")
+    note("crowd", f"{most} {trial.repeat} {occurrence('asked')}\\n")
     return True
 """
 

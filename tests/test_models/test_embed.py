@@ -212,6 +212,24 @@ def test_key_parameters_and_retries_of_the_settings_hold_for_an_embedder(
         assert plain.wanted() != before  # vectors of another length are another embedder's
 
 
+NAMED = """embedder: openai/e@{url}
+models:
+  openai/e: {{{server}api_key_env: TEAM_KEY}}
+"""
+
+
+@pytest.mark.parametrize("server, key", [("", "sk-team"), ("base_url: 'http://a/v1', ", "sk-all")])
+def test_an_entry_holds_for_its_name_with_an_address_unless_it_leads_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str, key: str
+) -> None:
+    monkeypatch.setenv("TEAM_KEY", "sk-team")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-all")
+    with openai_server() as (url, asked):
+        project(tmp_path / "p", monkeypatch, NAMED.format(url=url, server=server))
+        assert main(["index", "sync"]) == 0
+        assert set(asked.keys) == {key}
+
+
 def test_an_address_without_its_scheme_is_refused() -> None:
     with pytest.raises(ModelError, match="`@` is followed by a URL"):
         make_embedder("openai/e@127.0.0.1:8000/v1")
