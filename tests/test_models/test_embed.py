@@ -218,7 +218,9 @@ models:
 """
 
 
-@pytest.mark.parametrize("server, key", [("", "sk-team"), ("base_url: 'http://a/v1', ", "sk-all")])
+@pytest.mark.parametrize(
+    ("server", "key"), [("", "sk-team"), ("base_url: 'http://a/v1', ", "sk-all")]
+)
 def test_an_entry_holds_for_its_name_with_an_address_unless_it_leads_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str, key: str
 ) -> None:

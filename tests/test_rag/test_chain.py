@@ -12,7 +12,7 @@ from indexes import starter
 from servers import openai_server
 
 import genai
-from genai.errors import ConfigError, ModelError, Unmeasured
+from genai.errors import ModelError, Unmeasured
 from genai.ledger import Ledger
 from genai.models import Fake, Model, open_model
 from genai.models.base import Delta
@@ -364,21 +364,6 @@ def test_the_openers_share_one_ledger(place: Path) -> None:
     assert isinstance(genai.open_ledger(), Ledger)
     assert isinstance(genai.model("fake/echo"), Model)
     assert genai.model("fake/echo")("say it").text == "say it"
-
-
-@pytest.mark.parametrize("name", ["../x", "/tmp/x", "..", "a\\b"])
-def test_an_index_keeps_to_the_project(place: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=r"`chain.index`: must be a name, not a path"):
-        genai.Index(name)
-
-
-@pytest.mark.parametrize("name", ["x" * 300, "\u00fc" * 101, "two\nlines", "nul\0", "half \ud800"])
-def test_an_index_whose_name_is_no_name_of_a_folder_is_refused_in_one_line(
-    place: Path, name: str
-) -> None:
-    with pytest.raises(ConfigError, match=r"`chain.index`: must be a ") as caught:
-        genai.Index(name)
-    assert str(caught.value).isprintable()
 
 
 class Cut(Fake):

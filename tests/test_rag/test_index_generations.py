@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from indexes import hashed, many
+from indexes import hashed, many, starter
 
+import genai
 from genai.config import IndexSettings
-from genai.errors import IndexUnusable, InputError, ModelError
+from genai.errors import ConfigError, IndexUnusable, InputError, ModelError
 from genai.models import Embedder
 from genai.rag import Index
 
@@ -209,3 +210,22 @@ def test_an_index_of_an_older_layout_says_so_and_is_built_anew(
     assert not (home / "0ld-1").exists()
     with pytest.raises(InputError, match="no generation before this one is kept"):
         later.rollback()
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "..", "a\\b"])
+def test_an_index_keeps_to_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(starter(tmp_path))
+    with pytest.raises(ConfigError, match=r"`chain.index`: must be a name, not a path"):
+        genai.Index(name)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "\u00fc" * 101, "two\nlines", "nul\0", "half \ud800"])
+def test_an_index_whose_name_is_no_name_of_a_folder_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(starter(tmp_path))
+    with pytest.raises(ConfigError, match=r"`chain.index`: must be a ") as caught:
+        genai.Index(name)
+    assert str(caught.value).isprintable()
