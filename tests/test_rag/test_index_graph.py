@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from indexes import hashed, many
 from postgres import new_database, postgres, with_pgvector
@@ -333,6 +334,20 @@ def test_the_python_server_of_chroma_is_refused_before_anything_is_sent(tmp_path
 def test_an_address_that_is_not_safe_or_none_is_refused(url: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         vectors.open_graph(url, Path(), "x")
+
+
+def test_a_connection_that_the_server_ended_is_opened_again(tmp_path: Path, pgvector: str) -> None:
+    url = new_database(pgvector)
+    index = made(tmp_path / "i", server=url)
+    index.sync(many(tmp_path / "documents", 30))
+    graph = opened(index).graph()
+    before, kept = hits(index), graph.ids()
+    with psycopg.connect(url, autocommit=True) as db:
+        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> %s"
+        assert db.execute(f"{end} AND application_name = 'genai index'", (db.info.backend_pid,))
+    assert graph.ids() == kept != set()
+    assert hits(index) == before
+    index.close()
 
 
 @pytest.mark.parametrize(

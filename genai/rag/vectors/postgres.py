@@ -20,17 +20,21 @@ class Postgres:
     """One table of vectors with its graph; made on the first write, when the columns are known."""
 
     def __init__(self, url: str, name: str) -> None:
-        psycopg = extras.load("psycopg", "server")
-        self._errors = psycopg.Error
+        self._package = extras.load("psycopg", "server")
+        self._errors = self._package.Error
+        self._url = url
         self._shown = re.sub(r"://[^@/]*@", "://", url).partition("?")[0]
         # a name of PostgreSQL has 63 bytes at most, and the whole of ours has to count
         short = re.sub(r"[^a-z0-9_]", "_", name.lower())[:40]
         self._table = f"genai_{short}_{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+        self._connect()
+
+    def _connect(self) -> None:
         try:
-            self._db = psycopg.connect(url, autocommit=True, connect_timeout=5)
+            self._db = self._package.connect(self._url, autocommit=True, connect_timeout=5)
             self._db.execute("SET application_name = 'genai index'")
             self._db.execute(f"SET hnsw.ef_search = {_EF}")
-        except psycopg.Error as error:
+        except self._errors as error:
             raise self._named(error) from error
 
     def upsert(self, ids: Sequence[str], vectors: "Matrix") -> None:
@@ -96,12 +100,16 @@ class Postgres:
                 " WITH (m = 32, ef_construction = 200)"
             )
 
-    def _run(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def _run(self, sql: str, values: Sequence[Any] = (), *, last: bool = False) -> list[Any]:
         try:
             cursor = self._db.execute(sql, values)
             return cursor.fetchall() if cursor.description else []
         except self._errors as error:
-            raise self._named(error) from error
+            if last or not self._db.closed:
+                raise self._named(error) from error
+        self._db.close()
+        self._connect()  # the server ended the connection, as it does when it starts again
+        return self._run(sql, values, last=True)
 
     def _named(self, error: Exception) -> IndexUnusable:
         said = (str(error).splitlines() or [type(error).__name__])[0]
