@@ -27,7 +27,7 @@ from genai.ledger import merged
 from genai.types import Place, Verdict
 
 _START = "0" * 64
-_LONGEST = 1 << 20  # bytes of a line
+_TAIL = 4096  # bytes of the log's end that are read for its last line, and more where it is longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +140,9 @@ class Audit:
         """Give the number and hash of the last line; finish a write that was killed before."""
         count, last = self._read_head()
         if self._log.is_file():
-            with self._log.open("rb") as file:
-                file.seek(max(0, self._log.stat().st_size - _LONGEST))
-                line = file.read().splitlines()[-1:]
-            if line and not self._problem(line[0].decode("utf-8", "replace"), count + 1, last):
-                count, last = count + 1, json.loads(line[0])["hash"]
+            line = _last_line(self._log)
+            if line and not self._problem(line, count + 1, last):
+                count, last = count + 1, json.loads(line)["hash"]
                 self._write_head(count, last)
         return count, last
 
@@ -173,3 +171,14 @@ class Audit:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._lock, extras.load("filelock", "rag").FileLock(self._log.with_suffix(".lock")):
             yield
+
+
+def _last_line(path: Path) -> str:
+    size, read = path.stat().st_size, _TAIL
+    with path.open("rb") as file:
+        while True:
+            file.seek(max(0, size - read))
+            tail = file.read()
+            if b"\n" in tail[:-1] or read >= size:
+                return tail.splitlines()[-1].decode("utf-8", "replace") if tail else ""
+            read *= 16
