@@ -6,6 +6,7 @@ A request that leaves is noted in `underway.py`, or else by a `sent` line here; 
 `call` line is a lost call.
 """
 
+import errno
 import os
 import secrets
 import threading
@@ -196,8 +197,9 @@ class Spool:
 def _write(file: int, line: bytes) -> int:
     written = os.write(file, line)
     if written != len(line):
-        os.write(file, b"\n")  # close the torn line, so that others survive it
-        raise OSError(28, "no space left on the disk")
+        # take the torn line away, which needs no room: the next one would be written behind it
+        os.ftruncate(file, os.fstat(file).st_size - written)
+        raise OSError(errno.ENOSPC, "no space left on the disk")
     return written
 
 

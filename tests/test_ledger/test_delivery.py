@@ -247,6 +247,28 @@ def test_where_the_disk_refuses_the_call_goes_on_and_its_row_waits(tmp_path: Pat
     assert ledger.flush().waiting == 0
 
 
+def test_a_line_that_a_full_disk_cuts_spoils_no_other(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.record(call(id="first"))
+    write, cut = os.write, []
+
+    def full(file: int, line: bytes) -> int:
+        if cut:
+            raise OSError(28, "No space left on device")
+        cut.append(line)
+        return write(file, line[: len(line) // 2])
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "write", full)
+        ledger.record(call(id="cut"))
+        ledger.record(call(id="waits"))
+    ledger.record(call(id="after"))
+    delivery = ledger.flush()
+    assert (delivery.stored, delivery.failed, delivery.waiting) == (4, 0, 0)
+    assert {row.id for row in ledger.calls()} == {"first", "cut", "waits", "after"}
+
+
 FULL = """
 import sys
 from pathlib import Path
