@@ -11,6 +11,7 @@ _DAY = 86_400
 def retain(ledger: "Ledger", *, content_days: float = 30, call_days: float = 2557) -> int:
     """Delete content and comments older than `content_days`, and calls older than `call_days`.
 
+    Of calls whole days of UTC go, or an archive of Parquet would be written with a rest of one.
     Give how many rows were deleted or emptied. On SQLite deleted bytes are overwritten and the
     write-ahead log is emptied, so that no copy stays in the files.
     """
@@ -19,6 +20,8 @@ def retain(ledger: "Ledger", *, content_days: float = 30, call_days: float = 255
     ledger.drain()
     now = time.time()
     kept, booked = now - content_days * _DAY, now - call_days * _DAY
+    if call_days >= 1:
+        booked -= booked % _DAY
     content, feedback, calls = tables.content, tables.feedback, tables.calls
     with ledger.database.begin() as db:
         done = [

@@ -157,3 +157,18 @@ def test_old_calls_go_only_after_their_years(tmp_path: Path, url: str) -> None:
     ledger.record(call(id="new", started_at=time.time()))
     assert retain(ledger) == 1
     assert [row.id for row in ledger.calls()] == ["new"]
+
+
+def test_an_archive_of_parquet_keeps_its_days_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, archive = Ledger(tmp_path / "ledger.db"), tmp_path / "archive"
+    first = NOVEMBER - 2.5 * 86400  # the day in which two days before that noon lie
+    for number, moment in enumerate((first - 1, first, first + 86399)):
+        ledger.record(call(id=str(number), started_at=moment))
+    parquet(ledger, archive)
+    with monkeypatch.context() as at_noon:
+        at_noon.setattr(time, "time", lambda: NOVEMBER)
+        assert retain(ledger, call_days=2) == 1
+    parquet(ledger, archive)
+    assert pyarrow.parquet.read_table(archive)["id"].to_pylist() == ["0", "1", "2"]
