@@ -1,5 +1,6 @@
 """Put a chain together: embedder, index, guards, prompt, model, as the project's settings say."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -39,18 +40,27 @@ class Index(_Index):
             config.index,
             scan=screen.stops,
             scan_id=screen.id,
-            open_embedder=partial(_embedder_at, found),
+            open_embedder=_Opener(found),
         )
 
 
-def _embedder_at(project: Project, where: str) -> Embedder:
-    """Open an embedder by its address as the project would, in a worker too."""
-    config = settings(project)
-    name = where.partition("@http")[0]
-    chosen = config.models.get(name)
-    # what is set under the plain name, a key above all, is for the server that it leads to
-    found = name if chosen is not None and address(name, chosen) == where else where
-    return embedder(project, config.model_copy(update={"embedder": found}))
+@dataclass(frozen=True)
+class _Opener:
+    """Opens an embedder by its address as the project would, in a worker too.
+
+    Two of one project are equal: a worker gets a new one with each part, and opens what it names
+    once.
+    """
+
+    project: Project
+
+    def __call__(self, where: str) -> Embedder:
+        config = settings(self.project)
+        name = where.partition("@http")[0]
+        chosen = config.models.get(name)
+        # what is set under the plain name, a key above all, is for the server that it leads to
+        found = name if chosen is not None and address(name, chosen) == where else where
+        return embedder(self.project, config.model_copy(update={"embedder": found}))
 
 
 def load(

@@ -1,6 +1,7 @@
 """Passages embedded by processes and by Ray: the same index, and nothing done twice."""
 
 import os
+import pickle
 import secrets
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from genai.errors import GenaiError, IndexUnusable, InputError
 from genai.models import Embedder, make_embedder
 from genai.rag import Index
 from genai.rag.index import Workers, embed
+from genai.wiring import parts
 
 
 def another(name: str) -> Embedder:
@@ -157,6 +159,25 @@ def test_the_command_line_embeds_in_processes_and_on_a_cluster(
         index.close()
     assert found["processes"] == found["alone"]
     assert found["cluster"] == found["alone"]
+
+
+def test_a_worker_opens_its_embedder_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.init(tmp_path / "project")
+    monkeypatch.chdir(tmp_path / "project")
+    opened, make = [], parts.embedder
+
+    def counted(*given: Any) -> Embedder:
+        opened.append(given)
+        return make(*given)
+
+    monkeypatch.setattr("genai.wiring.chain.embedder", counted)
+    index = genai.Index()
+    opener, embedder = index._open_embedder, index.embedder
+    opened.clear()
+    part = embed.Part(("a",), ("A river.",), ("A river.",), embedder.address, embedder.id, opener)
+    for _ in range(3):  # as parts come to a worker
+        embed.embed_part(pickle.loads(pickle.dumps(part)))
+    assert len(opened) == 1
 
 
 def test_a_cluster_that_is_not_there_changes_nothing(
