@@ -166,10 +166,13 @@ def _csv(path: Path, shown: str) -> Iterator[_Row]:
     above = 0
     if text.startswith("# $schema"):  # for people and editors, as the first line of other forms
         text, above = text.partition("\n")[2], 1
-    csv.field_size_limit(_LONGEST)
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    for row in reader:
-        line = reader.line_num + above
+    before = csv.field_size_limit(_LONGEST)
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""))
+        rows = [(reader.line_num + above, row) for row in reader]
+    finally:
+        csv.field_size_limit(before)  # it is the whole process's
+    for line, row in rows:
         if None in row or None in row.values():
             raise CaseError(
                 f"{shown}: line {line}: has not as many cells as the header;"

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 TOKENIZER = "porter unicode61 remove_diacritics 2"
 _WORD = re.compile(r"\w+", re.UNICODE)
+# more marks on a letter than any writing has, which take long to be put in order
+_MANY_MARKS = re.compile(r"([^\w\s]{30})[^\w\s]+")
 STOP_WORDS = frozenset(
     "a about above after again all also am an and any are as at be because been before being below"
     " between both but by can could did do does doing down during each few for from further had has"
@@ -30,7 +32,8 @@ def words(text: str) -> list[str]:
     A question made of stop words alone keeps them all.
     """
     # a letter and a mark that is drawn on it are one sign, or they would part the word
-    found = _WORD.findall(unicodedata.normalize("NFC", text.replace("\x00", " ")))
+    plain = _MANY_MARKS.sub(r"\1 ", text.replace("\x00", " "))
+    found = _WORD.findall(unicodedata.normalize("NFC", plain))
     return [word for word in found if word.lower() not in STOP_WORDS] or found
 
 
