@@ -4,6 +4,7 @@ A line that cannot be stored is counted and set aside in `spool/failed.txt`; it 
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ _encode = msgspec.json.encode
 _PIECES = 16  # of what is read at once, in one transaction: each rewrites pages of the indexes
 _CALL = b'{"t":"call"'  # how the line of a call begins
 _NOTES = ("sent", "moved")  # lines that are no rows
+_FAILED = "failed.txt"  # lines that cannot be stored
+_BEGAN = re.compile(rb'"(?:started_at|created_at)":(\d+(?:\.\d+)?)')
 _KINDS = {"call": tables.calls, "feedback": tables.feedback, "content": tables.content}
 
 
@@ -93,7 +96,7 @@ class Drainer:
                     break
                 written, failed = _store(db, lines)
                 if failed:
-                    with (path.parent / "failed.txt").open("ab") as file:
+                    with (path.parent / _FAILED).open("ab") as file:
                         file.writelines(failed)
                         file.flush()
                         os.fsync(file.fileno())  # soon the only copy
@@ -318,6 +321,21 @@ def counts(database: Database, spool: Spool) -> tuple[int, int, int]:
             pending += _calls(lines[0])
     failed = sum(row.failed for row in rows.values())
     return sum(row.stored for row in rows.values()), failed, pending
+
+
+def set_aside(folder: Path, since: float) -> int:
+    """Count the lines that were set aside since: a line says when it began, unless it is torn."""
+    path = folder / _FAILED
+    try:
+        newest = path.stat().st_mtime  # when the last line came
+        if newest < since:
+            return 0
+        with path.open("rb") as file:
+            began = [_BEGAN.search(line) for line in file]
+    except FileNotFoundError:
+        return 0
+    times = [float(each[1]) if each else newest for each in began[:-1]]
+    return sum(at >= since for at in [*times, newest])
 
 
 def _calls(lines: bytes) -> int:

@@ -43,7 +43,6 @@ class Follower:
             time.sleep(wait)
             began = time.perf_counter()
             came = self.new()
-            wait = max(
-                _PAUSE, 4 * (time.perf_counter() - began)
-            )  # a large store has others to serve
+            # a large store has others to serve
+            wait = max(_PAUSE, 4 * (time.perf_counter() - began))
             yield from (call for call in came if call.id not in known)

@@ -229,6 +229,12 @@ class Ledger:
             trouble=trouble or spool.trouble,
         )
 
+    def set_aside(self, since: float) -> int:
+        """Count the rows that could not be stored since a Unix time."""
+        from genai.ledger.drain import set_aside
+
+        return set_aside(self._spool.folder, since)
+
     # -- reading ---------------------------------------------------------------------------------
 
     def calls(

@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from genai import bridge, extras
 from genai.config import ModelSettings
 from genai.errors import ModelError
+from genai.models.address import bare
 from genai.models.attempts import Hooks
 from genai.models.embed import Embedder
 from genai.project import import_named
@@ -67,18 +67,15 @@ def address(name: str, settings: ModelSettings) -> str:
     """
     if not name.startswith(_SERVED):
         return name
-    bare, url = _server(name, settings)
-    if url is None:
-        return name
-    found = urlsplit(url)
-    return f"{bare}@{found._replace(netloc=found.netloc.rpartition('@')[2]).geturl()}"
+    plain, url = _server(name, settings)
+    return name if url is None else f"{plain}@{bare(url)}"
 
 
 def _server(name: str, settings: ModelSettings) -> tuple[str, str | None]:
     """Part a name from its URL: its own, that of the settings, or the variable's for OpenAI's."""
-    bare, given, rest = name.partition("@http")
+    plain, given, rest = name.partition("@http")
     variable = os.environ.get("OPENAI_BASE_URL") if name.startswith("openai/") else None
-    return bare, f"http{rest}" if given else settings.base_url or variable
+    return plain, f"http{rest}" if given else settings.base_url or variable
 
 
 def _static() -> tuple[Callable[[Sequence[str]], Any], str]:
@@ -114,8 +111,8 @@ def _sentence_transformer(name: str) -> Callable[[Sequence[str]], Any]:
 
 
 def _served(name: str, settings: ModelSettings, hooks: Hooks | None) -> Embedder:
-    bare, url = _server(name, settings)
-    prefix, _, model = bare.partition("/")
+    plain, url = _server(name, settings)
+    prefix, _, model = plain.partition("/")
     key, limit, params = settings.api_key_env, settings.total_timeout, settings.params
     provider: Any
     if prefix == "litellm":
@@ -139,9 +136,11 @@ def _served(name: str, settings: ModelSettings, hooks: Hooks | None) -> Embedder
         return bridge.run(provider.embed(texts, params))
 
     # a server may move; another length of the vectors, or whatever else is asked for, is another
-    identity = f"{bare} {json.dumps(settings.params, sort_keys=True)}" if settings.params else bare
+    identity = (
+        f"{plain} {json.dumps(settings.params, sort_keys=True)}" if settings.params else plain
+    )
     return Embedder(
-        bare, encode, identity=identity, hooks=hooks, remote=True, retries=settings.retries,
+        plain, encode, identity=identity, hooks=hooks, remote=True, retries=settings.retries,
         address=address(name, settings),
     )  # fmt: skip
 

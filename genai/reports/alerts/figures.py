@@ -1,6 +1,5 @@
 """What a rule may watch: figures of the calls of a window, and of the state things are in now."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -11,8 +10,6 @@ from genai.ledger.rollup import PAID
 from genai.ledger.sums import in_dollars
 from genai.reports.invoices import newest_error
 from genai.types import Call
-
-_BEGAN = re.compile(rb'"(?:started_at|created_at)":(\d+(?:\.\d+)?)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +77,7 @@ def _cached(calls: Sequence[Call]) -> float | None:
 def _lost(state: State, calls: Sequence[Call], since: float, now: float) -> float:
     """Count calls whose process died before the reply, and rows that could not be stored."""
     lost = state.ledger.calls(limit=10**9, since=since, until=now, outcome="lost")
-    return float(len(lost) + _set_aside(state.ledger.path.parent / "spool" / "failed.txt", since))
-
-
-def _set_aside(path: Path, since: float) -> int:
-    """Count the lines that were set aside since: a line says when it began, unless it is torn."""
-    try:
-        newest = path.stat().st_mtime  # when the last line came
-        if newest < since:
-            return 0
-        with path.open("rb") as file:
-            began = [_BEGAN.search(line) for line in file]
-    except FileNotFoundError:
-        return 0
-    times = [float(each[1]) if each else newest for each in began[:-1]]
-    return sum(at >= since for at in [*times, newest])
+    return float(len(lost) + state.ledger.set_aside(since))
 
 
 def _stale(state: State, calls: Sequence[Call], since: float, now: float) -> float:
