@@ -28,6 +28,7 @@ Task = Callable[..., Any]
 # why nothing is known of a case: the kinds of ModelError, and what other clients call theirs
 CODES = {
     "key": "no_key",
+    "permission": "no_key",
     "network": "network",
     "timeout": "timeout",
     "rate_limited": "rate_limited",
@@ -44,7 +45,7 @@ _BY_ENDING = {
     "Timeout": "timeout", "TimeoutError": "timeout", "TimeoutException": "timeout",
     "ConnectionError": "network", "ConnectError": "network", "ConnectorError": "network",
 }  # fmt: skip
-_BY_STATUS = {401: "no_key", 403: "no_key", 408: "timeout", 429: "rate_limited"}
+_BY_STATUS = {401: "no_key", 402: "no_key", 403: "no_key", 408: "timeout", 429: "rate_limited"}
 _DEEPEST = 20  # causes behind an error that are looked at
 _CONTEXTS = ("contexts", "retrieved_contexts", "context", "documents", "source_documents")
 _LISTS = (list, tuple)

@@ -273,6 +273,7 @@ def wrong_status(
 ) -> ModelError:
     """Say what a status means, in the kinds of `ModelError`."""
     kind, text = _STATUS.get(status, _STATUS[500 if status >= 500 else 400])
+    text = _NO_QUOTA if code == "insufficient_quota" else text
     known = [*filter(None, (code, param and f"`{param}`"))]
     said = f" ({': '.join(known)})" if known else ""
     return ModelError(
@@ -284,14 +285,17 @@ def wrong_status(
     )
 
 
-# the SDK's error classes by status; `openai._exceptions` draws the same lines
+_NO_QUOTA = "says that the quota of the key in {key} is used up; add credit, or use another model"
 _STATUS = {
     400: ("bad_request", "refused the request; check the parameters and the model's limits"),
     401: ("key", "refused the key in {key}; set a valid one"),
+    402: ("permission", "says that the credit behind the key in {key} is used up; add to it, or use"
+          " another model"),
     403: ("permission", "does not let the key in {key} use this model; use another"),
     404: ("unknown_model", "has no such model; check its name and the URL"),
+    408: ("timeout", "gave up on the request; try again"),
     409: ("conflict", "is busy with a request that conflicts; try again"),
     422: ("unprocessable", "cannot process the request; check the parameters"),
     500: ("server", "failed; try again, or add a fallback model"),
     429: ("rate_limited", "limits the rate; wait, or add a fallback model"),
-}
+}  # fmt: skip

@@ -17,6 +17,7 @@ from genai.types import Message
 _MATTERS = ("tools", "functions", "response_format", "logprobs", "stop")
 _UNTRUSTED = re.compile(r"certificate verify failed: ([^(\n]+)")
 _FORBIDDEN = "the key may not use this model; use another"
+_UNPAID = "the credit behind the key is used up; add to it, or use another model"
 _ROUTE = "LLM Provider NOT provided"  # how its own refusal begins, of a name it does not know
 _KINDS = {
     "AuthenticationError": ("key", "the provider refused the key; set its environment variable"),
@@ -149,8 +150,12 @@ class LiteLLM:
         kind, text = next((_KINDS[each] for each in every if each in _KINDS), unknown)
         if kind == "bad_request" and _ROUTE in str(error):
             kind, text = "unknown_model", "LiteLLM cannot route this request; check the name"
+        elif status == 402:
+            kind, text = "permission", _UNPAID
         elif name == "APIError" and status == 403:
             kind, text = "permission", _FORBIDDEN
+        elif name == "APIError" and isinstance(status, int) and status < 500:
+            kind, text = _KINDS["BadRequestError"]
         headers = getattr(error, "litellm_response_headers", None) or {}
         headers = headers or getattr(getattr(error, "response", None), "headers", None) or {}
         refused = str(error) if kind in ("bad_request", "unprocessable") else None

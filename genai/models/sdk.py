@@ -19,7 +19,7 @@ from genai.models import address, wire
 from genai.models.base import BEGUN, Delta, ToolPiece
 from genai.types import Message
 
-# the SDK's error classes in the kinds of ModelError; `http.py` gives the same by status
+# the SDK's error classes in the kinds of ModelError; of a status, `http.py` says what it means
 KINDS = {
     "BadRequestError": "bad_request",
     "AuthenticationError": "key",
@@ -33,14 +33,6 @@ KINDS = {
     "APIConnectionError": "network",
 }
 _CURES = {
-    "bad_request": "the server at {url} refused the request; check the parameters and the model's"
-    " limits",
-    "unprocessable": "the server at {url} cannot process the request; check the parameters",
-    "conflict": "the server at {url} is busy with a request that conflicts; try again",
-    "key": "the server refused the key in {key}; set a valid one",
-    "permission": "the key in {key} may not use this model; use another",
-    "unknown_model": "the server at {url} has no such model; check its name",
-    "rate_limited": "the server at {url} limits the rate; wait and try again",
     "timeout": "the server at {url} did not answer in time; try again",
     "network": "no connection to {url}, or none to its end; check that it runs and the network",
 }
@@ -235,27 +227,23 @@ class SDK:
 
     def named(self, error: Exception) -> ModelError:
         """Give an error of the SDK in our words."""
-        from genai.models.http import not_trusted, retry_after, untrusted
+        from genai.models.http import not_trusted, retry_after, untrusted, wrong_status
 
+        name, where = f"{self.name}/{self._model}", self._where()
         if why := untrusted(error):
-            return not_trusted(f"{self.name}/{self._model}", self._where(), why)
+            return not_trusted(name, where, why)
+        status = getattr(error, "status_code", 0)
+        if status >= 300:
+            said = {"error": getattr(error, "body", None)}
+            wait = retry_after(error.response.headers)  # type: ignore[attr-defined]
+            param = wire.refused_param(said) if status in (400, 422) else ""
+            return wrong_status(name, where, status, wire.short(said), self._key_env, wait, param)
         names = [cls.__name__ for cls in type(error).__mro__]
         kind = next((KINDS[name] for name in names if name in KINDS), "server")
         unsent = type(error.__cause__).__name__ in _UNSENT
         kind = "network" if unsent else kind
-        status = getattr(error, "status_code", None)
-        text = _CURES.get(kind, f"the server at {{url}} failed ({status or names[0]}); {_ELSE}")
-        said = text.format(key=self._key_env, url=self._where())
-        headers = getattr(getattr(error, "response", None), "headers", {})
-        refused = getattr(error, "body", None) if status in (400, 422) else None
-        return ModelError(
-            f"model {self.name}/{self._model}: {said}",
-            kind,
-            retry_after=retry_after(headers),
-            status=status,
-            sent=not unsent,
-            param=wire.refused_param({"error": refused}),
-        )
+        text = _CURES.get(kind, f"the server at {{url}} failed ({names[0]}); {_ELSE}")
+        return ModelError(f"model {name}: {text.format(url=where)}", kind, sent=not unsent)
 
     def _where(self) -> str:
         if self.name == "azure":

@@ -57,6 +57,9 @@ BEFORE = {
     "hang up": (faults.hang_up, {"network"}, 3),
     "expired key": (reply(401), {"key"}, 1),
     "forbidden": (reply(403), {"permission"}, 1),
+    "no credit": (reply(402), {"permission"}, 1),
+    "given up": (reply(408), {"timeout"}, 3),
+    "too large": (reply(413), {"bad_request"}, 1),
     "no such model": (reply(404), {"unknown_model"}, 1),
     "bad request": (reply(400), {"bad_request"}, 1),
 }

@@ -254,6 +254,30 @@ def test_an_expired_key_is_not_tried_again(ledger: Ledger) -> None:
     assert "OPENAI_API_KEY" in str(error)
 
 
+def test_credit_that_is_used_up_costs_nothing_and_a_fallback_answers(ledger: Ledger) -> None:
+    body = json.dumps({"error": {"message": "Insufficient credits", "code": 402}}).encode()
+    with faulty(reply(402, body=body)) as (url, server), faulty(reply()) as (other, _):
+        error = fails(url, ledger)
+        given = {"fallbacks": [f"ollama/m@{other}"]}
+        assert model(url, ledger, **given)(QUESTION).text == "Hello from the loopback."
+    assert (error.kind, len(server.requests)) == ("permission", 2)
+    assert "the credit behind the key in OPENAI_API_KEY is used up; add to it" in str(error)
+    assert [row.cost.amount for row in rows(ledger)[:2]] == [0, 0]
+
+
+def test_a_quota_that_is_used_up_is_told_from_a_rate(ledger: Ledger) -> None:
+    error = {"message": "You exceeded your current quota", "code": "insufficient_quota"}
+    with faulty(reply(429, body=json.dumps({"error": error}).encode())) as (url, _):
+        said = fails(url, ledger, retries=0)
+    assert said.kind == "rate_limited"
+    assert "the quota of the key in OPENAI_API_KEY is used up; add credit" in str(said)
+
+
+def test_a_server_that_gave_up_on_a_request_is_asked_again(ledger: Ledger) -> None:
+    with faulty(reply(408), reply()) as (url, _):
+        assert model(url, ledger)(QUESTION).attempts == 2
+
+
 def test_an_unknown_model_is_unpriced_and_says_so(ledger: Ledger) -> None:
     with faulty(reply()) as (url, _):
         hooks = Hooks(price=PRICES.cost, record=ledger.record)

@@ -21,7 +21,7 @@ from genai.prompts import Prompt, own_or_shipped
 from genai.types import Context, Passage
 
 Judge = Callable[..., Awaitable[Result]]
-_CODES = {"refusal": "judge_refusal", **CODES, "permission": "no_key", "bad_reply": "judge_parse"}
+_CODES = {"refusal": "judge_refusal", **CODES, "bad_reply": "judge_parse"}
 REFUSED = ("content_filter", "refusal")  # why a reply ended
 NO_JUDGE = "no judge model: set `judge` in the suite or `evals.judge` in configs/genai.yaml"
 

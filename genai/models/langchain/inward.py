@@ -30,8 +30,8 @@ from genai.types import Message
 
 # what a client of theirs says by a status, and by the name of its error, in kinds of ModelError
 _STATUS = {
-    400: "bad_request", 401: "key", 403: "permission", 404: "unknown_model", 408: "timeout",
-    409: "conflict", 422: "unprocessable", 429: "rate_limited",
+    400: "bad_request", 401: "key", 402: "permission", 403: "permission", 404: "unknown_model",
+    408: "timeout", 409: "conflict", 422: "unprocessable", 429: "rate_limited",
 }  # fmt: skip
 _ALONE: Any = {"callbacks": []}  # who watches a chain around us sees our call, and once
 _NAMES = {
