@@ -230,17 +230,20 @@ def short(error: object) -> str:
 
 
 _FORM = re.compile(r"response[_ ]format", re.IGNORECASE)
+_UNKNOWN = ("unsupported_parameter", "unsupported_value")
+_IN_WORDS = ("Unsupported parameter", "Unsupported value")  # how OpenAI begins where no code is set
 
 
 def refused_param(error: object) -> str:
     """Give the parameter that a provider says the model does not take, or ''.
 
-    That a model takes no JSON schema is said under no common code, so its words are read.
+    That a model takes no JSON schema is said under no common code, so its words are read; OpenAI
+    leaves the code out for some models.
     """
     inner = error.get("error", error) if isinstance(error, dict) else None
     found = inner if isinstance(inner, dict) else {"message": inner}
     name = str(found.get("param") or "")
-    if found.get("code") in ("unsupported_parameter", "unsupported_value"):
+    if found.get("code") in _UNKNOWN or str(found.get("message")).startswith(_IN_WORDS):
         return name if name in _RANK else ""
     return "response_format" if _FORM.search(f"{name} {found.get('message')}") else ""
 

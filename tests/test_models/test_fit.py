@@ -103,6 +103,21 @@ def test_a_model_that_reasons_gets_the_limit_by_its_newer_name_and_no_temperatur
     ]
 
 
+@pytest.mark.parametrize("name", ["openai/gpt-5.2", "azure/gpt-5.2"])
+def test_what_is_refused_in_words_without_a_code_is_learnt_too(
+    ledger: Ledger, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {  # of the Responses API, and of chat for newer models
+        "message": "Unsupported parameter: 'temperature' is not supported with this model.",
+        "type": "invalid_request_error", "param": "temperature", "code": None,
+    }  # fmt: skip
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "k")
+    refusal = reply(400, body=json.dumps({"error": said}).encode())
+    with faulty(refusal, reply()) as (url, server):
+        assert model(url, ledger, name=name, retries=0)(QUESTION, temperature=0).text
+    assert [b'"temperature"' in each for each in server.requests] == [True, False]
+
+
 def test_many_that_were_sent_before_it_was_known_are_all_asked_again(ledger: Ledger) -> None:
     async def together(opened: Any) -> list[Any]:
         return await asyncio.gather(*(opened.acall(QUESTION, **WISHES) for _ in range(12)))
