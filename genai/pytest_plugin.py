@@ -96,12 +96,14 @@ class MetricItem(pytest.Item):
 
     def runtest(self) -> None:
         """Fail unless the metric was measured, keeps its limit, and is not worse than before."""
-        from genai.evals.report.findings import findings
+        from genai.evals.report.findings import RUN, findings
 
         suite = self.parent.suite if isinstance(self.parent, SuiteFile) else self.path
         report, decision = _judged(self.config, self.path, suite)
         self.user_properties.append(("genai_run", str(report.folder)))
-        found = findings(report, decision).get(self.name, [])
+        every = findings(report, decision)
+        # what belongs to no metric is on each, so that no choice of tests leaves it out
+        found = [*every.get(self.name, []), *every.get(RUN, [])]
         failing = [each for each in found if each.fails]
         if failing:
             self.user_properties.append(("genai_kind", failing[0].kind))

@@ -164,6 +164,21 @@ def test_a_baseline_and_then_worse_undecided_dear_and_changed(sums: Path) -> Non
     assert done.returncode == 4
 
 
+def test_a_metric_that_is_gone_from_the_suite_is_red_in_every_test_of_it(sums: Path) -> None:
+    path = sums / "evals" / "sums.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("  cost_per", "  contains: {gate: true}\n  cost_per"))
+    genai = [sys.executable, "-m", "genai", "eval"]
+    subprocess.run([*genai, "sums"], cwd=sums, check=True, capture_output=True)
+    command = [*genai, "accept", "sums", "--reason", "first version"]
+    subprocess.run(command, cwd=sums, check=True, capture_output=True)
+    path.write_text(text)
+    for words in ((), ("-k", "cost_per_case"), ("-n", "2")):
+        done = run(sums, "evals/sums.yaml", *words)
+        assert done.returncode == 14, done.stdout
+        assert "CANNOT_COMPARE: contains decides in the baseline and no more" in done.stdout
+
+
 NOTES = """
 from pathlib import Path
 note = Path(__file__).with_name("NAME").open("a")
