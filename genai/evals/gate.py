@@ -134,16 +134,19 @@ def decide(
     found = _families([each for each in each_metric if each is not None])
     gone = {each.metric: each for each in _gone(baseline, candidate, margin)}
     found = [*(each for each in found if each.metric not in gone), *gone.values()]
-    words = [each.word for each in found if each.gate]
+    lapsed = _lapsed(baseline, candidate)
+    words = [*(each.word for each in found if each.gate), *[Word.CANNOT_COMPARE] * bool(lapsed)]
     if not words:
-        lapsed = (head.distrust for head in candidate.head.metrics if head.gate or head.hard)
+        untried = (head.distrust for head in candidate.head.metrics if head.gate or head.hard)
         none = "no metric of the suite gates; set `gate: true` on those that decide"
-        reason = next(filter(None, lapsed), none)
+        reason = next(filter(None, untried), none)
         return Decision(suite, name, stage, Word.CANNOT_COMPARE, tuple(found), reason)
     order = (Word.REGRESSION, Word.CANNOT_COMPARE, Word.INCONCLUSIVE)
     worst = next((word for word in order if word in words), None)
     word = worst or (Word.IMPROVED if Word.IMPROVED in words else Word.PASS)
-    reason = next((each.note for each in found if each.gate and each.word is word), "")
+    notes = [each.note for each in found if each.gate and each.word is word]
+    notes += lapsed if word is Word.CANNOT_COMPARE else []
+    reason = next(iter(notes), "")
     return Decision(suite, name, stage, word, tuple(found), reason)
 
 
@@ -152,6 +155,17 @@ def sound_margin(margin: float) -> float:
     if not 0 < margin < math.inf:
         raise CaseError(f"the margin is {margin:g}; give how large a drop may be, above 0")
     return margin
+
+
+def _lapsed(baseline: Scorecard, candidate: Scorecard) -> list[str]:
+    """Say of each judge that decided before why it may decide no more."""
+    before = {head.name for head in baseline.head.metrics
+              if (head.gate or head.hard) and not head.distrust}  # fmt: skip
+    return [
+        head.distrust
+        for head in candidate.head.metrics
+        if head.distrust and (head.gate or head.hard) and head.name in before
+    ]
 
 
 def _gone(baseline: Scorecard, candidate: Scorecard, margin: float) -> list[Comparison]:

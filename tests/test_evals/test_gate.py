@@ -230,6 +230,21 @@ def test_a_judge_that_is_not_trusted_is_shown_and_does_not_gate() -> None:
     assert decision.comparisons[0].suspect
 
 
+def test_a_judge_that_decided_and_has_lapsed_is_not_passed_over_beside_another_metric() -> None:
+    def two(falls: int = 0, **judged: object) -> Scorecard:
+        heads = [MetricHead("f1", "m2", gate=True), MetricHead("faith", "m1", gate=True, **judged)]  # type: ignore[arg-type]
+        rows = [Row(f"c{n:05}", [int(n >= falls), 1]) for n in range(60)]
+        head = Head(suite="s", dataset="d", task="t", variant="v", cases=60, metrics=heads)
+        return Scorecard(head, rows)
+
+    stale = two(distrust="its prompt changed")
+    for decision in (decide(two(), stale), decide(two(), two(distrust="its prompt"))):
+        assert (str(decision), decision.exit_code) == ("CANNOT_COMPARE", 4)
+        assert "its prompt" in decision.reason
+    assert str(decide(stale, stale)) == "PASS"  # it did not decide when the baseline was accepted
+    assert str(decide(two(), two(falls=20, distrust="stale"))) == "REGRESSION"
+
+
 @pytest.mark.parametrize(
     ("missing", "word"), [(1, "PASS"), (2, "PASS"), (3, "CANNOT_COMPARE"), (40, "CANNOT_COMPARE")]
 )
