@@ -221,6 +221,9 @@ class Engine:
     def _new_text(self, job: Job, token: int) -> str:
         """Give what a token adds to the text that is whole so far."""
         start = max(0, job._window - _CONTEXT)
+        name = self.tokenizer.convert_ids_to_tokens
+        while start and _LATER.fullmatch(str(name(job.made[start]))):
+            start -= 1  # a character that is cut spoils all bytes beside it
         before = job.made[start : job._window]
         after = job.made[start:] + [token]
         decode = self.tokenizer.decode
@@ -340,6 +343,7 @@ def _byte_letters() -> dict[str, int]:
 
 
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")  # how the other tokenizers write one
+_LATER = re.compile(r"<0x[89AB][0-9A-F]>")  # such a byte within a character
 _BYTES = _byte_letters()
 
 

@@ -1,0 +1,72 @@
+"""Decoding as published models need it: characters that are written in bytes."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tiny import tiny_tokenizer
+
+from genai.models.constrain import Reader
+from genai.models.engine import Engine, Job
+
+
+def bytewise() -> Any:
+    """Make a tokenizer as those of Llama 2, Mistral, Gemma and Phi-3: rare characters in bytes."""
+    from tokenizers import Tokenizer, decoders, models, normalizers
+    from transformers import PreTrainedTokenizerFast
+
+    known = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    known += list('▁abcdefghijklmnopqrstuvwxyz{}":,.')
+    made = Tokenizer(models.BPE({each: n for n, each in enumerate(known)}, [], byte_fallback=True))
+    made.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    )
+    made.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(),
+         decoders.Strip(" ", 1, 0)]
+    )  # fmt: skip
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    )
+
+
+class Says:
+    """A model that says the given tokens."""
+
+    training, device = False, "cpu"
+    generation_config = SimpleNamespace(eos_token_id=2)
+
+    def __init__(self, tokens: list[int]) -> None:
+        self.tokens = iter([*tokens, 2])
+
+    def eval(self) -> None:
+        """Stay as it is."""
+
+    def __call__(self, **_: Any) -> Any:
+        import torch
+
+        logits = torch.zeros(1, 1, 320)
+        logits[0, 0, next(self.tokens)] = 1
+        return SimpleNamespace(logits=logits, past_key_values=None)
+
+
+@pytest.mark.parametrize("kind", [bytewise, tiny_tokenizer])
+@pytest.mark.parametrize(
+    "text", ["ok 👍🏽👨\u200d👩\u200d👧 fine", "नमस्ते दुनिया", "日本語です", "👍" * 9]
+)
+def test_characters_in_bytes_are_sent_as_they_are(kind: Any, text: str) -> None:
+    tokenizer = kind()
+    for said, reader in (
+        (text, None),
+        (json.dumps({"a": text}, ensure_ascii=False, separators=(",", ":")),
+         Reader({"type": "object"})),
+    ):  # fmt: skip
+        tokens = tokenizer(said, add_special_tokens=False)["input_ids"]
+        tokens = tokens[not tokenizer.decode(tokens[:1]) :]  # a space that stands before a text
+        pieces: list[str] = []
+        job = Job([1], lambda piece, _, to=pieces: to.append(piece), reader=reader)  # type: ignore[misc]
+        Engine(Says(tokens), tokenizer).decode([job])
+        assert job.error is None
+        assert "".join(pieces) == said
+        assert len([each for each in pieces if each]) > len(said) / 2  # as they come
