@@ -155,7 +155,7 @@ class Engine:
                 if not active:
                     return
                 index = torch.tensor(keep, device=device)
-                cache.batch_select_indices(index)
+                cache.reorder_cache(index)  # takes along states of layers that keep one
                 mask, places = mask[index], places[index]
             ids = torch.tensor([[chosen[n]] for n in keep], device=device)
             mask = torch.cat([mask, mask.new_ones(len(active), 1)], 1)

@@ -1,4 +1,4 @@
-"""Decoding as published models need it: characters that are written in bytes."""
+"""Decoding as published models need it: characters in bytes, and layers that keep a state."""
 
 import json
 from types import SimpleNamespace
@@ -70,3 +70,35 @@ def test_characters_in_bytes_are_sent_as_they_are(kind: Any, text: str) -> None:
         assert job.error is None
         assert "".join(pieces) == said
         assert len([each for each in pieces if each]) > len(said) / 2  # as they come
+
+
+HYBRID = {
+    "lfm2": {"block_ff_dim": 64, "full_attn_idxs": [1], "layer_types": ["conv", "full_attention"]},
+    "qwen3_5_text": {
+        "layer_types": ["linear_attention", "full_attention"], "linear_num_value_heads": 2,
+        "linear_num_key_heads": 2, "linear_key_head_dim": 16, "linear_value_head_dim": 16,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HYBRID)
+def test_replies_of_a_batch_end_one_by_one_where_layers_keep_a_state(kind: str) -> None:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    tokenizer = tiny_tokenizer()
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(
+        kind, vocab_size=320, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=2, head_dim=16, initializer_range=0.5,
+        pad_token_id=0, **HYBRID[kind],
+    )  # fmt: skip
+    engine = Engine(AutoModelForCausalLM.from_config(config), tokenizer)
+
+    def said(*lengths: int) -> list[list[int]]:
+        jobs = [Job(list(range(9, 10 + n)), lambda *_: None, most=3 * n) for n in lengths]
+        engine.decode(jobs)
+        assert [job.error for job in jobs] == [None] * len(jobs)
+        return [job.made for job in jobs]
+
+    assert said(2, 5, 3) == [said(n)[0] for n in (2, 5, 3)]
