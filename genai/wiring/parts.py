@@ -25,10 +25,11 @@ from genai.models import Embedder, Hooks, Model, make_embedder, open_model, wors
 from genai.models.batch import Batch
 from genai.models.files import File, upload_file
 from genai.models.replay import Mode, Replay
-from genai.project import Project
+from genai.project import Project, starter
 from genai.types import Context, Passage
 
 if TYPE_CHECKING:
+    from genai.guards import Policy
     from genai.guards.judge import Ask
     from genai.ledger.otel import Telemetry
 _NO_LLM = "extractive"
@@ -48,22 +49,37 @@ def _ledger(project: Project, chosen: LedgerSettings) -> Ledger:
         url=chosen.url,
         content=chosen.content,
         durability=chosen.durability,
-        clean=str if chosen.content == "none" else _cleaner(project),
+        clean=_cleaner(project, at_once=chosen.content != "none"),
     )
 
 
-def _cleaner(project: Project) -> Callable[[str], str]:
-    """Give what every text goes through before it is kept: the guards of the place `log`."""
-    from genai.guards.base import STOPS
-    from genai.wiring.policy import open_policy
+def _cleaner(project: Project, *, at_once: bool) -> Callable[[str], str]:
+    """Give what every text goes through before it is kept: the guards of the place `log`.
 
-    policy = open_policy(project, judge(project))
+    They are opened `at_once` or for the first text: a comment is kept where no other text is.
+    A project without a policy of its own has the starter's.
+    """
+    opened: list[Policy] = []
+
+    def policy() -> "Policy":
+        from genai.wiring.policy import open_policy
+
+        if not opened:
+            files = (root / "configs" / "guards.yaml" for root in (project.root, starter()))
+            path = next((each for each in files if each.is_file()), None)
+            opened.append(open_policy(project, judge(project), path))
+        return opened[0]
 
     def clean(text: str) -> str:
-        verdicts = policy.check(text, "log")
-        stopped = policy.combine(verdicts) in STOPS
-        return "[a guard stopped this text]" if stopped else policy.apply(text, verdicts)
+        from genai.guards.base import STOPS
 
+        guards = policy()
+        verdicts = guards.check(text, "log")
+        stopped = guards.combine(verdicts) in STOPS
+        return "[a guard stopped this text]" if stopped else guards.apply(text, verdicts)
+
+    if at_once:
+        policy()
     return clean
 
 

@@ -356,6 +356,20 @@ def test_texts_are_kept_as_the_guards_of_the_log_let_them(scripted: Make) -> Non
     assert b"[a guard stopped this text]" in kept
 
 
+def test_a_comment_passes_the_guards_of_the_log_where_no_other_text_is_kept(
+    scripted: Make,
+) -> None:
+    answer = scripted(SAID)(QUESTION)
+    ledger = genai.open_ledger()
+    ledger.feedback(
+        answer.call_id, False, comment="ask a@firm.com, AKIAIOSFODNN7EXAMPLE", consent=True
+    )
+    ledger.flush()
+    with ledger.database.begin(write=False) as db:
+        (kept,) = db.exec_driver_sql("SELECT comment FROM feedback").one()
+    assert kept == "ask [email], [secret]"
+
+
 def test_the_model_sees_stand_ins_of_a_document_too(scripted: Make) -> None:
     Path("docs/terms.md").write_text(
         f"{DOCUMENT}\nWho asks about the notice period writes to ann@firm.com.\n", "utf-8"
