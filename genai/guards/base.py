@@ -23,8 +23,9 @@ STOPS = frozenset({Action.QUARANTINE, Action.REASK, Action.BLOCK})
 CHANGES = frozenset({Action.REDACT, Action.PSEUDONYMISE})
 
 # `span`: marks anywhere in a window, up to LOOKAHEAD characters beyond it. `sentence`: judges whole
-# sentences. `size`: has a `limit` in characters. `whole`: needs the whole text at once.
-Scope = Literal["span", "sentence", "size", "whole"]
+# sentences. `size`: has a `limit` in characters. `whole`: needs the whole text at once. `sent`: the
+# same, and tells it to a model: it is given the text as it would leave, and marks all or nothing.
+Scope = Literal["span", "sentence", "size", "whole", "sent"]
 OnError = Literal["open", "closed"]
 _HUNG = 8  # threads: one slow reply of a judge holds nobody else up, a guard that hangs holds few
 

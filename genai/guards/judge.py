@@ -20,7 +20,7 @@ _REPLY = re.compile(
 class JudgeGuard:
     """Asks a model to what degree a text breaks the rule that a prompt file states."""
 
-    scope: Scope = "whole"
+    scope: Scope = "sent"
     quick = False
     threshold = 0.5
 

@@ -47,9 +47,9 @@ class StreamGate:
         self.most_held = 0
         self._findings = [Finding(entry) for entry in entries]
         of = {scope: [f for f in self._findings if f.entry.guard.scope == scope] for scope in
-              ("span", "sentence", "size", "whole")}  # fmt: skip
+              ("span", "sentence", "size", "whole", "sent")}  # fmt: skip
         self._marking, self._judging = of["span"], of["sentence"]
-        self._sizing, self._whole = of["size"], of["whole"]
+        self._sizing, self._whole = of["size"], of["whole"] + of["sent"]
         self._holds = any(f.entry.action is not Action.FLAG for f in self._whole)
         self._replacement = replacement
         self._done = done
@@ -217,15 +217,20 @@ class StreamGate:
 
     def _judge_whole(self, out: str) -> str:
         text = "".join(self._kept)
+        leaves = redact(text, self._changes())
         for finding in self._whole:
-            for span in finding.look(text, self.place):
-                self._keep(finding, span, text, 0)
+            sent = finding.entry.guard.scope == "sent"
+            for span in finding.look(leaves if sent else text, self.place):
+                whole = replace(span, start=0, end=len(text)) if sent else span
+                self._keep(finding, whole, text, 0)
         decisions = self.verdicts
         self.stopped = combine(decisions) in STOPS
         if not self._holds:
             return out
-        changes = [s for f in self._findings if f.entry.action in CHANGES for s in f.spans]
-        return "" if self.stopped else redact(text, changes)
+        return "" if self.stopped else redact(text, self._changes())
+
+    def _changes(self) -> list[Span]:
+        return [s for f in self._findings if f.entry.action in CHANGES for s in f.spans]
 
 
 def moved(span: Span, offset: int) -> Span:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -129,6 +130,28 @@ def test_a_judge_keeps_the_law(tmp_path: Path, action: str) -> None:
             gate = made.gate("answer")
             assert stream(gate, pieces(text, seed)) == expected
             assert said(gate.verdicts) == said(whole.verdicts)
+
+
+@pytest.mark.parametrize(
+    ("action", "sent"), [("redact", r"\[email\]"), ("pseudonymise", r"\[EMAIL_\w{10}\]")]
+)
+def test_a_judge_is_sent_the_text_as_it_would_leave(tmp_path: Path, action: str, sent: str) -> None:
+    path = tmp_path / "guards.yaml"
+    path.write_text(
+        "question:\n  - {guard: judge, prompt: guard/policy, action: block, on_error: closed}\n"
+        f"  - {{guard: pii, action: {action}, on_error: closed}}\n"
+    )
+    asked: list[str] = []
+
+    def ask(prompt: str, text: str) -> str:
+        asked.append(text)
+        return '{"score": 0.9}'
+
+    text = "I am ann@firm.com. May I go?"
+    judged, found, *_ = load_policy(path, ask=ask).check(text, "question")
+    assert re.fullmatch(rf"I am {sent}\. May I go\?", asked[0])
+    assert [(s.start, s.end) for s in judged.spans] == [(0, len(text))]
+    assert [text[s.start : s.end] for s in found.spans] == ["ann@firm.com"]
 
 
 def test_stand_ins_keep_the_law() -> None:
