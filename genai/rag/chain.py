@@ -157,6 +157,7 @@ class Chain:
         if earlier and self.steps.rewrite and not turn.stopped:
             await self._rewrite(turn, self.steps.rewrite, earlier)
         if turn.stopped:
+            turn.asked = ""  # nobody was asked it, and no trace or span may hold it
             return "policy"
         turn.queries = (turn.asked, *await self._wordings(turn))
         turn.found = await asyncio.to_thread(self._search, turn)

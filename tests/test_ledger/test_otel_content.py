@@ -2,11 +2,14 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import otel_tables as published
 import pytest
+from indexes import starter
 from otel_bench import Bench, call, failed
 
+import genai
 from genai.ledger.otel.attributes import spoken
 from genai.ledger.otel.names import LATEST, STABLE, Dialect
 from genai.types import Message, Part, Reply, ToolCall
@@ -113,3 +116,20 @@ def test_other_kinds_of_parts_keep_their_form() -> None:
     kinds = [part["type"] for part in said[0]["parts"]]
     assert kinds == ["uri", "blob", "file", "video"]
     assert said[1]["parts"][0]["arguments"] == "{"
+
+
+def test_a_question_that_a_guard_stopped_is_in_no_span_and_no_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starter(tmp_path, terms="# Terms\n\nThe notice period is 30 days.\n")
+    bench, key = Bench(content=True), "AKIA" + "IOSFODNN7EXAMPLE"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GENAI_TELEMETRY_ENABLED", "true")
+    monkeypatch.setattr("genai.wiring.parts._telemetry", lambda _: bench.telemetry)
+    outcome = genai.load()(f"Why does {key} not work, asks ann@firm.com?")
+    assert isinstance(outcome, genai.Refusal)
+    assert outcome.reason == "policy"
+    assert [span.name for span in bench.spans] == ["invoke_workflow"]
+    told = everything(bench) + repr(outcome)
+    assert key not in told
+    assert "ann@firm.com" not in told
