@@ -44,7 +44,7 @@ def outcomes(
     ledger: "Ledger", by: str, arms: Sequence[str], *, since: float = 0.0,
     kind: str = "chain", feature: str = "",
 ) -> list[Outcome]:  # fmt: skip
-    """Give every call whose column `by` is one of `arms`, oldest first.
+    """Give every call people made whose column `by` is one of `arms`, oldest first.
 
     Raises:
         LedgerUnusable: `by` tells no sides apart, or the store cannot be read.
@@ -61,6 +61,7 @@ def outcomes(
         )
         .select_from(call.outerjoin(thumb, thumb.c.call_id == call.c.id))
         .where(call.c[by].in_(arms), call.c.kind == kind, call.c.started_at >= since)
+        .where(call.c.run == "")
         .order_by(call.c.started_at, call.c.id)
     )  # fmt: skip
     if feature:
@@ -108,7 +109,10 @@ def thumb_counts(
 
 
 def complaints(ledger: "Ledger") -> list[Complaint]:
-    """Give the newest 1,000 calls whose last thumb is down, and those that failed, newest first."""
+    """Give the newest 1,000 calls whose last thumb is down, and those that failed, newest first.
+
+    What an eval run asked is nobody's complaint.
+    """
     from genai.ledger import tables
 
     call, text, thumb = tables.calls, tables.content, _thumbs()
@@ -124,10 +128,11 @@ def complaints(ledger: "Ledger") -> list[Complaint]:
             )
         )
         .where(
+            call.c.run == "",
             sa.or_(
                 thumb.c.value.is_(False),
                 sa.and_(call.c.kind == "chain", call.c.outcome == "error", thumb.c.value.is_(None)),
-            )
+            ),
         )
         .order_by(call.c.started_at.desc(), call.c.id.desc())
         .limit(1000)

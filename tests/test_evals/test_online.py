@@ -14,7 +14,7 @@ from genai import stats
 from genai.cli import main
 from genai.evals.gate import Word
 from genai.evals.online import ab
-from genai.ledger.outcomes import Outcome
+from genai.ledger.outcomes import Outcome, complaints
 from genai.types import Context
 
 
@@ -156,6 +156,11 @@ def test_the_ledgers_releases_are_compared_from_the_command_line(
         ledger.feedback(row.id, fine)  # the last thumb counts
     other = call(kind="chain", outcome="error", started_at=now, context=Context(release="r3"))
     ledger.record(other)
+    for n in range(240):  # a suite that ran on the newer release, with nobody behind it
+        context = Context(release="r2", run="tried", feature="chat")
+        row = call(kind="chain", outcome="error", started_at=now + n, context=context)
+        ledger.record(row)
+    assert sum(each.why == "error" for each in complaints(ledger)) == 1  # the one of `r3`
     assert main(["eval", "ab", "r1", "r2", "--metric", "thumbs"]) == 1
     said = capsys.readouterr().out
     assert said.startswith("REGRESSION: r2 against r1 on thumbs")
