@@ -80,8 +80,11 @@ def unpriced(
 
 
 def count_tokens(text: str) -> int:
-    """Guess tokens where a provider reports none: four characters each, rounded up."""
-    return -(-len(text) // 4)
+    """Guess tokens where a provider reports none: four bytes each, rounded up.
+
+    Of English these are four letters; of Chinese, Japanese or Korean a letter is nearly a token.
+    """
+    return -(-len(text.encode("utf-8", "surrogatepass")) // 4)
 
 
 def worst_case(

@@ -141,6 +141,23 @@ def test_without_usage_the_tokens_are_counted_and_say_so(rows: list[Call]) -> No
     assert rows[0].usage.source == "counted"
 
 
+@pytest.mark.parametrize(
+    ("question", "tokens"),  # of `o200k_base`, the vocabulary of gpt-4o
+    [
+        ("退货政策：客人可以在三十天内退回未使用的灯具，并获得全额退款。请保留收据和原包装。", 34),
+        ("未使用のランプは三十日以内に返品し、全額返金を受けることができます。", 26),
+        ("반품 정책: 고객은 사용하지 않은 램프를 삼십 일 이내에 반품할 수 있습니다.", 25),
+        ("Return policy: guests may return an unused lamp within thirty days.", 13),
+    ],
+)
+def test_counted_tokens_are_near_the_real_ones_in_other_scripts(
+    question: str, tokens: int, rows: list[Call]
+) -> None:
+    with openai_server(usage=False) as (url, _):
+        open_model(f"openai/x@{url}", record=rows.append)(question)
+    assert 0.8 * tokens <= rows[0].usage.input_tokens <= 1.5 * tokens
+
+
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_users_own_client_object_is_used_as_it_is(kind: str, rows: list[Call]) -> None:
     with openai_server() as (url, server):
