@@ -4,7 +4,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from importlib.machinery import ModuleSpec
@@ -151,6 +151,20 @@ def test_a_price_of_the_day_it_is_known_from_is_no_estimate() -> None:
     mine = own(models={"m": dated})
     statuses = [mine.cost("m", USED, at=datetime(2026, 11, n, tzinfo=UTC)).status for n in (1, 2)]
     assert statuses == ["estimated", "priced"]
+
+
+def test_a_price_of_ones_own_counts_from_its_day_on() -> None:
+    soon = datetime.now(UTC).date() + timedelta(days=30)
+    mine = {"input": "9", "output": "9", "effective_from": soon}
+    listed = snapshot(1, m={"litellm_provider": "p", IN: "1", OUT: "1"})
+    known = own(listed, models={"p/m": mine, "p/new": mine})
+    at = datetime.now(UTC) + timedelta(days=30)
+    now, then = known.cost("p/m", USED), known.cost("p/m", USED, at=at)
+    assert (now.amount, now.status, now.snapshot) == (2, "priced", listed.hash[:16])
+    assert (then.amount, then.status) == (18, "priced")
+    for day in (None, datetime.now(UTC)):  # nobody knew an earlier one
+        only = known.cost("p/new", USED, at=day)
+        assert (only.amount, only.status, only.reason) == (18, "estimated", "price_after_call")
 
 
 def test_the_rates_of_a_stored_call_are_those_of_its_day_and_tier() -> None:

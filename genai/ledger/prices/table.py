@@ -32,7 +32,7 @@ _FACTS = {"source", "licence", "regions", "context", "max_output", "end_of_life"
 _PROVIDERS = {"responses": "openai"}
 _CACHE = 2048
 _MOST = 10_000  # dollars of one call, by a provider's own word; more is a fault of the source
-Known = tuple[Rates | None, str, str, date | None]
+Known = tuple[Rates | None, str, str, bool]
 
 
 class Prices:
@@ -130,7 +130,7 @@ class Prices:
         self, model: str, usage: Usage, tier: str, response_model: str, region: str,
         at: datetime | None,
     ) -> Cost:  # fmt: skip
-        rates, key, snapshot, since = self._rates(
+        rates, key, snapshot, late = self._rates(
             model, usage.input_tokens, tier, response_model, region, at
         )
         if rates is None:
@@ -146,7 +146,7 @@ class Prices:
             doubt = "tokens counted here"
         elif usage.flag:
             doubt = f"usage: {usage.flag}"
-        elif since is not None and at is not None and at.date() < since:
+        elif late:
             doubt = "price_after_call"
         status = CostStatus.ESTIMATED if doubt else CostStatus.PRICED
         return Cost(amount, status, doubt, "USD", None, fee or None, snapshot, key)
@@ -155,16 +155,18 @@ class Prices:
         self, model: str, prompt: int, tier: str, response_model: str, region: str,
         at: datetime | None,
     ) -> Known:  # fmt: skip
-        asked = (model, response_model, tier, region, at.date().isoformat() if at else "")
+        day = "now" if at is None else ""
+        day += (at or datetime.now(UTC)).date().isoformat()
+        asked = (model, response_model, tier, region, day)
         known = self._known.get(asked)
         if known is not None:
             return known
-        entry, key, snapshot, since = self._find(model, response_model, at)
+        entry, key, snapshot, late = self._find(model, response_model, at)
         if entry is None:
-            found: Known = (None, "", "", None)
+            found: Known = (None, "", "", False)
         else:
             rates = resolve(entry, prompt=prompt, tier=tier, region=region, at=at)
-            found = (rates, key, snapshot, since)
+            found = (rates, key, snapshot, late)
         if entry is None or not _varies(entry):
             if len(self._known) >= _CACHE:
                 self._known.clear()
@@ -215,11 +217,22 @@ class Prices:
 
     def _find(
         self, model: str, response_model: str, at: datetime | None
-    ) -> tuple[Mapping[str, Any] | None, str, str, date | None]:
-        entry, name = self._own_entry(self._own, model, response_model)
-        if entry is not None:
-            return entry, name, self._own_hash, entry.get("effective_from")
-        return self._listed_entry(model, self._valid(at), response_model)
+    ) -> tuple[Mapping[str, Any] | None, str, str, bool]:
+        """Give the entry that holds at a time, and whether it is known from a later day only.
+
+        The project's own counts from its day on; before it, what the snapshots knew by then.
+        """
+        day = (at or datetime.now(UTC)).date()
+        own, own_name = self._own_entry(self._own, model, response_model)
+        late = own is not None and own.get("effective_from", day) > day
+        if own is None or late:
+            listed, name, snapshot, since = self._listed_entry(
+                model, self._valid(at), response_model
+            )
+            after = at is not None and since is not None and since > day
+            if own is None or (listed is not None and not after):
+                return listed, name, snapshot, after
+        return own, own_name, self._own_hash, late
 
     def _own_entry(
         self, own: Mapping[str, Mapping[str, Any]], model: str, response_model: str
