@@ -124,7 +124,13 @@ class Attempt:
                 async for _ in pieces:
                     pass
             return Delta()
-        delta: Delta = await whole(self.messages, self.params)  # keeps to its own time
+        total = self.target.timeouts.total
+        own = hasattr(self.target.provider, "within")  # it keeps to its own time
+        try:
+            async with asyncio.timeout(None if own else total):
+                delta: Delta = await whole(self.messages, self.params)
+        except TimeoutError as error:
+            raise self._late("no whole reply", total, "total_timeout") from error
         self.add(delta)
         return delta
 
@@ -136,19 +142,21 @@ class Attempt:
             return
         source = aiter(self.target.provider.stream(self.messages, self.params))
         limits, now = self.target.timeouts, asyncio.get_running_loop().time
+        streamed = self._plan.stream  # of a whole reply nobody awaits the pieces
         end = now() + limits.total
         wait, word, key = limits.first, "no reply", "timeout"
         due = now() + wait
         try:
             while True:
                 try:
-                    async with asyncio.timeout_at(min(due, end)):
+                    async with asyncio.timeout_at(min(due, end) if streamed else end):
                         delta = await anext(source)
                 except StopAsyncIteration:
                     break
                 except TimeoutError as error:
-                    if due > end:
-                        word, wait, key = "no end of the reply", limits.total, "total_timeout"
+                    if due > end or not streamed:
+                        word = "no end of the reply" if streamed else "no whole reply"
+                        wait, key = limits.total, "total_timeout"
                     raise self._late(word, wait, key) from error
                 self.add(delta)
                 if delta.text:

@@ -113,12 +113,14 @@ def test_what_a_server_asks_to_wait_is_waited(ledger: Ledger, by: Any) -> None:
     assert server.times[1] - server.times[0] >= 0.29
 
 
+@pytest.mark.parametrize("limit", ["timeout", "total_timeout"])
 @pytest.mark.parametrize("fault", [faults.stall, stream(after=1, then="stall")])
 def test_a_stall_ends_at_the_limit_and_closes_the_socket(
-    ledger: Ledger, by: Any, fault: Fault
+    ledger: Ledger, by: Any, fault: Fault, limit: str
 ) -> None:
+    given = {"retries": 0, limit: 0.2}
     with faulty(fault) as (url, server):
-        error = fails(url, ledger, retries=0, timeout=0.2, **by(url))
+        error = fails(url, ledger, streamed=limit == "timeout", **given, **by(url))
         assert error.kind == "timeout"
         assert server.hung_up.wait(5)
 

@@ -51,13 +51,17 @@ def test_a_server_that_takes_no_connection_is_left_after_its_limit(
     assert (error.kind, error.sent, row.cost.amount) == ("network", False, 0)
 
 
-def test_a_whole_call_that_is_read_as_a_stream_keeps_to_the_first_token(ledger: Ledger) -> None:
-    with faulty(stream(), faults.stall) as (url, server):
+def test_a_whole_call_that_is_read_as_a_stream_has_a_total_too(ledger: Ledger) -> None:
+    with faulty(stream(), late(0.4), stream(after=1, then="stall")) as (url, server):
         client = openai.AsyncOpenAI(base_url=url, max_retries=0)
-        model(url, ledger, client=client)(QUESTION)  # connects, so that the next is sent in time
-        error = fails(url, ledger, client=client, timeout=0.2, retries=0)
+        opened = model(url, ledger, client=client, timeout=0.1)
+        opened(QUESTION)  # connects, so that the next is sent in time
+        assert opened(QUESTION).attempts == 1  # one that thinks is not asked, and paid, again
+        error = fails(url, ledger, client=client, timeout=0.1, total_timeout=0.3, retries=0)
         assert server.hung_up.wait(5)
-    assert "no reply within 0.2 s; raise `models.openai/gpt-4o-mini.timeout`" in str(error)
+    assert "no whole reply within 0.3 s; raise `models.openai/gpt-4o-mini.total_timeout`" in str(
+        error
+    )
 
 
 def late(seconds: float) -> Fault:
