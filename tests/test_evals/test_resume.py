@@ -307,6 +307,27 @@ def test_answers_are_scored_again_at_once_and_each_repeat_as_itself(tmp_path: Pa
     assert sorted(repeat for _, repeat, _ in said) == ["0"] * 12 + ["1"] * 12
 
 
+def test_a_repeat_that_was_not_measured_leaves_its_case_unmeasured_and_is_asked_again(
+    tmp_path: Path,
+) -> None:
+    asked: list[str] = []
+
+    def limited(question: str) -> str:
+        asked.append(question)
+        if asked.count(question) > 1 and len(asked) <= 30:
+            raise TimeoutError
+        return add(question)
+
+    first = run(sums(tmp_path, 10), limited, repeats=3, concurrency=1)
+    metric = first.metric("exact")
+    assert (metric.n, metric.unmeasured, metric.state, metric.every) == (0, 10, "unmeasured", None)
+    assert first.exit_code == 4
+    assert first.scorecard.cell(first.scorecard.rows[0], "exact").missing == "timeout"
+    again = run(sums(tmp_path, 10), limited, repeats=3)
+    assert (again.run, again.resumed, len(asked)) == (first.run, 10, 50)
+    assert (again.metric("exact").n, again.metric("exact").every, again.exit_code) == (10, 1.0, 0)
+
+
 def test_two_runs_at_once_keep_apart(tmp_path: Path) -> None:
     path = sums(tmp_path, 10)
     started = threading.Barrier(2, timeout=20)

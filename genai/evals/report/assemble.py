@@ -58,8 +58,7 @@ def assemble(run: "Run", suite: Suite, options: "Options") -> Report:
         evals=suite.path.parent.absolute(),
     )  # fmt: skip
     found.write()
-    lacking = (each for each in measured if each.unmeasured)
-    codes = (code for each in lacking for code in results.columns[each.name].codes.values())
+    codes = (code for column in results.columns.values() for code in column.codes.values())
     log.finish(complete=all(code == _NEVER for code in codes))
     return found
 

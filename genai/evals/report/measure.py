@@ -61,7 +61,7 @@ def _cases(
     repeated = False
     for position, case in enumerate(results.cases):
         start, end = results.first[position], results.first[position + 1]
-        found = [column.values[n] for n in range(start, end) if column.states[n] == VALUE]
+        found = _measured(column, start, end)
         if not found or case.variant is not None:
             continue  # a variant speaks of the task's behaviour, not of its quality
         values.append(found[0] if len(found) == 1 else math.fsum(found) / len(found))
@@ -75,17 +75,26 @@ def _cases(
     return values, clusters, share
 
 
+def _measured(column: Column, start: int, end: int) -> list[float]:
+    """Give the repeats of a case; none where one of them lacks, for the rest is another sample."""
+    if _lacks(column, start, end):
+        return []
+    return [column.values[n] for n in range(start, end) if column.states[n] == VALUE]
+
+
+def _lacks(column: Column, start: int, end: int) -> bool:
+    states = column.states[start:end]
+    return UNMEASURED in states or PENDING in states
+
+
 def _missing(column: Column, results: Results) -> int:
-    """Count the cases with no measured repeat but an unmeasured one."""
+    """Count the cases of which a repeat could not be measured."""
     if results.size == len(results.cases) and not any(c.variant for c in results.cases):
-        return column.count(UNMEASURED) + column.count(0)
-    count = 0
-    for position, case in enumerate(results.cases):
-        if case.variant is not None:
-            continue
-        states = column.states[results.first[position] : results.first[position + 1]]
-        count += VALUE not in states and (UNMEASURED in states or 0 in states)
-    return count
+        return column.count(UNMEASURED) + column.count(PENDING)
+    return sum(
+        case.variant is None and _lacks(column, *results.first[position : position + 2])
+        for position, case in enumerate(results.cases)
+    )
 
 
 def _mean(found: Measured, column: Column, values: list[float], clusters: list[str]) -> Measured:
@@ -206,12 +215,10 @@ def slices(results: Results, names: Sequence[str]) -> tuple[Slice, ...]:
 def _slice(column: Column, results: Results, tag: str, positions: Sequence[int]) -> Slice:
     values, missing = [], 0
     for position in positions:
-        units = range(results.first[position], results.first[position + 1])
-        found = [column.values[n] for n in units if column.states[n] == VALUE]
-        if found:
+        start, end = results.first[position : position + 2]
+        if found := _measured(column, start, end):
             values.append(math.fsum(found) / len(found))
-        else:
-            missing += any(column.states[n] in (PENDING, UNMEASURED) for n in units)
+        missing += _lacks(column, start, end)
     n = len(values)
     if not n:
         return Slice(column.metric.name, tag, None, None, None, 0, missing)
@@ -229,7 +236,7 @@ def row_values(results: Results, position: int) -> list[object]:
     start, end = results.first[position], results.first[position + 1]
     found: list[object] = []
     for column in results.columns.values():
-        values = [column.values[n] for n in range(start, end) if column.states[n] == VALUE]
+        values = _measured(column, start, end)
         missing = {
             "-"
             if column.states[n] in (NOT_APPLICABLE, LABEL)
