@@ -155,7 +155,7 @@ def plan(suite: Suite, margin: float, last: Sequence[Report]) -> list[Plan]:
     Raises:
         CaseError: the margin is not above 0.
     """
-    sound_margin(margin)
+    sound_margin(margin, math.inf)  # on the scale of the metric
     same = [each for each in last if each.dataset == suite.hash]
     found = []
     for name in suite.gating or list(suite.metrics):

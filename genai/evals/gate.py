@@ -123,7 +123,7 @@ def decide(
     Which metrics gate, and their own margins, are the candidate's.
 
     Raises:
-        CaseError: the margin is not above 0.
+        CaseError: the margin is not between 0 and 1.
     """
     margin = MARGINS[stage] if margin is None else sound_margin(margin)
     problem = incomparable(baseline, candidate)
@@ -150,10 +150,11 @@ def decide(
     return Decision(suite, name, stage, word, tuple(found), reason)
 
 
-def sound_margin(margin: float) -> float:
-    """Give a margin that means something. Raises `CaseError`."""
-    if not 0 < margin < math.inf:
-        raise CaseError(f"the margin is {margin:g}; give how large a drop may be, above 0")
+def sound_margin(margin: float, below: float = 1.0) -> float:
+    """Give a margin that means something: a share of the metric's range. Raises `CaseError`."""
+    if not 0 < margin < below:
+        most = f" and below {below:g}: 0.05 is 5 points" if below < math.inf else ""
+        raise CaseError(f"the margin is {margin:g}; give how large a drop may be, above 0{most}")
     return margin
 
 

@@ -54,11 +54,11 @@ class MetricSettings(Settings):
 
 
 class GateSettings(Settings):
-    """What the comparison with a baseline allows: margins by stage, on the scale of the metric."""
+    """What the comparison with a baseline allows: margins by stage, 0.05 for 5 points of 100."""
 
     baseline: str = "main"
-    margin: float = Field(default=0.05, gt=0)
-    release_margin: float = Field(default=0.02, gt=0)
+    margin: float = Field(default=0.05, gt=0, lt=1)
+    release_margin: float = Field(default=0.02, gt=0, lt=1)
 
 
 class CaseFile(Settings):

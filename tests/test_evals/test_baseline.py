@@ -112,6 +112,19 @@ def test_a_suites_own_margins_hold_for_their_stage(tmp_path: Path) -> None:
     assert words == {"pull_request": "PASS", "release": "REGRESSION"}
 
 
+def test_a_margin_written_in_points_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accept(run(suite(folder), right), "the first version")
+    run(suite(folder), lambda question: "no")
+    assert main(["eval", "compare", "sums", "main"]) == 1
+    assert main(["eval", "compare", "sums", "main", "--margin", "5"]) == 64
+    assert "the margin is 5; give how large a drop may be" in capsys.readouterr().err
+    for key in ("margin", "release_margin"):
+        with pytest.raises(CaseError, match=rf"`gate\.{key}`: .*less than 1"):
+            load_suite(suite(folder, HEAD + f"gate: {{{key}: 5}}\n"))
+
+
 def test_a_plan_says_that_a_release_cannot_pass_at_this_size(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

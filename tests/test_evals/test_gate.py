@@ -169,7 +169,7 @@ def test_zero_tolerance_is_not_green_where_too_little_is_measured(missing: int) 
     assert str(decide(before, card(values, hard=True))) == "REGRESSION"
 
 
-@pytest.mark.parametrize("margin", [0.0, -0.05, math.nan, math.inf])
+@pytest.mark.parametrize("margin", [0.0, -0.05, math.nan, math.inf, 1.0, 5.0])
 def test_a_margin_that_allows_nothing_or_everything_is_refused(margin: float) -> None:
     with pytest.raises(CaseError, match="give how large a drop may be, above 0"):
         decide(*paired(0, 0, 50), margin=margin)

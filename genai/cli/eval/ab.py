@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print both sides and the difference: 0 not worse, 1 worse, 2 undecided, 4 no fair sample."""
-    if not (0 < options.share < 1 and options.margin > 0 and options.days > 0):
-        raise genai.InputError("`--share` lies between 0 and 1, `--margin` and `--days` above 0")
+    if not (0 < options.share < 1 and 0 < options.margin < 1 and options.days > 0):
+        raise genai.InputError("`--share` and `--margin` lie between 0 and 1, `--days` above 0")
     arms = (options.before, options.after)
     if options.before == options.after:
         raise genai.InputError(f"both sides are {options.before!r}; name two versions")

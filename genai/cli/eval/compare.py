@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("now", nargs="?", default="", help="a run (default: the newest)")
     parser.add_argument("--stage", choices=("pull_request", "release"), default="pull_request",
                         help="how strict the gate is (pull_request)")  # fmt: skip
-    parser.add_argument("--margin", type=float, help="on the scale of the metrics")
+    parser.add_argument("--margin", type=float, help="a drop that may be: 0.05 for 5 points")
     parser.add_argument("--flips", type=int, default=10, help="changed cases to list a metric")
 
 
