@@ -99,50 +99,57 @@ def _missing(column: Column, results: Results) -> int:
 
 def _mean(found: Measured, column: Column, values: list[float], clusters: list[str]) -> Measured:
     n, width, missing = len(values), column.metric.scorer.width, found.unmeasured
-    mean = math.fsum(values) / n
-    single = len(set(clusters)) == n and all(value in (0.0, 1.0) for value in values)
-    simple = found.kind == "pass" and single
-    low: float | None = None
-    high: float | None = None
-    if simple:
-        low, high = stats.wilson(int(sum(values)), n)
-    elif n > 1:
-        bounds = stats.clustered(values, clusters, width=width, confidence=0.975)
-        low, high = bounds.low, bounds.high
-        if width == 1.0:
-            low, high = max(low, 0.0), min(high, 1.0)
+    mean, simple = math.fsum(values) / n, found.kind == "pass"
+    low, high = _interval(values, clusters, width, simple, 0.975)
     least = most = None
-    if missing and width == 1.0:
+    shares = _are_shares(values, width)
+    if missing and shares:
         least, most = mean * n / (n + missing), (mean * n + missing) / (n + missing)
     found = replace(found, value=mean, low=low, high=high, least=least, most=most)
     if missing > _COVERAGE * (n + missing):
         return found
-    state, note = _limit(found, values, clusters, simple, width)
+    exact = n < 2 or found.name.startswith("cost") or (shares and (found.min or 0.0) >= 1)
+    bounds = (None, None) if exact else _interval(values, clusters, width, simple, _FLOOR)
+    state, note = _limit(found, shares, *bounds)
     return replace(found, state=state, note=note)
 
 
+def _are_shares(values: Sequence[float], width: float) -> bool:
+    """Say whether a metric is from 0 to 1; a number of somebody's own may be on any scale."""
+    return width == 1.0 and min(values) >= 0 and max(values) <= 1
+
+
+def _interval(
+    values: Sequence[float], clusters: Sequence[str], width: float, simple: bool, confidence: float
+) -> tuple[float | None, float | None]:
+    """Give the bounds of a mean, each at `confidence`; none of a single score."""
+    n = len(values)
+    if simple and len(set(clusters)) == n and all(value in (0.0, 1.0) for value in values):
+        return stats.wilson(int(sum(values)), n, 2 * confidence - 1)
+    if n < 2:
+        return None, None
+    bounds = stats.clustered(values, clusters, width=width, confidence=confidence)
+    if _are_shares(values, width):
+        return max(bounds.low, 0.0), min(bounds.high, 1.0)
+    return bounds.low, bounds.high
+
+
 def _limit(
-    found: Measured, values: list[float], clusters: list[str], simple: bool, width: float
+    found: Measured, shares: bool, low: float | None, high: float | None
 ) -> tuple[State, str]:
-    """Judge the limits with one-sided bounds at 90 %; a limit at the end of the range is exact."""
+    """Judge the limits with one-sided bounds at 90 %, and exactly where there are none."""
     least, most, value = found.min, found.max, found.value or 0.0
     if least is None and most is None:
         return "shown", ""
-    exact = found.name.startswith("cost") or (least is not None and least >= 1 and width == 1.0)
-    if exact or len(values) < 2:
+    if low is None or high is None:
         kept = (least is None or value >= least - 1e-12) and (most is None or value <= most)
-        top = stats.rule_of_three(len(values)) if kept and least == 1 and width == 1.0 else 0
+        top = stats.rule_of_three(found.n) if kept and least == 1 and shares else 0
         return ("pass" if kept else "fail"), f"failure rate below {top:.3f}" if top else ""
-    if simple:
-        low, high = stats.wilson(int(sum(values)), len(values), 2 * _FLOOR - 1)
-    else:
-        bounds = stats.clustered(values, clusters, width=width, confidence=_FLOOR)
-        low, high = bounds.low, bounds.high
     if (least is not None and high < least) or (most is not None and low > most):
         return "fail", ""
     if (least is None or low >= least) and (most is None or high <= most):
         return "pass", ""
-    return "inconclusive", f"{len(values)} cases do not prove the limit (bound {low:.3f})"
+    return "inconclusive", f"{found.n} cases do not prove the limit (bound {low:.3f})"
 
 
 def _percentile(found: Measured, times: list[float], share: float) -> Measured:
@@ -213,21 +220,19 @@ def slices(results: Results, names: Sequence[str]) -> tuple[Slice, ...]:
 
 
 def _slice(column: Column, results: Results, tag: str, positions: Sequence[int]) -> Slice:
-    values, missing = [], 0
+    values, clusters, missing = [], [], 0
     for position in positions:
+        case = results.cases[position]
         start, end = results.first[position : position + 2]
         if found := _measured(column, start, end):
             values.append(math.fsum(found) / len(found))
+            clusters.append(case.cluster or f"\x00{case.id}")
         missing += _lacks(column, start, end)
     n = len(values)
     if not n:
         return Slice(column.metric.name, tag, None, None, None, 0, missing)
-    low = high = None
-    if column.binary and all(value in (0.0, 1.0) for value in values):
-        low, high = stats.wilson(int(sum(values)), n)
-    elif n > 1:
-        bounds = stats.clustered(values, confidence=0.975, width=column.metric.scorer.width)
-        low, high = bounds.low, bounds.high
+    width = column.metric.scorer.width
+    low, high = _interval(values, clusters, width, column.binary, 0.975)
     return Slice(column.metric.name, tag, math.fsum(values) / n, low, high, n, missing)
 
 
