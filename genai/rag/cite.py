@@ -10,15 +10,17 @@ where the passage holds every number and name of the sentence and says something
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from genai.text.sentences import sentences
+from genai.text.marks import CLOSING, LEADING, MARK, OPENERS, numbered
+from genai.text.sentences import MONTHS, sentences
 from genai.text.support import Weight, coverage, support
 from genai.types import Citation, Passage
 
-_LEADING = re.compile(r"((?:\[\d{1,3}\]\s*)*\[\d{1,3}\])\s*")
-_MARK = re.compile(r"\s*\[(\d{1,3})\]")
+# the number of a list's item, which claims nothing, and no day of a month in German
+_ITEM = re.compile(rf"\s*[*_]*\d{{1,3}}[.)][*_]*(?=\s+(?!\s|(?:{'|'.join(MONTHS)})\b))")
+_NUMBER = re.compile(r"[*_]*\d{1,3}[.)][*_]*")
 _NAME = re.compile(r"(?<=[\w,;] )[A-Z]\w+")  # a capital inside a sentence
 _NEAR = 0.6  # of the support that is asked for: below it an embedding saves nothing
 Similar = Callable[[str, Sequence[str]], Sequence[float]]
@@ -60,14 +62,16 @@ class Citer:
 
         `hidden` is what stands in the place of something taken out; it is no claim to be checked.
         """
-        given = [int(number) for number in _MARK.findall(sentence)]
-        bare = _MARK.sub("", sentence)
+        bare = MARK.sub(self._unmarked, sentence)
+        kept = numbered(bare)
+        given = [n for n in dict.fromkeys(numbered(sentence)) if n not in kept]
         if not bare.strip():
             return Judged(sentence, (), 1.0)
         offered = {n: self._passages[n - 1] for n in given if 1 <= n <= len(self._passages)}
-        dropped = len(set(given)) - len(offered)
+        dropped = len(given) - len(offered)
         candidates = offered or dict(enumerate(self._passages))
-        claim = bare
+        item = _ITEM.match(bare)
+        claim = bare[item.end() :] if item else bare
         for each in hidden:
             claim = claim.replace(each, " ")
         scores = self._scores(claim, candidates)
@@ -80,6 +84,11 @@ class Citer:
         marks = "".join(f" [{number}]" for number in dict.fromkeys(c.number for c in cited))
         head, tail = bare.rstrip(), bare[len(bare.rstrip()) :]
         return Judged(f"{head}{marks}{tail}", cited, best, dropped)
+
+    def _unmarked(self, mark: re.Match[str]) -> str:
+        """Take a mark out; several numbers of which none is a passage's are an interval."""
+        several = numbered(mark[0])
+        return mark[0] if len(several) > 1 and min(several) > len(self._passages) else ""
 
     def introduces(self, lead: str, cited: Sequence[Citation], question: str) -> bool:
         """Say whether an introduction claims nothing beyond the question and what it introduces."""
@@ -143,20 +152,40 @@ def whole_sentences(text: str, ended: bool) -> list[tuple[int, int]]:
     Before the end the last sentence may still grow, and a `[` after a full stop may be its mark.
     """
     spans: list[tuple[int, int]] = []
-    for start, end in sentences(text):
-        marks = _LEADING.match(text, start, end)
+    for start, end in _parted(text):
+        marks = LEADING.match(text, start, end)
         if marks and spans:
             spans[-1], start = (spans[-1][0], marks.end(1)), marks.end()
-        if start < end:
+        if start < end and spans and _is_number(text, *spans[-1]):
+            spans[-1] = (spans[-1][0], end)
+        elif start < end:
             spans.append((start, end))
     if ended or not spans:
         return spans
     complete = spans[:-1]
-    if complete and text[spans[-1][0]] == "[":
+    if complete and text[spans[-1][0]] in OPENERS:
         complete = complete[:-1]
     return complete
 
 
+def _parted(text: str) -> Iterator[tuple[int, int]]:
+    """Give the sentences; what bears marks behind its full stop is one of its own."""
+    for start, end in sentences(text):
+        for closing in CLOSING.finditer(text, start, end):
+            yield start, closing.end()
+            start = closing.end()
+            while text[start].isspace():
+                start += 1
+        yield start, end
+
+
+def _is_number(text: str, start: int, end: int) -> bool:
+    """Say whether a span is the number of a list's item, with which its line begins."""
+    if not _NUMBER.fullmatch(text, start, end):
+        return False
+    return not text[text.rfind("\n", 0, start) + 1 : start].strip()
+
+
 def strip_marks(text: str) -> str:
     """Give a text without its `[n]` marks."""
-    return _MARK.sub("", text)
+    return MARK.sub("", text)

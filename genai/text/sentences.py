@@ -30,7 +30,7 @@ _SHORT = re.compile(
 # in German a number with a full stop is an ordinal, most often a day
 _ORDINAL = re.compile(r"(?<!\d)\d{1,2}\.$")
 _NEXT = re.compile(r"\s+([^\W\d_]{1,12})")
-_MONTHS = (
+MONTHS = (
     "Januar", "J\u00e4nner", "Februar", "Feber", "M\u00e4rz", "April", "Mai", "Juni", "Juli",
     "August", "September", "Oktober", "November", "Dezember", "Jan", "Feb", "M\u00e4r", "Apr",
     "Jun", "Jul", "Aug", "Sep", "Sept", "Okt", "Nov", "Dez",
@@ -95,8 +95,8 @@ def _goes_on(text: str, unit: int, begin: int, dot: int, end: int) -> bool:
         return False
     word = following[1]
     if following.end() == end:  # in a stream it may still become a month
-        return word[0].islower() or any(month.startswith(word) for month in _MONTHS)
-    return word[0].islower() or word in _MONTHS
+        return word[0].islower() or any(month.startswith(word) for month in MONTHS)
+    return word[0].islower() or word in MONTHS
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:

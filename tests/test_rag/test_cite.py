@@ -159,6 +159,61 @@ def test_a_citation_that_does_not_re_check_is_removed_and_counted(
     assert answer.citations_dropped == 1
 
 
+NOTICE, KEYS = "The notice period of a rental contract is 30 days", "Anna Berg keeps the keys"
+ASKED = "How long is the notice period, and who keeps the keys?"
+
+
+def replied(chain: genai.Chain, said: str) -> genai.Answer:
+    chain.model = open_model("fake/script", provider=Fake([said]))
+    answer = chain(ASKED)
+    assert isinstance(answer, genai.Answer), answer
+    return answer
+
+
+@pytest.mark.parametrize(
+    "marks",
+    ["[1, 2].", "[1,2].", "[1; 2].", "[1-2].", "[1\u20132].", "[^1] [^2].",
+     "\u30101\u3011\u30102\u3011.", "[Passage 1] [passage 2].", ". [1, 2]", ".[1][2]"],
+)  # fmt: skip
+def test_a_mark_counts_in_each_form_in_which_models_write_it(
+    chain: genai.Chain, marks: str
+) -> None:
+    (genai.find_project().root / "docs" / "law.md").write_text(f"{NOTICE}, says the law.\n")
+    chain.index.sync(genai.find_project().root / "docs")
+    answer = replied(chain, f"{NOTICE}{marks if marks[0] == '.' else f' {marks}'}")
+    assert answer.text == f"{NOTICE}. [1] [2]"
+    assert {each.document for each in answer.citations} == {"terms.md", "law.md"}
+    assert (answer.citations_dropped, answer.trace.sentences[0].support) == (0, 1)
+
+
+def test_marks_behind_full_stops_part_sentences_of_two_documents(chain: genai.Chain) -> None:
+    (genai.find_project().root / "docs" / "law.md").write_text("A storno costs seven euros.\n")
+    chain.index.sync(genai.find_project().root / "docs")
+    answer = replied(chain, f"{NOTICE}.[1] A storno costs seven euros.[2] {KEYS}.[1]")
+    assert answer.text == f"{NOTICE}. [1] A storno costs seven euros. [2] {KEYS}. [3]"
+    assert [each.document for each in answer.citations] == ["terms.md", "law.md", "terms.md"]
+
+
+def test_a_numbered_list_keeps_its_numbers_and_lines(chain: genai.Chain) -> None:
+    answer = replied(chain, f"1. {NOTICE} [1].\n2) {KEYS}. [1]\n**3.** {KEYS} [1].")
+    assert answer.text == f"1. {NOTICE}. [1]\n2) {KEYS}. [2]\n**3.** {KEYS}. [2]"
+    assert [each.state for each in answer.trace.sentences] == ["released"] * 3
+
+
+def test_a_day_at_the_beginning_of_a_line_is_a_number_to_be_held() -> None:
+    passage = replace(PASSAGE, text="Die Frist endet am 3. M\u00e4rz.", heading="")
+    each = Citer([passage], hashed, lambda stem: 1.0, 0.5)
+    assert each.judge("3. M\u00e4rz [1].").citations
+    assert not each.judge("5. M\u00e4rz [1].").citations
+
+
+def test_an_interval_is_no_mark() -> None:
+    passage = replace(PASSAGE, text="Shares lie in [0, 1], ages in [10, 20].", heading="")
+    each = Citer([passage], hashed, lambda stem: 1.0, 0.5)
+    assert each.judge("Shares lie in [0, 1] [1].").text == "Shares lie in [0, 1]. [1]"
+    assert each.judge("Ages lie in [10, 20] [1].").text == "Ages lie in [10, 20]. [1]"
+
+
 TOLD = [f"The otter number {n} sleeps under bridge {n} today." for n in (1, 2, 3)]
 
 

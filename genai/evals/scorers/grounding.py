@@ -13,12 +13,11 @@ from typing import Literal
 from genai.evals.scorers.answer import nfkc, numbers
 from genai.evals.scorers.base import Scorer, Tools
 from genai.evals.trial import CannotMeasure, Score, Trial
+from genai.text.marks import LEADING, MARK, numbered
 from genai.text.sentences import sentences
 from genai.text.terms import content_stems
 
 Judge = Callable[..., float | Score | None]
-_MARK = re.compile(r"\[(\d{1,3})\]")
-_LEADING = re.compile(r"(?:\s*\[\d{1,3}\])+")
 _END_MARKS = re.compile(r"([.!?\u2026]{3})[.!?\u2026]+")
 _LONG_WORD = re.compile(r"(\w{200})\w+")  # the stemmer's table refuses words of 32 kB
 _BULLET = re.compile(r"^[ \t]*\d{1,3}[.)][ \t]", re.MULTILINE)
@@ -85,7 +84,7 @@ def citation_validity(trial: Trial, tools: Tools) -> float | None:
     cited = {each.passage_id for each in trial.citations}
     if not cited:
         retrieved = {str(number) for number in range(1, len(trial.hits) + 1)}
-        cited = {str(int(number)) for number in _MARK.findall(trial.text)}
+        cited = {str(number) for number in numbered(trial.text)}
     return len(cited & retrieved) / len(cited) if cited else None
 
 
@@ -100,7 +99,7 @@ def citation_coverage(trial: Trial, tools: Tools) -> float | None:
         retrieved = {hit.passage.id for hit in trial.hits}
         valid = {each.number for each in trial.citations if each.passage_id in retrieved}
     said = _sentences(trial.text)
-    held = [any(int(number) in valid for number in _MARK.findall(each)) for each in said]
+    held = [any(number in valid for number in numbered(each)) for each in said]
     return sum(held) / len(held) if held else None
 
 
@@ -110,9 +109,9 @@ def _sentences(text: str) -> list[str]:
     text = _END_MARKS.sub(r"\1", text)
     spans: list[tuple[int, int]] = []
     for start, end in sentences(text):
-        marks = _LEADING.match(text, start, end)
+        marks = LEADING.match(text, start, end)
         if marks and spans:
-            spans[-1] = (spans[-1][0], marks.end())
+            spans[-1] = (spans[-1][0], marks.end(1))
             start = marks.end()
         if text[start:end].strip():
             spans.append((start, end))
@@ -167,7 +166,7 @@ def number_support(trial: Trial, tools: Tools) -> float | Score | None:
     stand as written; a month in words counts by its day and year. Marks `[n]` and the numbers of
     list items are not numbers of the answer.
     """
-    text = _BULLET.sub(" ", _MARK.sub(" ", nfkc(trial.text)))
+    text = _BULLET.sub(" ", MARK.sub(" ", nfkc(trial.text)))
     evidence = nfkc("\n".join(trial.contexts))
     stated = {str(each) for each, _ in numbers(evidence)} | set(_DATE.findall(evidence))
     given = set(_DATE.findall(text))
@@ -191,7 +190,7 @@ def support(
     once. A sentence without a word is left out, and an answer of nothing else is
     unmeasured (`empty_claims`).
     """
-    bare = [_MARK.sub("", each) for each in _sentences(trial.text)]
+    bare = [MARK.sub("", each) for each in _sentences(trial.text)]
     distinct = list(dict.fromkeys(bare))
     stems = content_stems([_LONG_WORD.sub(r"\1", each) for each in (*distinct, *trial.contexts)])
     passages = [
