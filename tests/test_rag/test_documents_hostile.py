@@ -246,6 +246,34 @@ def test_a_guessed_encoding_is_noted_and_a_declared_one_is_believed() -> None:
     assert parse("a.html", page).text == "休暇は二十七日です。\n"
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("The “notice period” is 30 days – it’s short.\n", "cp1252"),
+        ("It costs £30 a day, or 35 € at 20 °C ± 2.\n", "cp1252"),
+        ("El año próximo habrá más información en la página.\n", "cp1252"),
+        ("Zürich\n", "cp1252"),
+        ("Łódź i Kraków są piękne.\n", "cp1250"),
+        ("Kdy vyprší lhůta?\n", "cp1250"),
+        ("Bildirim süresi otuz gündür. Ücret beş liradır, ışık yoktur.\n", "cp1254"),
+        ("料金は五百円です。\n", "cp932"),
+    ],
+)
+def test_a_short_text_is_read_in_what_is_used_and_not_in_what_happens_to_fit(
+    text: str, encoding: str
+) -> None:
+    found = parse("a.txt", text.encode(encoding))
+    assert found.text == text
+    assert found.notes == (f"is not UTF-8; read as {encoding}, a guess",)
+
+
+@pytest.mark.parametrize("declared", ["iso-8859-1", "Latin1", "us-ascii", "windows-1252"])
+def test_a_page_that_says_latin_1_is_read_as_browsers_do(declared: str) -> None:
+    page = f"<meta charset={declared}><p>The “rate” is 30 € – or 40.</p>".encode("cp1252")
+    found = parse("a.html", page)
+    assert (found.text, found.notes) == ("The “rate” is 30 € – or 40.\n", ())
+
+
 def test_a_file_of_two_encodings_is_refused_with_the_line() -> None:
     mixed = "Größe\nÄußerung über Öl\n".encode() + "Straße\n".encode("latin-1")
     assert "another encoding in others (line 3)" in refused("a.md", mixed)
