@@ -171,7 +171,7 @@ def _orpo(job: Job) -> Any:
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # the recipe says so already
     orpo = extras.load("trl.experimental.orpo", "finetune")
     rows = [
-        {"prompt": prompt_of(row),
+        {"prompt": prompt_of(row), "chat_template_kwargs": {"enable_thinking": False},
          **{name: [{"role": "assistant", "content": text}]
             for name, text in zip(("chosen", "rejected"), row.answers, strict=True)}}
         for row in job.rows

@@ -116,9 +116,14 @@ def write_launch(recipe: Recipe, recipe_path: str, folder: Path, *, gpu: bool) -
 def serving_commands(folder: Path, recipe: Recipe) -> Mapping[str, str]:
     """Give the command of each server that can take an exported folder, run from within it.
 
-    An adapter is served on its base: a hub id, or the way to its folder from here.
+    An adapter is served on its base: a hub id, or the way to its folder from here. A model that can
+    think was trained not to, which `transformers serve` cannot tell it.
     """
-    name = recipe.name
+    name, after = recipe.name, '--generation-config vllm --api-key "$KEY"'
+    template = (folder / "chat_template.jinja").read_text(encoding="utf-8")
+    thinks = "enable_thinking" in template
+    if thinks:
+        after += " --default-chat-template-kwargs '{\"enable_thinking\": false}'"
     if is_adapter(folder):
         held = read_base(folder)
         named, commit = (held, "") if (folder / held).is_dir() else held.partition("@")[::2]
@@ -127,12 +132,11 @@ def serving_commands(folder: Path, recipe: Recipe) -> Mapping[str, str]:
             f"vllm serve {base}{revision} --enable-lora --lora-modules {name}=. --max-lora-rank"
             f" {recipe.tuning.rank} --max-loras 4 --max-cpu-loras 8"
         )
-        return {"vllm": f'{vllm} --generation-config vllm --api-key "$KEY"'}
-    vllm = f"vllm serve . --served-model-name {name} --generation-config vllm"
-    return {
-        "vllm": f'{vllm} --api-key "$KEY"',
-        "transformers": "transformers serve . --host 127.0.0.1 --port 8000",
-    }
+        return {"vllm": f"{vllm} {after}"}
+    found = {"vllm": f"vllm serve . --served-model-name {name} {after}"}
+    if not thinks:
+        found["transformers"] = "transformers serve . --host 127.0.0.1 --port 8000"
+    return found
 
 
 _SAID = {

@@ -39,6 +39,8 @@ _AGAIN = (0.02, 0.2)  # seconds until a folder that is being replaced is looked 
 _READ = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken"]
 _COPIES = ["*/*", "consolidated*"]
 _MOST = 1024  # tokens of a reply where nothing is said
+# of each chat template, in training too: thoughts are no part of an answer
+ASKED: dict[str, Any] = {"sanitize_control_tokens": True, "enable_thinking": False}
 _lock = threading.Lock()
 _engines: dict[Path, tuple[str, Engine]] = {}
 
@@ -226,7 +228,8 @@ def read_tokenizer(source: Path | str, **options: Any) -> Any:
 def encode(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[int]:
     """Give the tokens of a prompt, up to where the assistant speaks.
 
-    Control tokens that stand in what somebody wrote are plain text.
+    Control tokens that stand in what somebody wrote are plain text. A model that can think before
+    it answers is asked not to.
 
     Raises:
         ModelError: the tokenizer has no chat template, or the template refuses the messages.
@@ -240,9 +243,8 @@ def encode(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[int]:
     jinja = extras.load("jinja2", "finetune")
     try:
         found = tokenizer.apply_chat_template(
-            list(messages), add_generation_prompt=True, tokenize=True, return_dict=True,
-            sanitize_control_tokens=True,
-        )  # fmt: skip
+            list(messages), add_generation_prompt=True, tokenize=True, return_dict=True, **ASKED
+        )
     except jinja.TemplateError as error:
         raise ModelError(
             f"the chat template refuses these messages ({error}); change their roles",

@@ -14,6 +14,7 @@ from genai.errors import InputError
 from genai.finetune.calibrate import Times, plan_run
 from genai.finetune.check import CheckReport, check_data
 from genai.finetune.job import prepare
+from genai.finetune.launch import serving_commands
 from genai.finetune.lock import read_lock
 from genai.finetune.train import run
 from genai.models import open_model
@@ -23,6 +24,17 @@ from genai.project import Project
 
 TURN = "<|system|>"  # ends a turn where the tokenizer's own end is that of a text
 OTHER_END = TEMPLATE.replace("+ eos_token }}{% endgen", f"+ '{TURN}' }}}}{{% endgen")
+
+NO_THOUGHT = "'<think>\\n\\n</think>\\n\\n'"
+THINKS = TEMPLATE.replace(
+    "{{ m['content'] + eos_token }}{% endgen",
+    "{{ " + NO_THOUGHT + " + m['content'] + eos_token }}{% endgen",
+).replace(
+    "{{ '<|assistant|>' }}{% endif %}",
+    "{{ '<|assistant|>' }}{% if enable_thinking is defined and not enable_thinking %}{{ "
+    + NO_THOUGHT
+    + " }}{% endif %}{% endif %}",
+)  # as those of Qwen 3 and SmolLM 3
 
 
 @pytest.fixture
@@ -129,3 +141,15 @@ def test_a_base_that_takes_images_too_is_planned_by_its_texts(
     (folder / "config.json").write_text('{"model_type": "vit"}')
     with pytest.raises(InputError, match=r"other: its config.json makes no model of texts \(Unrec"):
         plan_run(given, project)
+
+
+def test_a_base_that_can_think_is_trained_and_asked_to_answer(project: Project) -> None:
+    folder = base_of(project, THINKS)
+    assert found(checked(project, str(folder))) == PASSED
+    outcome = run(recipe(base="other", training__steps=40), project)
+    assert outcome.score is not None
+    assert outcome.score > 0.2  # its thoughts stood before each answer, and it scored 0
+    assert "think" not in open_model(f"local/{outcome.model}")("colour red fruit fig").text
+    commands = serving_commands(outcome.model, recipe())
+    assert """kwargs '{"enable_thinking": false}'""" in commands["vllm"]
+    assert "transformers" not in commands

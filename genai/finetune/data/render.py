@@ -13,7 +13,7 @@ from typing import Any
 
 from genai.errors import InputError
 from genai.finetune.data.rows import Row, SftRow, Turn
-from genai.models.local import read_tokenizer
+from genai.models.local import ASKED, read_tokenizer
 
 _BATCH = 512  # rows rendered at once; more is no faster and takes memory
 _GENERATION = re.compile(r"\{%-?\s*generation\s*-?%\}")
@@ -122,7 +122,7 @@ def _rendered(
 
 
 def _ids(tokenizer: Any, conversations: Sequence[Any], **options: Any) -> list[list[int]]:
-    found = tokenizer.apply_chat_template(conversations, sanitize_control_tokens=True, **options)
+    found = tokenizer.apply_chat_template(conversations, **ASKED, **options)
     ids: list[list[int]] = found["input_ids"]
     return ids
 
@@ -137,7 +137,8 @@ def _assistant(tokenizer: Any, conversations: Sequence[Any]) -> list[list[int]]:
                     f"{turn['content'][:60]!r} holds a control token, which `mask: assistant`"
                     " cannot keep as text; use `mask: completion` or remove it"
                 )
-    found = tokenizer.apply_chat_template(conversations, return_assistant_tokens_mask=True)
+    asked = {**ASKED, "sanitize_control_tokens": False, "return_assistant_tokens_mask": True}
+    found = tokenizer.apply_chat_template(conversations, **asked)
     masks: list[list[int]] = found["assistant_masks"]
     return masks
 
