@@ -46,15 +46,37 @@ _BLOCK = re.compile(
 )
 # a word drawn at random: the three kinds of character, and as many bits as chance would give
 _DRAWN = re.compile(r"(?<![A-Za-z0-9+/_=.-])[A-Za-z0-9+/_-]{28,400}={0,2}(?![A-Za-z0-9+/_=-])")
+# a name may have others before it, as in MISTRAL_API_KEY; a call, an index, a variable and a
+# placeholder are no value
+_IS = (
+    r"[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?!(?:your|x{4})|[<${*]|[A-Za-z_][\w.]*[(\[])"
+    r"([^\s\"'`,;&]{%d,200})"
+)
 _ASSIGNED = re.compile(
-    r"(?i)\b(?:api[_-]?key|secret(?:[_-]?key)?|access[_-]?token|auth[_-]?token|password|passwd)"
-    r"[\"']?\s{0,3}[:=]\s{0,3}[\"']?([^\s\"'`,;]{8,200})"
+    r"(?i)(?<![a-z0-9])(?:api[_-]?key|(?:secret[_-]?)?access[_-]?key|secret(?:[_-]?key)?"
+    r"|(?:access|auth)[_-]?token|password|passwd|pwd|passwort|kennwort|mot\sde\spasse"
+    r"|contrase\u00f1a|senha|wachtwoord)" + _IS % 8
+)
+# the word alone is said of much else, so more is asked of the value
+_SAID = re.compile(
+    r"(?i)(?<![a-z0-9])(?:(?:api\skey|token)" + _IS % 16 + r"|(?:bearer|authorization:\s?basic)\s"
+    r"([A-Za-z0-9._~+/-]{20,2000}={0,2}))"
 )
 _PROVIDER = re.compile(
-    r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_\w{22,255}|sk-[A-Za-z0-9_-]{20,200}|hf_[A-Za-z0-9]{30,60}|AIza[\w-]{35})"
+    r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_\w{22,255}|sk-[A-Za-z0-9_-]{20,200}"
+    r"|hf_[A-Za-z0-9]{30,60}|AIza[\w-]{35}|ya29\.[\w-]{40,400}|glpat-[\w.-]{20,80}"
+    r"|xapp-\d-[A-Z0-9]{8,14}-\d{10,15}-[0-9a-f]{60,70}|(?:pplx-|gsk_|ntn_|xai-)[A-Za-z0-9]{40,90}"
+    r"|lsv2_(?:pt|sk)_[0-9a-f]{32}_[0-9a-f]{10}|dapi[0-9a-f]{32}|dop_v1_[0-9a-f]{64}"
+    r"|shp(?:at|ca|pa|ss)_[0-9a-f]{32}|hvs\.[\w-]{24,200}|ATATT[\w=-]{100,250}|NRAK-[A-Z0-9]{27}"
+    r"|AGE-SECRET-KEY-1[A-Z0-9]{58})"
 )
+_LOGIN = re.compile(r"://:([^\s/@]{3,200})@")  # a password without a user, as Redis has
 _SHORTEST = 23  # characters of a key that `_PROVIDER` or `_DRAWN` knows
-_NAMED = ("key", "secret", "token", "passw")  # what `_ASSIGNED` finds is named one of these
+# what `_ASSIGNED` and `_SAID` find is named one of these
+_NAMED = (
+    "key", "secret", "token", "passw", "pwd", "kennwort", "de passe", "contrase", "senha",
+    "wachtwoord", "bearer", "basic",
+)  # fmt: skip
 _LINE = 5_000  # a longer line is looked at in pieces, so no rule meets megabytes at once
 _OVERLAP = 300
 
@@ -81,9 +103,8 @@ def find_secrets(text: str) -> list[Span]:
     if "-----BEGIN" in text:
         found += [_secret(*m.span()) for m in _BLOCK.finditer(text)]
     if any(word in lower for word in _NAMED):
-        for match in _ASSIGNED.finditer(text):
-            if _random(match[1]):
-                found.append(_secret(match.start(1), match.end(1)))
+        found += _named(text)
+    found += [_secret(*match.span(1)) for match in _LOGIN.finditer(text)]
     if longest < _SUSPECT and "BEGIN " not in text:
         return _chosen(found)
     for start, line in _lines(text):
@@ -91,6 +112,16 @@ def find_secrets(text: str) -> list[Span]:
             for value in detector.analyze_string(line):
                 found += _everywhere(line, str(value), start)
     return _chosen(found)
+
+
+def _named(text: str) -> Iterator[Span]:
+    for match in _ASSIGNED.finditer(text):
+        if _random(match[1]):
+            yield _secret(*match.span(1))
+    for match in _SAID.finditer(text):
+        value = match.lastindex or 1
+        if _random(match[value]) and (value == 2 or sum(map(str.isdigit, match[value])) > 2):
+            yield _secret(*match.span(value))
 
 
 def _chosen(found: list[Span]) -> list[Span]:
@@ -136,7 +167,7 @@ def _random(value: str) -> bool:
     counts = Counter(value).values()
     bits = -sum(n / len(value) * math.log2(n / len(value)) for n in counts)
     mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
-    return mixed and bits >= 3.0
+    return mixed and bits >= 2.7
 
 
 def _drawn(word: str) -> bool:

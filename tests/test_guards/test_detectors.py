@@ -148,6 +148,28 @@ def test_secrets_are_found(secret: str) -> None:
     assert [text[s.start : s.end] for s in find_secrets(text)] == [secret]
 
 
+@pytest.mark.parametrize(
+    ("before", "secret"),
+    [
+        ("MISTRAL_API_KEY=", "p7oiKLw0Z4smlRaehOV9AOZFnRiGstP0"),
+        ("export AWS_SECRET_ACCESS_KEY=", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYZ3pQ8rT5nA"),
+        ("DB_PASSWORD=", "Sommer2024!"), ("client_secret: ", "84fba70934ce46b992c0b94ab8509f0b"),
+        ("Passwort: ", "Sommer2024!"), ("Server=db;User Id=sa;Password=", "Hunter22!"),
+        ("API key: ", "dd713a865a142a741c275557ecee965d"),
+        ('"token": "', "282d92c3bd5510700794c72821447cb0"),
+        ("Authorization: Bearer ", "a3ef2f6172dea5e9abc3331030a0c76c"),
+        ("Authorization: Basic ", "YWRtaW46aHVudGVyMiF4eXo="), ("redis://:", "uodj2orVE0G8ArZn"),
+        ("", "pplx-" + "Wr9gta7MV2S7" * 4), ("", "hvs." + "KITXgT1vQOvo" * 4),
+        ("", "xapp-1-ADTIPVJUHV4-4382103553097-" + "afd17772" * 8),
+        ("", "dapi" + "0f66af3b" * 4), ("", "lsv2_pt_" + "4a0a5025" * 4 + "_a5f9b5ef1f"),
+    ],
+)  # fmt: skip
+def test_the_value_of_a_setting_of_any_name_is_found(before: str, secret: str) -> None:
+    behind = "@cache:6379/0" if before.startswith("redis") else '"' if before[:1] == '"' else ""
+    text = f"Why does this fail?\n{before}{secret}{behind}\nThanks."
+    assert [text[s.start : s.end] for s in find_secrets(text)] == [secret]
+
+
 def test_a_private_key_is_found_whole() -> None:
     body = "\n".join(["MIIEpAIBAAKCAQEA0Z3VS5JJcds3xfn" + "ygWyF8PbnGy0AHB7MaFjxG2o"] * 6)
     text = f"-----BEGIN RSA PRIVATE KEY-----\n{body}\n-----END RSA PRIVATE KEY-----"
@@ -159,7 +181,10 @@ def test_a_private_key_is_found_whole() -> None:
     "text",
     ["ba286c04d1f7c0ffee00ba286c04d1f7c0ffee00", "genai/guards/stream.py", "responsibilities",
      "https://docs.firm.com/2026/03/a-long-title-of-a-page-that-goes-on", "password: see the wiki",
-     "550e8400-e29b-41d4-a716-446655440000", "internationalisation_of_the_interface_2026"],
+     "550e8400-e29b-41d4-a716-446655440000", "internationalisation_of_the_interface_2026",
+     "token: base64-encoded string", "OPENAI_API_KEY=your-key-goes-here-1234", "max_tokens: 4096",
+     "password: ${DB_PASSWORD_1}", "token = hashlib.sha256(data).hexdigest()",
+     "https://x.test/?token=abc&expires=1710231330", "Authorization: Bearer <token-of-32-letters>"],
 )  # fmt: skip
 def test_hashes_paths_and_words_are_no_secrets(text: str) -> None:
     assert find_secrets(text) == []
