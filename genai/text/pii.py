@@ -23,9 +23,20 @@ DEFAULT_KINDS = ("email", "phone", "card", "iban", "national_id", "ip")
 KINDS = (*DEFAULT_KINDS, "url", "date", "name", "place")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}(?![\w-])")
 _CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){11,18}(?![\w-])")
-_IBAN = re.compile(
-    r"\b[A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?(?![A-Za-z0-9])"
+# set as on a card, whatever stands between the groups and whatever digits follow: a date, a code
+_GAP = r"(?:[ \u00a0\u2009\u202f]{1,2}|\n|[.\u2010-\u2013-])"
+_SET = re.compile(
+    rf"(?<![\w.-])(?:\d{{4}}(?:{_GAP}\d{{4}}){{3}}|\d{{4}}{_GAP}\d{{6}}{_GAP}\d{{4,5}}|\d{{15,16}})"
+    r"(?![\w-]|\.\d)"
 )
+_BRANDED = re.compile(
+    r"(?:4\d{15}|5\d{15}|2[2-7]\d{14}|3[47]\d{13}|3[0689]\d{12}|35\d{14}|6\d{15})\Z"
+)
+_IBAN = re.compile(
+    r"\b[A-Za-z]{2}\d{2}(?:[ \u00a0\u2009\u202f\n-]?[A-Za-z0-9]{4}){2,7}"
+    r"(?:[ \u00a0\u2009\u202f\n-]?[A-Za-z0-9]{1,3})?(?![A-Za-z0-9])"
+)
+_BREAK = re.compile(r"(?<![ \u00a0\u2009\u202f\n-])[ \u00a0\u2009\u202f\n-]")
 # US SSN, and the ITIN of those who have none (9xx with a middle part from 50)
 _SSN = re.compile(
     r"(?<![\w-])(?:(?!000|666|9)\d{3}-(?!00)\d{2}|9\d{2}-[5-9]\d)-(?!0000)\d{4}(?![\w-])"
@@ -123,15 +134,18 @@ def _emails(text: str, region: str) -> Iterator[Span]:
 
 
 def _cards(text: str, region: str) -> Iterator[Span]:
-    accounts = [match.span() for match in _IBAN.finditer(text)]
-    for match in _CARD.finditer(text):
-        if any(start < match.end() and match.start() < end for start, end in accounts):
-            continue  # digits of an account number, valid or not
-        digits = re.sub(r"\D", "", match[0])
-        if len(digits) == 12 and not re.match(r"5[06-9]|6|0604", digits):
-            continue  # cards that short are Maestro's
-        if len(set(digits)) > 1 and luhn(digits):
-            yield _span(match, "card")
+    accounts = [(start, end) for start, end, _ in _accounts(text)]
+    for pattern in (_CARD, _SET):
+        for match in pattern.finditer(text):
+            if any(start < match.end() and match.start() < end for start, end in accounts):
+                continue  # digits of an account number, valid or not
+            digits = re.sub(r"\D", "", match[0])
+            if pattern is _SET and not _BRANDED.match(digits):
+                continue
+            if len(digits) == 12 and not re.match(r"5[06-9]|6|0604", digits):
+                continue  # cards that short are Maestro's
+            if len(set(digits)) > 1 and luhn(digits):
+                yield _span(match, "card")
 
 
 def luhn(digits: str) -> bool:
@@ -144,9 +158,25 @@ def luhn(digits: str) -> bool:
 
 
 def _ibans(text: str, region: str) -> Iterator[Span]:
+    yield from (
+        Span(start, end, "iban", 1.0, "[iban]") for start, end, valid in _accounts(text) if valid
+    )
+
+
+def _accounts(text: str) -> Iterator[tuple[int, int, bool]]:
+    """Give what looks like an account number, and whether it is a valid one."""
     for match in _IBAN.finditer(text):
-        if extras.load("stdnum.iban", "guards").is_valid(match[0]):
-            yield _span(match, "iban")
+        valid = extras.load("stdnum.iban", "guards").is_valid
+        # the word behind it may look like its last group
+        ends = [match.end(), *(match.start() + m.start() for m in _BREAK.finditer(match[0]))]
+        for end in sorted(ends, reverse=True):
+            # which banks a country has changes; length, form and checksum do not
+            plain = re.sub(r"[^A-Za-z0-9]", "", text[match.start() : end])
+            if valid(plain, check_country=False):
+                yield match.start(), end, True
+                break
+        else:
+            yield *match.span(), False
 
 
 def _national_ids(text: str, region: str) -> Iterator[Span]:

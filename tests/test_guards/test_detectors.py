@@ -59,6 +59,26 @@ def test_personal_data_is_found_exactly(kind: str, value: str) -> None:
     assert [(s.kind, text[s.start : s.end]) for s in find_pii(text, kinds)] == [(kind, value)]
 
 
+CARD, IBAN = "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (f"{CARD} 12/27", CARD), (f"{CARD} 123", CARD), (f"{CARD} 12/27 123", CARD),
+        ("4111111111111111 09/26", "4111111111111111"),
+        ("3782 822463 10005 0925", "3782 822463 10005"),
+        *((CARD.replace(" ", gap),) * 2 for gap in ("\u00a0", ".", "  ", "\u2013", "\n")),
+        *((IBAN.replace(" ", gap),) * 2 for gap in ("\u00a0", "-", "\n")),
+        ("AT61 1904 3002 3457 3201 bitte", "AT61 1904 3002 3457 3201"),
+        ("ES91 2100 0418 4502 0005 1332 Max", "ES91 2100 0418 4502 0005 1332"),
+    ],
+)  # fmt: skip
+def test_a_number_is_found_however_it_is_set_and_whatever_follows(text: str, value: str) -> None:
+    (span,) = find_pii(f"Pay with {text}, please.")
+    assert f"Pay with {text}"[span.start : span.end] == value
+
+
 @pytest.mark.parametrize(
     ("text", "years"),
     [
@@ -79,6 +99,7 @@ def test_a_year_is_told_from_other_four_digits(text: str, years: list[str]) -> N
         "card 4111 1111 1111 1112", "id S1234567A", "ssn 000-12-3456", "ssn 123-00-4567",
         "version 1.2.3.4.5", "write to someone@example.com", "127.0.0.1", "in 12 % of 300 cases",
         "GB82WEST12345698765433", "4711", "10:30", "the numbers 12345678901",
+        "4111.1111.1111.1112", "1.234.567.890.123 units", "release 2024.1127.1230.4500",
     ],
 )  # fmt: skip
 def test_what_only_looks_like_personal_data_is_left_alone(text: str) -> None:
