@@ -1,6 +1,7 @@
 """`genai models [NAME]`: forms of a name, what a model costs, what ends soon, new prices."""
 
 import argparse
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import genai
@@ -37,11 +38,13 @@ def run(options: argparse.Namespace) -> int:
         return _ending(everything=False)
     genai.model(options.name)  # an unknown form ends here
     name, known = options.name.partition("@")[0], prices()
-    million = [genai.Usage(10**6, 0, source="provider"), genai.Usage(0, 10**6, source="provider")]
-    inward, outward = (known.cost(name, usage) for usage in million)
+    # of a request of usual length: above a limit, such as 200,000 tokens, each may cost more
+    each = [genai.Usage(1000, 0, source="provider"), genai.Usage(0, 1000, source="provider")]
+    inward, outward = (known.cost(name, usage) for usage in each)
     if inward.amount is None or outward.amount is None:
         print(f"{name}: unpriced ({inward.reason}); add it to configs/prices.yaml")
         return 0
+    inward, outward = (replace(c, amount=c.amount and c.amount * 1000) for c in (inward, outward))
     print(f"{name}: {inward} in, {outward} out, per million tokens ({inward.status})")
     facts = describe(name, known.entry(name) or {})
     for label, value in (

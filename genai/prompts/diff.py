@@ -169,7 +169,8 @@ def compare(
         *_examples(before, after), *_rest(before, after),
     ]  # fmt: skip
     tokens = _tokens(before, count), _tokens(after, count)
-    old, new = (price(CALLS * each) for each in tokens)
+    often = Decimal(CALLS).normalize()  # as a power of ten it adds no digits
+    old, new = (None if (each := price(n)) is None else often * each for n in tokens)
     return Comparison(
         before.id, after.id, tuple(changes), tokens, model, (old, new),
         file or f"prompts/{after.name}.md",

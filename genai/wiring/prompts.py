@@ -77,8 +77,8 @@ def _model_of(read: Prompt) -> str:
 
 def _money(read: Prompt, tokens: int) -> str:
     model = _model_of(read)
-    cost = prices().cost(model, Usage(CALLS * tokens, source="counted")).amount
-    return f"input cost of {CALLS:,} calls of {model}: {signed(cost)}"
+    cost = prices().cost(model, Usage(tokens, source="counted")).amount
+    return f"input cost of {CALLS:,} calls of {model}: {signed(cost and CALLS * cost)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,9 @@ def test_a_model_is_shown_with_price_context_end_and_terms(
     listed = said(capsys, "models", "openai/gpt-4o")
     assert "  context: 128000\n" in listed  # from the snapshot, beside the price of one's own
     assert "  licence: not known\n" in listed
+    # twice that above 200,000 tokens of one request
+    tiered = "gemini/gemini-2.5-pro: $1.25 in, $10 out, per million tokens (priced)"
+    assert tiered in said(capsys, "models", "gemini/gemini-2.5-pro")
 
 
 def test_a_password_in_a_configured_url_is_not_shown(

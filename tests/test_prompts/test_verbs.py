@@ -234,6 +234,11 @@ def test_diff_takes_names_files_pins_and_revisions(
     assert (found["tokens"], Decimal(found["spend"])) == ([1, 2], Decimal("0.00025"))
     out = said(capsys, "prompt", "diff", revision, "sums/add", *priced, "sarif")
     assert check_sarif(out)[-1]["message"]["text"].endswith("calls of openai/gpt-5-mini: +$0.00025")
+    long = folder / "long.md"  # 300 tokens; a thousand times as many cost twice as much a token
+    long.write_text(PROMPT.replace("= ?", "= " + "what? " * 199))
+    gemini = ("--model", "gemini/gemini-2.5-pro", "--form", "json")
+    found = json.loads(said(capsys, "prompt", "diff", revision, "long.md", *gemini))
+    assert Decimal(found["spend"]) == (found["tokens"][1] - 1) * 1000 * Decimal("0.00000125")
     out = said(capsys, "prompt", "diff", revision, "prompts/sums/add.md", "--form", "json")
     assert json.loads(out)["changes"][0]["rule"] == "text"
     out = said(capsys, "prompt", "diff", revision, "other.md", "--form", "sarif", code=1)
