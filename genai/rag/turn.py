@@ -212,8 +212,8 @@ class Tally:
         if usage.source == "none" and all(c.kind != "model" for c in turn.children):
             usage = Usage(source="counted")  # no model was called, so it is known to be 0
         prompt = turn.context.prompt_id  # a rewriter, a reranker or a judge has its own
-        own = (c for c in turn.children if c.kind == "model" and c.context.prompt_id == prompt)
-        first = next(own, None)
+        own = [c for c in turn.children if c.kind == "model" and c.context.prompt_id == prompt]
+        last = own[-1] if own else None  # those before it failed and were tried again
         call = Call(
             id=turn.id,
             kind="chain",
@@ -222,8 +222,8 @@ class Tally:
             outcome=outcome,
             model=model,
             context=replace(turn.context, parent_id=""),
-            ttft=first.ttft if first else None,
-            itl_mean=first.itl_mean if first else None,
+            ttft=last.ttft if last else None,
+            itl_mean=last.itl_mean if last else None,
             usage=usage,
             cost=turn.cost,
             reason=reason,

@@ -270,6 +270,33 @@ def test_what_helps_with_an_answer_is_never_taken_for_what_answered(
     assert list(read_facts(ledger, *days, 1).labels["fingerprint"]) == ["writer"]
 
 
+def test_an_answer_that_was_tried_again_has_the_first_token_of_the_call_that_gave_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starter(tmp_path, terms="The notice period is 30 days.")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    with openai_server(text="The notice period is 30 days [1].", status=500) as (url, server):
+        genai.Index().sync(tmp_path / "docs")
+        chain = genai.load(model=f"openai/writer@{url}")
+
+        def mended(tries: int, asked: float | None) -> float:  # between the two attempts
+            server.status = 200
+            return 0.0
+
+        monkeypatch.setattr("genai.models.attempts.pause", mended)
+        answer = chain("How long is the notice period?")
+    ledger = genai.open_ledger()
+    failed, gave = sorted(
+        (row for row in ledger.children(answer.call_id) if row.kind == "model"),
+        key=lambda row: row.attempt,
+    )
+    (row,) = ledger.calls(kind="chain")
+    assert (failed.outcome, failed.ttft, gave.outcome) == ("error", None, "ok")
+    assert gave.ttft is not None
+    assert (row.ttft, row.itl_mean) == (gave.ttft, gave.itl_mean)
+
+
 def test_a_question_that_names_no_prompt_has_its_newest_call(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.db")
     at = FIRST * DAY + 60.0
