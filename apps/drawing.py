@@ -11,13 +11,14 @@ import genai
 # an image's address is sent to its server when it is drawn; a link can hide where it leads
 _IMAGE = re.compile(r"!\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])?")
 _LINK = re.compile(r"\[([^\]]*)\]\((?!#)[^)]*\)|\[([^\]]+)\]\[[^\]]*\]")
-_REFERENCE = re.compile(r"^\s{0,3}\[[^\]]+\]:\s*\S+.*$", re.MULTILINE)
+# `[name]: address`, in a quotation or a list too; with the colon escaped it is a text
+_DEFINITION = re.compile(r"^([ \t>*+\d.)-]*\[(?:[^\]\\]|\\.)+\]):", re.MULTILINE)
 _ADDRESS = re.compile(r"<(?:https?|mailto|data):[^>]*>", re.IGNORECASE)
-# code, or an address that stands alone: Streamlit would make a link of it
-_BARE = re.compile(
-    r"```.*?```|`[^`\n]*`|(?:https?://|www\.)[^\s`<>]*[^\s`<>.,;:!?)\]'\"*_]",
-    re.IGNORECASE | re.DOTALL,
-)
+# an address that stands alone: Streamlit would make a link of it
+_BARE = re.compile(r"(?:https?://|www\.)[^\s`<>]*[^\s`<>.,;:!?)\]'\"*_]", re.IGNORECASE)
+_CODE = re.compile(r"(```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`)", re.DOTALL)
+# where Markdown takes it for no code after all, a target like that of `f[name](event)` is harmless
+_ELSEWHERE = re.compile(r"\]\((?=[^)]*(?:[:\\&<]|//))")
 STYLE = """
 <style>
   .quote mark { background: #ffe58a; color: #1c1c1c; padding: 0 .1em; }
@@ -38,11 +39,19 @@ PENDING = (
 
 
 def clean(text: str) -> str:
-    """Give Markdown that loads nothing and leads nowhere: no images, no links, no raw HTML."""
-    text = _IMAGE.sub(r"\1", _REFERENCE.sub("", text))
-    text = _LINK.sub(lambda found: found[1] or found[2] or "", text)
-    text = _ADDRESS.sub("", text)
-    text = _BARE.sub(lambda found: found[0] if found[0][0] == "`" else f"`{found[0]}`", text)
+    """Give Markdown that loads nothing and leads nowhere: no images, no links, no raw HTML.
+
+    Code keeps its characters, so that it can be copied; a link in it to elsewhere gets a space.
+    """
+    parts = _CODE.split(_ADDRESS.sub("", _DEFINITION.sub(r"\1\\:", text)))
+    parts[::2] = map(_prose, parts[::2])
+    parts[1::2] = [_ELSEWHERE.sub("] (", part) for part in parts[1::2]]
+    return "".join(parts)
+
+
+def _prose(text: str) -> str:
+    text = _LINK.sub(lambda found: found[1] or found[2] or "", _IMAGE.sub(r"\1", text))
+    text = _BARE.sub(r"`\g<0>`", text.replace("](", "] ("))  # of brackets in brackets, too
     return html.escape(text, quote=False).replace("&amp;", "&").replace("$", "\\$")
 
 

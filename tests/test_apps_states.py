@@ -152,12 +152,27 @@ def test_a_business_case_without_its_spreadsheet_is_drawn_to_the_end(
         ),
         ("[here](http://evil.test) <http://evil.test>![x](http://evil.test/p.png)", "here x"),
         ("```\nhttp://a.test\n```", "```\nhttp://a.test\n```"),
+        ("[a [b] c](//evil.test)", "[a [b] c] (//evil.test)"),
+        ("a ``` b\n\n> [c]: //evil.test/p.png", "a ``` b\n\n> [c]\\: //evil.test/p.png"),
+        ("`[a](//evil.test) ![b](<http://evil.test>)`", "`[a] (//evil.test) ![b]()`"),
     ],
 )
 def test_an_address_in_somebody_elses_text_is_no_link(place: Path, text: str, shown: str) -> None:
     from drawing import clean
 
     assert clean(text) == shown
+
+
+def test_code_of_an_answer_is_shown_as_it_stands_in_the_document(place: Path) -> None:
+    said = (
+        "The lamp is lit by `$HOME/lamp <on> && m[i][j]`, by `vec![1, 2]` or by"
+        " `lamps[name](event)`, and it costs $5 <today>."
+    )
+    (place / "docs" / "one.md").write_text(said)
+    app = drawn("chat.py")
+    app.chat_input[0].set_value("By what is the lamp lit?").run()
+    shown = said.replace("$5 <today>", "\\$5 &lt;today&gt;")
+    assert app.chat_message[1].markdown[0].value == f"{shown} [1]"
 
 
 def pressed(app: Any, label: str) -> None:
