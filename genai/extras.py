@@ -1,7 +1,7 @@
 """Load an optional package on first use, or name the pip line that brings it.
 
 Many packages tell their makers how they are used, or fetch lists from the network when they are
-imported. `QUIET` turns that off before the first of them is loaded.
+imported. `QUIET` turns that off before the first of them is loaded, and has waiting threads sleep.
 """
 
 import importlib
@@ -18,6 +18,7 @@ QUIET = {
     "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "OMP_WAIT_POLICY": "PASSIVE",  # else torch's threads spin, and two trainings stop each other
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 

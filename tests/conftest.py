@@ -16,6 +16,7 @@ for name in [key for key in os.environ if key.endswith("_API_KEY") or key.starts
     if name != "GENAI_SCREENSHOTS":
         del os.environ[name]
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as the product has it; many tests load torch before it
 os.environ.pop("PYTHONUNBUFFERED", None)  # a user's shell has none, and a pipe keeps lines back
 # this process and all that it starts are refused what is not on this machine
 NOTES = Path(tempfile.mkdtemp(prefix="outside-")) / "notes"
