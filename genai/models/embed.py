@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Vectors = NDArray[np.float32]
-# the most of one request: Cohere takes 96 texts and Gemini 100, OpenAI 2,048 texts and 300,000
-# tokens, Voyage 120,000 tokens; a character is at most a token or two
-_MOST_TEXTS, _MOST_CHARS = 96, 100_000
+# the most of one request: Cohere takes 96 texts and Gemini 100, Mistral 16,384 tokens, Vertex
+# 20,000, OpenAI 300,000; a token is two bytes or more in any script, but for rows of figures
+_MOST_TEXTS, _MOST_BYTES = 96, 32_000
 
 
 class Embedder:
@@ -84,10 +84,11 @@ class Embedder:
         parts: list[list[str]] = [[]]
         size = 0
         for text in texts:
-            size += len(text)
-            if parts[-1] and (len(parts[-1]) == _MOST_TEXTS or size > _MOST_CHARS):
+            own = len(text.encode("utf-8", "replace"))
+            size += own
+            if parts[-1] and (len(parts[-1]) == _MOST_TEXTS or size > _MOST_BYTES):
                 parts.append([])
-                size = len(text)
+                size = own
             parts[-1].append(text)
         return [*parts]
 

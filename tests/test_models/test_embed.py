@@ -105,11 +105,29 @@ def test_a_folder_goes_to_a_server_in_requests_that_it_takes(
         assert index.search("Storks nest high.")
     sent = [text for request in server.requests for text in request["input"]]
     assert len(sent) > 2 * index.count() > 5 * 96  # the sentences too
-    assert max(sum(map(len, request["input"])) for request in server.requests) <= 100_000
+    assert max(sum(map(len, request["input"])) for request in server.requests) <= 32_000
     calls = [row for row in open_ledger().calls(limit=1000) if row.kind == "embedding"]
     assert len(calls) == len(server.requests)
     assert sum(row.input_tokens for row in calls) == 3 * len(server.requests)
     index.close()
+
+
+@pytest.mark.parametrize("text", ["The lamp of the works council. ", "工作委员会的灯是绿色的。"])
+def test_a_request_keeps_to_the_fewest_tokens_that_a_provider_takes(text: str) -> None:
+    sizes = []
+
+    def mistral(connection: Any, request: bytes) -> bool:
+        asked = json.loads(request)["input"]
+        sizes.append(sum(len(each.encode()) for each in asked) // 2)  # a token is no less
+        if sizes[-1] > 16_384:
+            said = {"object": "error", "message": "Too many tokens in batch. Max is 16384"}
+            return reply(400, body=json.dumps(said).encode())(connection, request)
+        data = [{"index": n, "embedding": [1.0, n]} for n in range(len(asked))]
+        return reply(body=json.dumps({"data": data}).encode())(connection, request)
+
+    with faulty(mistral) as (url, _):
+        assert len(make_embedder(f"openai/e@{url}").embed([text * 30] * 300)) == 300
+    assert max(sizes) > 8_000  # and they are not sent one by one
 
 
 def test_vectors_of_several_requests_are_those_of_one(rows: list[Call]) -> None:
@@ -120,8 +138,8 @@ def test_vectors_of_several_requests_are_those_of_one(rows: list[Call]) -> None:
         assert np.array_equal(found, embedder.encode(texts))
     wanted = np.array([[len(text), 1.0] for text in texts], np.float32)
     assert np.allclose(found, wanted / np.linalg.norm(wanted, axis=1, keepdims=True))
-    assert [len(each["input"]) for each in server.requests] == [96, 96, 9, 1] * 2
-    assert [row.attempt for row in rows] == [1] * 4
+    assert [len(each["input"]) for each in server.requests] == [96, 96, 8, 1, 1] * 2
+    assert [row.attempt for row in rows] == [1] * 5
 
 
 def test_a_request_of_several_is_repeated_alone(
