@@ -8,10 +8,11 @@ from typing import Any
 
 from genai import extras
 from genai.errors import ModelError
+from genai.ledger.usage import openai_usage
 from genai.models import address, wire
 from genai.models.base import Delta
 from genai.models.sdk import package, read_chunk
-from genai.types import Message
+from genai.types import Message, Usage
 
 # LiteLLM leaves out what a provider does not take; without these a reply is another thing
 _MATTERS = ("tools", "functions", "response_format", "logprobs", "stop")
@@ -106,8 +107,10 @@ class LiteLLM:
                 raise
             raise self._named(error) from error
 
-    async def embed(self, texts: Sequence[str], params: Mapping[str, Any]) -> list[list[float]]:
-        """Give one vector a text, in order."""
+    async def embed(
+        self, texts: Sequence[str], params: Mapping[str, Any]
+    ) -> tuple[list[list[float]], Usage | None]:
+        """Give one vector a text, in order, and the tokens; LiteLLM does not say who counted."""
         litellm = _package()
         try:
             response = await litellm.aembedding(
@@ -122,7 +125,9 @@ class LiteLLM:
             if not type(error).__module__.startswith("litellm"):
                 raise
             raise self._named(error) from error
-        return [each["embedding"] for each in response.data]
+        said = getattr(response, "usage", None)
+        usage = None if said is None else replace(openai_usage(said.model_dump()), source="counted")
+        return [each["embedding"] for each in response.data], usage
 
     def _refuse(self, litellm: Any, params: Mapping[str, Any]) -> None:
         """Name what the provider does not take and LiteLLM would leave out without a word."""

@@ -298,14 +298,16 @@ def read_chunk(chunk: Any) -> Delta:
                 ToolPiece(index, piece.id or "", function.name or "", function.arguments or "")
             )
     usage = getattr(chunk, "usage", None)
+    said = None if usage is None else usage.model_dump(warnings=False)
     return Delta(
         text,
-        None if usage is None else openai_usage(usage.model_dump(warnings=False)),
+        None if said is None else openai_usage(said),
         finish,
         tuple(tools),
         getattr(chunk, "model", None) or "",
         getattr(chunk, "id", None) or "",
         getattr(chunk, "service_tier", None) or "",
+        reported=wire.reported(said),
         refusal=refusal,
         logprobs=logprobs,
     )

@@ -172,7 +172,7 @@ def read(body: bytes | memoryview | str) -> Delta:
         model=found.model or "",
         request_id=found.id or "",
         tier=found.service_tier or "",
-        reported=_reported(found.usage),
+        reported=reported(found.usage),
         refusal=refusal,
         logprobs=logprobs,
     )
@@ -260,7 +260,8 @@ def _piece(n: int, tool: _Tool) -> ToolPiece:
     return ToolPiece(index, tool.id or "", function.name or "", function.arguments or "")
 
 
-def _reported(usage: Any) -> str:
+def reported(usage: Any) -> str:
+    """Give the cost that a provider says beside the tokens, such as OpenRouter; "" for none."""
     cost = usage.get("cost") if isinstance(usage, dict) else None
     return str(cost) if isinstance(cost, int | float) and not isinstance(cost, bool) else ""
 

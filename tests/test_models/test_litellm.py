@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 from asking import QUESTION, fails, model, rows
-from faults import Fault, faulty, reply, stream, tells
+from faults import USAGE, Fault, faulty, reply, stream, tells
 from servers import openai_server
 
 from genai.config import ModelSettings
 from genai.errors import ModelError
 from genai.extras import QUIET
 from genai.ledger import Ledger
-from genai.models import make_embedder, open_model
+from genai.models import Hooks, make_embedder, open_model
+from genai.types import Call
 
 pytestmark = [
     pytest.mark.usefixtures("secret", "quick", "litellm_closed"),
@@ -36,13 +37,25 @@ def test_it_serves_every_other_provider() -> None:
 
 
 def test_it_serves_embedding_models_too() -> None:
+    booked: list[Call] = []
     with openai_server() as (url, server):
         embedder = make_embedder(
-            "litellm/hosted_vllm/embedder", settings=ModelSettings(base_url=url)
-        )
+            "litellm/hosted_vllm/embedder",
+            settings=ModelSettings(base_url=url), hooks=Hooks(record=booked.append),
+        )  # fmt: skip
         found = embedder.embed(["a", "abcdefgh"])
+        embedder.embed(["words " * 20])
+    # as told and not as guessed from the characters, though by whom is not told
+    assert [(row.input_tokens, row.usage.source) for row in booked] == [(3, "counted")] * 2
     assert np.allclose(found, [[0.707, 0.707], [0.992, 0.124]], atol=1e-3)
     assert server.requests[0]["input"] == ["a", "abcdefgh"]
+
+
+def test_the_cost_that_a_provider_says_is_the_cost(ledger: Ledger) -> None:
+    with faulty(stream(usage={**USAGE, "cost": 0.00123})) as (url, _):
+        model(url, ledger, name="openrouter/a/b", api_key_env="OPENAI_API_KEY")(QUESTION)
+    (row,) = rows(ledger)
+    assert (row.cost.status, float(row.cost.amount or 0)) == ("provider_reported", 0.00123)
 
 
 def test_a_schema_that_a_provider_does_not_take_is_told_in_words(ledger: Ledger) -> None:
