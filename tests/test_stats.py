@@ -128,6 +128,11 @@ def test_equal_differences_are_not_certainty() -> None:
     alone, two = stats.clustered([0.5]), stats.clustered([0.5, 0.5])
     assert (alone.se, alone.low, alone.high) == near(0, -0.5, 1.5)
     assert (two.low, two.high) == near(-1, 2)
+    grouped = stats.clustered([1.0] * 100, [n // 20 for n in range(100)])
+    assert (grouped.low, grouped.high) == near(1 - 3 / 5, 1 + 3 / 5)  # five say it, not a hundred
+    apart = stats.clustered_difference([1.0] * 40, [1.0] * 40, [n // 10 for n in range(40)],
+                                       [9 + n // 20 for n in range(40)])[0]  # fmt: skip
+    assert apart.high == near(3 / 4 + 3 / 2)
     assert stats.clustered([0.1, 0.3]).high == near(0.2 + 6.313752 * 0.1)  # t.95(1)
     assert stats.sign_flip([0.0] * 60) == 1
 

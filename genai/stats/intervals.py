@@ -74,7 +74,7 @@ def clustered(
     """Give the mean of differences with cluster-robust bounds (CR1, t with C - 1 degrees).
 
     Without `clusters` every difference is its own. Where all differences are equal the sample says
-    nothing of the spread, so the bounds are mean -/+ 3/n of `width`, the range of the metric.
+    nothing of the spread, so the bounds are mean -/+ 3/C of `width`, the range of the metric.
     Liang and Zeger, Biometrika 73 (1986), with the correction C/(C - 1).
     """
     n = len(differences)
@@ -88,7 +88,7 @@ def clustered(
     square = math.fsum(each * each for each in sums.values())
     se = math.sqrt(count / (count - 1) * square) / n if count > 1 else 0.0
     if max(differences) - min(differences) < 1e-12 or count < 2:
-        half = 3 / n * width if count > 1 else width
+        half = 3 / count * width if count > 1 else width
     else:
         half = float(extras.load("scipy.special", "evals").stdtrit(count - 1, confidence)) * se
     return Interval(mean, se, mean - half, mean + half, n, confidence)

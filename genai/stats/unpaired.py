@@ -47,7 +47,7 @@ def clustered_difference(
 
     A cluster may have values on both sides. CR1 standard error; t with as many degrees of freedom
     as the side with fewer clusters has, less one. Where nothing varies inside a side the bounds
-    are 3/n of each, and p is the chance that shuffled clusters fall apart like that.
+    are 3/C of each, and p is the chance that shuffled clusters fall apart like that.
     """
     if not a or not b:
         raise ValueError(f"{len(a)} and {len(b)} values: at least 1 of each")
@@ -64,7 +64,7 @@ def clustered_difference(
     sizes = len(set(clusters_a)), len(set(clusters_b))
     fewer = min(sizes) - 1
     if se < 1e-12 or fewer < 1:
-        half = 3 / len(a) + 3 / len(b) if fewer >= 1 else 1.0
+        half = 3 / sizes[0] + 3 / sizes[1] if fewer >= 1 else 1.0
         p = 1 / math.comb(sum(sizes), sizes[0]) if mean < 0 else 1.0
         return Interval(mean, se, mean - half, mean + half, n, confidence), p
     special = extras.load("scipy.special", "evals")
