@@ -9,7 +9,7 @@ from pathlib import Path
 
 from genai import stats
 from genai.errors import CaseError
-from genai.evals.gate import cases, sound_margin
+from genai.evals.gate import cases, least_cases, sound_margin
 from genai.evals.report import Report, baseline_path, read_report
 from genai.evals.scorecard import Scorecard, read_scorecard
 from genai.evals.suite import Suite, load_suite
@@ -161,8 +161,8 @@ def plan(suite: Suite, margin: float, last: Sequence[Report]) -> list[Plan]:
     for name in suite.gating or list(suite.metrics):
         discordant, spread, basis = _spread(same, name)
         if spread:
-            to_prove = stats.cases_for_drop(margin, sd=spread)
-            to_see = to_prove
+            to_see = stats.cases_for_drop(margin, sd=spread)
+            to_prove = max(to_see, least_cases(margin))
         else:
             to_prove = stats.cases_to_prove(margin, discordant)
             seen = max(discordant, margin * margin * 1.01, margin)
@@ -170,22 +170,10 @@ def plan(suite: Suite, margin: float, last: Sequence[Report]) -> list[Plan]:
         count = max(len(suite.cases), to_prove)
         dollars, minutes = _price(same or last, count)
         found.append(
-            Plan(name, margin, len(suite.cases), to_prove, to_see, _least(margin), basis, dollars,
-                 minutes)
+            Plan(name, margin, len(suite.cases), to_prove, to_see, least_cases(margin), basis,
+                 dollars, minutes)
         )  # fmt: skip
     return found
-
-
-def _least(margin: float) -> int:
-    """Give the fewest cases with which no change at all is within the margin."""
-    few, most = 0, 1
-    while stats.bonett_price(0, 0, most).low <= -margin:
-        few, most = most, 2 * most
-    while most - few > 1:
-        middle = (few + most) // 2
-        inside = stats.bonett_price(0, 0, middle).low > -margin
-        few, most = (few, middle) if inside else (middle, most)
-    return most
 
 
 def _spread(runs: Sequence[Report], name: str) -> tuple[float, float, str]:

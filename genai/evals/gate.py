@@ -54,7 +54,8 @@ class Comparison:
     `p` is that of the test that it is worse, `q` the same adjusted for all metrics that gate.
     `needs` is the number of cases that would decide, `worst` the word with every unmeasured
     case taken at its worst, `within` the share of the variance that comes from repeats.
-    `ratio` is now to before, with its bounds, for amounts such as cost and seconds.
+    `ratio` is now to before, with its bounds, for amounts such as cost and seconds. `least` is the
+    number of independent cases below which a score cannot pass: fewer do not show a rare loss.
     """
 
     metric: str
@@ -80,6 +81,7 @@ class Comparison:
     hard: bool = False
     within: float | None = None
     ratio: tuple[float, float, float] | None = None
+    least: int = 0
     note: str = ""
     flips: tuple[Flip, ...] = field(default=(), repr=False)
 
@@ -221,6 +223,7 @@ def _judge(
     losses, gains = sum(each < 0 for each in d), sum(each > 0 for each in d)
     clusters = [old.cluster or f"\x00{old.case}" for old, _ in pairs.rows]
     count = len(set(clusters))
+    least = 0 if head.hard else least_cases(margin / head.width)
     simple = count == n and head.width == 1.0 and all(map(_verdict, pairs.cells))
     if simple:
         bounds, p, test = (
@@ -238,10 +241,11 @@ def _judge(
         head.name, Word.PASS, gate, margin, math.fsum(before) / n, math.fsum(after) / n, n, count,
         losses, gains, bounds.low, bounds.high, p, None, test,
         stats.detectable(spread, n) if spread else None,
-        _needed(simple, losses, gains, n, spread, margin), coverage,
+        _needed(simple, losses, gains, n, spread, margin, least), coverage,
         flips=_flips(pairs, before, after, d),
     )  # fmt: skip
-    found = replace(found, within=_within(pairs, spread), ratio=_ratio(head, before, after))
+    found = replace(found, within=_within(pairs, spread), ratio=_ratio(head, before, after),
+                    least=0 if simple else least)  # fmt: skip
     word, note = _word(found, head, p)
     found = replace(found, word=word, note=note, hard=head.hard)
     if max(pairs.unmeasured):
@@ -268,14 +272,16 @@ def _word(found: Comparison, head: MetricHead, q: float) -> tuple[Word, str]:
 def decided(found: Comparison, q: float) -> tuple[Word, str]:
     """Give the word of a soft metric and what to say of it."""
     low, high, name = found.low or 0.0, found.high or 0.0, found.metric
-    if low > 0:
+    if low > 0 and found.clusters >= min(found.least, _CLUSTERS):
         return Word.IMPROVED, ""
-    if low > -found.margin:
+    if low > -found.margin and found.clusters >= found.least:
         small = f"{name}: a real drop, but smaller than the margin" if high < 0 else ""
         return Word.PASS, small
     changed = found.losses + found.gains
     few = []
-    if found.clusters < _CLUSTERS:
+    if low > -found.margin:
+        few.append(f"{found.clusters} independent cases, a score needs {found.least} to pass")
+    elif found.clusters < _CLUSTERS:
         few.append(f"{found.clusters} independent cases, at least {_CLUSTERS} are needed")
     if changed < _CHANGED:
         few.append(f"{cases(changed)} changed, at least {_CHANGED} are needed")
@@ -310,12 +316,24 @@ def cases(count: int) -> str:
 
 
 def _needed(
-    simple: bool, losses: int, gains: int, n: int, spread: float, margin: float
+    simple: bool, losses: int, gains: int, n: int, spread: float, margin: float, least: int
 ) -> int | None:
     if simple:
         discordant = (losses + gains + 2) / (n + 2)
         return stats.cases_to_prove(margin, discordant)
-    return stats.cases_for_drop(margin, sd=spread) if spread else None
+    return max(stats.cases_for_drop(margin, sd=spread), least) if spread else None
+
+
+def least_cases(margin: float) -> int:
+    """Give the fewest cases with which no change at all is within the margin."""
+    few, most = 0, 1
+    while stats.bonett_price(0, 0, most).low <= -margin:
+        few, most = most, 2 * most
+    while most - few > 1:
+        middle = (few + most) // 2
+        inside = stats.bonett_price(0, 0, middle).low > -margin
+        few, most = (few, middle) if inside else (middle, most)
+    return most
 
 
 def _worst(head: MetricHead, pairs: Pairs, found: Comparison, simple: bool) -> Word:

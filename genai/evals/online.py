@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from genai import stats
-from genai.evals.gate import Comparison, Word, decided
+from genai.evals.gate import Comparison, Word, decided, least_cases
 from genai.ledger.outcomes import Outcome
 
 Metric = Literal["answered", "thumbs"]
@@ -199,6 +199,7 @@ def _judge(found: Online, sides: Sequence[_Side]) -> Online:
     comparison = Comparison(
         found.metric, Word.PASS, True, found.margin, n=bounds.n, clusters=units, losses=changed,
         low=bounds.low, high=bounds.high,
+        least=0 if method == "unpaired, users" else least_cases(found.margin),
     )  # fmt: skip
     word, _ = decided(comparison, p)
     note = f"undecided with {units} users on the smaller side" if word is Word.INCONCLUSIVE else ""

@@ -165,3 +165,29 @@ def test_clusters_keep_the_false_alarms_where_cases_alone_do_not(
     d = scores(400, count, size, sd=0.2, icc=0.31)
     assert red(d, True) <= 0.05 + 0.02  # 400 draws: +- .011
     assert red(d[:200], False) >= naive - 0.05
+
+
+@pytest.mark.parametrize("n", [2, 10, 30])
+def test_scores_of_a_few_cases_pass_no_rare_loss(n: int) -> None:
+    """One case in twenty is lost and the others hardly move: t bounds pass it in .2 to .9."""
+    dice = np.random.default_rng(3)
+    passed = 0
+    for _ in range(100):
+        moved = dice.normal(0, 0.005, n) - (dice.random(n) < 0.05) * 0.99
+        words = [each.word for each in decide(card([0.995] * n), card(0.995 + moved)).comparisons]
+        passed += words[0] in (Word.PASS, Word.IMPROVED)
+    assert passed <= 5
+
+
+def test_scores_pass_from_as_many_cases_as_verdicts_do() -> None:
+    same = [0.5 + n % 2 / 100 for n in range(60)]
+    for n, expected in ((44, Word.INCONCLUSIVE), (45, Word.PASS)):
+        (found,) = decide(card(same[:n]), card(same[1 : n + 1])).comparisons
+        assert (found.word, word(0, 0, n, 0.05)) == (expected, expected)
+    assert (
+        "44 independent cases, a score needs 45 to pass"
+        in decide(card(same[:44]), card(same[1:45])).reason
+    )
+    clear = decide(card([0.5] * 10), card([0.8 + n / 100 for n in range(10)]))
+    assert clear.word is Word.IMPROVED
+    assert decide(card([0.5] * 2), card([0.8, 0.81])).word is Word.INCONCLUSIVE
