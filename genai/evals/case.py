@@ -5,6 +5,7 @@ Cases are small structs, so that a suite of 200,000 fits into memory.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -158,3 +159,16 @@ def dataset_hash(cases: Sequence[Case]) -> str:
 def squeeze(text: str) -> str:
     """Give a text with every run of white space as one space."""
     return " ".join(text.split())
+
+
+def document_text(path: Path) -> str | None:
+    """Give a document's text, white space aside; None where the file is markup or no text.
+
+    The index reads a PDF, a Word file or a web page into other text than its file holds.
+    """
+    if path.suffix.lower() in (".htm", ".html", ".pdf", ".docx"):
+        return None
+    try:
+        return squeeze(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        return None

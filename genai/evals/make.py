@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from genai import bridge
 from genai.errors import CaseError, ModelError
 from genai.evals import read
-from genai.evals.case import Case, Gold, squeeze
+from genai.evals.case import Case, Gold, document_text, squeeze
 from genai.evals.leaks import Known, tokens
 from genai.evals.suite import Suite, load_suite
 from genai.ledger.outcomes import Complaint
@@ -110,20 +110,19 @@ async def _question(ask: Ask, prompt: Prompt, passage: Passage) -> Question | No
 
 
 class _Texts:
-    """The documents as a suite checks its quotes: the file's own text, white space aside."""
+    """The documents as a suite checks its quotes: the file's own text where it is plain text."""
 
     def __init__(self, source: Path) -> None:
         self._source = source
-        self._read: dict[str, str] = {}
+        self._read: dict[str, str | None] = {}
 
-    def __getitem__(self, document: str) -> str:
+    def hold(self, document: str, quote: str) -> bool:
+        """Say whether a quote may stand in a document."""
         if document not in self._read:
-            try:
-                text = (self._source / document).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError):
-                text = ""
-            self._read[document] = squeeze(text)
-        return self._read[document]
+            path = self._source / document
+            self._read[document] = document_text(path) if path.is_file() else ""
+        text = self._read[document]
+        return text is None or quote in text
 
 
 def _problem(given: Question, passage: Passage, texts: _Texts) -> str:
@@ -133,7 +132,7 @@ def _problem(given: Question, passage: Passage, texts: _Texts) -> str:
         return "nothing to ask"
     if len(quote) < _QUOTE:
         return "the quote is too short"
-    if quote not in squeeze(passage.text) or quote not in texts[passage.document]:
+    if quote not in squeeze(passage.text) or not texts.hold(passage.document, quote):
         return "the quote is not in the document"
     if _SELF.search(question):
         return "the question speaks of its passage"

@@ -14,7 +14,7 @@ from genai.config import Settings, parse_yaml, validate
 from genai.errors import CaseError, ConfigError
 from genai.errors import shown as settings_name
 from genai.evals import read
-from genai.evals.case import Case, dataset_hash, squeeze
+from genai.evals.case import Case, dataset_hash, document_text, squeeze
 
 # measured over the whole run: name -> (scorer, statistic)
 AGGREGATES: Mapping[str, tuple[str, str]] = {
@@ -222,7 +222,7 @@ def out_of_range(name: str, metric: MetricSettings) -> str:
 
 
 def _check_gold(suite: Suite, shown: str, lines: Mapping[str, int]) -> None:
-    texts: dict[str, str] = {}
+    texts: dict[str, str | None] = {}
     grounded = any("gold" in needs for needs in _needs(suite))
     for case in suite.cases:
         where = f"{shown}: line {lines[case.id]}" if case.id in lines else shown
@@ -236,8 +236,9 @@ def _check_gold(suite: Suite, shown: str, lines: Mapping[str, int]) -> None:
                         f"{where}: case `{case.id}`: {suite.settings.source}/{gold.document}"
                         " does not exist"
                     )
-                texts[gold.document] = squeeze(path.read_text(encoding="utf-8"))
-            if len(gold.quote) < 3 or squeeze(gold.quote) not in texts[gold.document]:
+                texts[gold.document] = document_text(path)
+            text, quote = texts[gold.document], squeeze(gold.quote)
+            if len(gold.quote) < 3 or (text is not None and quote not in text):
                 raise CaseError(
                     f"{where}: case `{case.id}`: {gold.document} does not hold"
                     f" {gold.quote!r}; mend the quote"

@@ -112,15 +112,17 @@ def test_a_draft_from_a_document_counts_once_somebody_has_read_it(
     assert not (project / "evals" / "birds.drafts.jsonl").exists()
 
 
-def drafted(project: Path, replies: list[dict[str, str]]) -> tuple[list[Case], Counter[str]]:
+def drafted(
+    project: Path, replies: list[dict[str, str]], text: str = HERON, document: str = "birds.md"
+) -> tuple[list[Case], Counter[str]]:
     given = iter(replies)
 
     async def ask(messages: tuple[Message, ...], *, schema: Any, **params: Any) -> Reply:
         free = Cost(None, CostStatus.UNPRICED)
         return Reply("", "m", Usage(), free, 0.0, parsed=schema(**next(given)))
 
-    text = squeeze(HERON)
-    passages = [Passage(f"p{n}", "birds.md", 0, 1, text) for n in range(len(replies))]
+    text = squeeze(text)
+    passages = [Passage(f"p{n}", document, 0, 1, text) for n in range(len(replies))]
     suite = load_suite(project / "evals" / "birds.yaml")
     prompt = load_prompt("eval/question", ROOT / "prompts")
     done = from_documents(suite, passages, ask, prompt, count=9, model="m")
@@ -148,6 +150,22 @@ def test_a_question_that_proves_nothing_is_dropped(
     drafts, dropped = drafted(project, [{"question": question, "quote": quote}])
     assert not drafts
     assert why in str(dropped)
+
+
+def test_gold_may_stand_in_a_document_that_is_no_plain_text(project: Path) -> None:
+    page = STORK.replace("nest of sticks", "<b>nest</b> of sticks")
+    (project / "docs" / "stork.html").write_text(f"<h1>Stork</h1><p>{page}</p>")
+    (project / "docs" / "scan.pdf").write_bytes(b"%PDF-1.4\n\xe2\xe3\xcf\xd3")
+    path = project / "evals" / "birds.yaml"
+    gold = "[{document: scan.pdf, quote: Storks nest here}]"
+    path.write_text(f"{SUITE}  - {{id: scan, input: q, kind: answerable, gold: {gold}}}\n")
+    assert len(load_suite(path).cases) == 2
+    asks = {"question": "Where does a white stork nest?", "quote": "its nest of sticks on chimneys"}
+    drafts, dropped = drafted(project, [asks], STORK, "stork.html")
+    assert [each.gold[0].quote for each in drafts] == [asks["quote"]], dropped
+    path.write_text(path.read_text().replace("scan.pdf", "lost.pdf"))
+    with pytest.raises(CaseError, match=r"docs/lost\.pdf does not exist"):
+        load_suite(path)
 
 
 def test_two_drafts_that_ask_the_same_are_one(project: Path) -> None:
