@@ -121,7 +121,8 @@ class Labelling:
         self.report = find_run(runs, suite, run)
         self.suite, self.metric = suite, metric
         self.path = labels_path(evals, suite)
-        self.unanswered = self.changed = 0
+        self.unanswered: frozenset[str] = frozenset()
+        self.changed = 0
         loaded = load_suite(evals / f"{suite}.yaml")
         card = self.report.scorecard
         if metric not in loaded.metrics or card.metric(metric) is None:
@@ -168,7 +169,7 @@ class Labelling:
                     kept[case.id] = key, trial
                     if len(kept) > 2 * count:
                         kept = dict(sorted(kept.items(), key=lambda each: each[1][0])[:count])
-        self.unanswered = len(missing)
+        self.unanswered = frozenset(missing)
         return [trial for _, trial in sorted(kept.values(), key=lambda each: each[0])[:count]]
 
     def _said(self) -> dict[str, dict[str, bool | None]]:

@@ -185,16 +185,18 @@ def trust_of(metric: Metric, tools: Tools, evals: Path) -> Trust:
 def corrected_score(labelling: "Labelling", metric: str) -> stats.Interval:
     """Give the mean that people would have given the whole run, with its 95 % interval (PPI++).
 
-    The labels correct the judge's bias; they are a random sample of the run's own answers.
+    The labels correct the judge's bias; they are a random sample of the run's own answers. A case
+    without an answer has no label, and keeps what it counts as.
 
     Raises:
         CaseError: fewer than 2 labels, or fewer than 2 judged answers without one.
     """
     judged = _passes(labelling.report.scorecard, metric)
+    lost = [judged.pop(case) for case in labelling.unanswered & judged.keys()]
     verdicts = {case: word for case, word in labelling.verdicts().items() if case in judged}
     others = [value for case, value in judged.items() if case not in verdicts]
     try:
-        return stats.corrected(
+        found = stats.corrected(
             [float(word) for word in verdicts.values()], [judged[case] for case in verdicts], others
         )
     except ValueError as error:
@@ -202,6 +204,11 @@ def corrected_score(labelling: "Labelling", metric: str) -> stats.Interval:
             f"run {labelling.report.run}: `{metric}` cannot be corrected ({error}); label some"
             " answers, and leave others to the judge"
         ) from error
+    n = found.n + len(lost)
+    mean, low, high = (
+        (each * found.n + sum(lost)) / n for each in (found.mean, found.low, found.high)
+    )
+    return stats.Interval(mean, found.se * found.n / n, low, high, n, found.confidence)
 
 
 async def flips_of(

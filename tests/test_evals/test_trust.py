@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,18 +50,24 @@ def reads(shown: str) -> Mapping[str, Any]:
 
 
 class Labelled:
-    """A run of n cases whose answers say what the judge gives, labelled by two people."""
+    """A run of n cases whose answers say what the judge gives, labelled by two people.
 
-    def __init__(self, root: Path, judged: list[bool], people: list[bool]) -> None:
+    A case of None raises in place of an answer.
+    """
+
+    def __init__(
+        self, root: Path, judged: Sequence[bool | None], people: list[bool], count: int = 0
+    ) -> None:
         (root / "evals").mkdir()
         path = root / "evals" / "birds.yaml"
         rows = [{"id": f"c{n}", "input": f"c{n}", "expected": "x"} for n in range(len(judged))]
         (root / "evals" / "cases.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
         path.write_text(SUITE + "files: cases.jsonl\n")
         self.evals, self.tools = root / "evals", tools(reads)
-        words = {f"c{n}": "pass" if each else "fail" for n, each in enumerate(judged)}
-        evaluate(path, lambda asked: f"judge {words[asked]}", root / "runs", self.tools)
-        count = max(len(people), 1)
+        says = {True: "judge pass", False: "judge fail"}
+        words = {f"c{n}": says[each] for n, each in enumerate(judged) if each is not None}
+        evaluate(path, words.__getitem__, root / "runs", self.tools)
+        count = count or max(len(people), 1)
         self.labelling = Labelling(root / "runs", self.evals, "birds", "correctness", count=count)
         self.metric = self.bound(self.tools)
         for name in ("Ada", "Bob") if people else ():
@@ -161,6 +167,14 @@ def test_labels_correct_the_score_of_the_whole_run(
     monkeypatch.setattr(run.labelling, "verdicts", dict)
     with pytest.raises(CaseError, match="cannot be corrected"):
         corrected_score(run.labelling, "correctness")
+
+
+def test_a_case_without_an_answer_is_part_of_the_run_that_is_corrected(tmp_path: Path) -> None:
+    run = Labelled(tmp_path, [True] * 70 + [None] * 30, [True] * 100, count=60)
+    assert len(run.labelling.verdicts()) == 60
+    found = corrected_score(run.labelling, "correctness")
+    assert (found.mean, found.n) == (pytest.approx(0.7), 100)  # of people's 70, not of 100
+    assert found.high <= 0.7 + 1e-9
 
 
 def test_what_cannot_be_calibrated_says_why(good: Labelled) -> None:

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"run {labelling.report.run}, {len(labelling.items)} answers; {options.metric}:"
           f" {labelling.rule or 'does the answer pass?'}")  # fmt: skip
     if labelling.unanswered or labelling.changed:
-        print(f"left out: {labelling.unanswered} cases without an answer, {labelling.changed}"
+        print(f"left out: {len(labelling.unanswered)} cases without an answer, {labelling.changed}"
               " changed since the run")  # fmt: skip
     if options.labeller:
         for item in labelling.queue(options.labeller):
