@@ -271,6 +271,15 @@ def test_high_agreement_with_low_kappa_may_not() -> None:
     assert not found.may_gate
 
 
+@pytest.mark.parametrize(("failing", "trusted"), [(1, False), (3, False), (4, True), (25, True)])
+def test_a_judge_right_on_a_failing_answer_or_two_is_not_trusted(
+    failing: int, trusted: bool
+) -> None:
+    same = [True] * (50 - failing) + [False] * failing
+    found = stats.agreement(same, same)
+    assert (found.kappa, found.may_gate) == (1, trusted)
+
+
 def test_kappa_is_undefined_where_both_are_constant() -> None:
     found = stats.agreement([True] * 60, [True] * 60)
     assert (found.kappa, found.low, found.slip, found.may_gate) == (None, None, None, False)

@@ -60,14 +60,18 @@ class Agreement:
 def agreement(
     person: Sequence[bool], judge: Sequence[bool], *, draws: int = 2000, seed: int = 20_260
 ) -> Agreement:
-    """Compare a judge with a person on the same cases; the interval is a percentile bootstrap."""
+    """Compare a judge with a person on the same cases; the interval is a percentile bootstrap.
+
+    A draw in which kappa is undefined counts as 0: it shows no agreement beyond chance. So a judge
+    that was right on the only answer which people fail has no lower bound from it.
+    """
     pairs = list(zip(map(bool, person), map(bool, judge), strict=True))
     value = kappa(_counts(pairs))
     low = high = None
     if value is not None:
         dice = random.Random(seed)
         drawn = [kappa(_counts(dice.choices(pairs, k=len(pairs)))) for _ in range(draws)]
-        found = sorted(each for each in drawn if each is not None)
+        found = sorted(each or 0.0 for each in drawn)
         low, high = found[int(0.025 * len(found))], found[int(0.975 * len(found))]
     return Agreement(len(pairs), value, low, high, _share(pairs, True), _share(pairs, False))
 
