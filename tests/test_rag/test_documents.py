@@ -177,8 +177,15 @@ def test_a_word_file_loses_no_tracked_text_content_control_field_or_text_box(
         ("id,name,note\n" + "".join(f'{n},"Item {n}","a note, {n}"\n' for n in range(250))
          + '999,"Lamp 24"" wide","say ""hi"", ok"\n',
          'id: 999; name: Lamp 24" wide; note: say "hi", ok'),
+        ("id;text\n1;He said, 'no', twice\n2;She said, 'yes', once\n",
+         "id: 2; text: She said, 'yes', once"),
+        ("id,text\n1,\"a; 'b'; c\"\n2,\"d; 'e'; f\"\n", "id: 1; text: a; 'b'; c"),
+        ("id\tnote\n1\tit's, 'a', b\n2\tc\n", "id: 1; note: it's, 'a', b"),
+        ("sep=;\r\nname;price\r\nlamp;5,50\r\n", "name: lamp; price: 5,50"),
+        ('name, note\nlamp, "green, large"\n', "name: lamp; note: green, large"),
     ],
-    ids=["quotes in prose", "apostrophes", "doubled late"],
+    ids=["quotes in prose", "apostrophes", "doubled late", "semicolons", "commas", "tabs", "Excel",
+         "spaces"],
 )  # fmt: skip
 def test_a_value_of_a_table_stands_under_its_own_column(
     tmp_path: Path, embedder: Embedder, table: str, row: str
