@@ -6,6 +6,9 @@ from typing import Any
 
 import docx
 import pytest
+from docx.opc.constants import RELATIONSHIP_TYPE as RT
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 from makers import pdf_bytes
@@ -163,6 +166,43 @@ def test_a_word_file_loses_no_tracked_text_content_control_field_or_text_box(
         "# Contract", "", "The notice period is six weeks.", "",
         "Valid from 1 March 2026, see section\t4.", "", "Mind.", "", "The gap.", "",
         "| lamps | green |", "| --- | --- |", "| doors | blue |", "", "A block of a template.",
+    ]  # fmt: skip
+    index.close()
+
+
+def test_a_word_file_loses_no_footnote_and_no_table_inside_a_table(
+    tmp_path: Path, embedder: Embedder
+) -> None:
+    document = docx.Document()
+    for number, (kind, fee) in enumerate([("footnote", "40"), ("endnote", "50")], start=2):
+        told = document.add_paragraph(f"The fee is {fee} euros.")
+        mark = f'<w:r {nsdecls("w")}><w:{kind}Reference w:id="{number}"/></w:r>'
+        told._p.append(parse_xml(mark))
+        note = (
+            f"<w:p>{_run(f'Students pay half of {fee}, ')}<w:ins>{_run('or less.')}</w:ins></w:p>"
+        )
+        bar = f'<w:{kind} w:type="separator" w:id="-1"><w:p/></w:{kind}>'
+        notes = f'{bar}<w:{kind} w:id="{number}">{note}</w:{kind}>'
+        part = Part(
+            PackURI(f"/word/{kind}s.xml"), "application/xml",
+            f"<w:{kind}s {nsdecls('w')}>{notes}</w:{kind}s>".encode(), document.part.package,
+        )  # fmt: skip
+        document.part.relate_to(part, RT.FOOTNOTES if kind == "footnote" else RT.ENDNOTES)
+    table = document.add_table(rows=1, cols=2)
+    table.cell(0, 0).text = "lamps"
+    inner = table.cell(0, 1).add_table(1, 2)
+    inner.cell(0, 0).text, inner.cell(0, 1).text = "green", "40 watts"
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    document.save(str(folder / "fees.docx"))
+    index = Index(tmp_path / "i", embedder)
+    assert index.sync(folder).failed == ()
+    found = index.document("fees.docx")
+    assert found is not None
+    assert found[0].splitlines() == [
+        "The fee is 40 euros.", "", "Students pay half of 40, or less.", "",
+        "The fee is 50 euros.", "", "Students pay half of 50, or less.", "",
+        "| lamps | green 40 watts |", "| --- | --- |",
     ]  # fmt: skip
     index.close()
 

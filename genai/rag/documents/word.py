@@ -1,4 +1,4 @@
-"""DOCX to Markdown: headings, paragraphs and tables. Bombs are refused before they are opened."""
+"""DOCX to Markdown: headings, paragraphs, tables, notes. Bombs are refused before they open."""
 
 import io
 import zipfile
@@ -19,6 +19,7 @@ _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _AROUND = [f"{_W}{name}" for name in (
     "ins", "moveTo", "sdt", "sdtContent", "fldSimple", "smartTag", "customXml",
 )]  # fmt: skip
+_REFERENCES = (f"{_W}footnoteReference", f"{_W}endnoteReference")
 # what was moved away, and the same drawing once more for an older Word
 _UNSEEN = (
     f"{_W}moveFrom", "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback",
@@ -40,10 +41,11 @@ def read_docx(name: str, source: bytes) -> Parsed:
     lines: list[str] = []
     document = docx.Document(io.BytesIO(source))
     _unwrap(document.element.body)
+    notes = _notes(document.part)
     for block in document.iter_inner_content():
         if hasattr(block, "rows"):
             for number, table_row in enumerate(block.rows):
-                cells = [" ".join(cell.text.split()) for cell in table_row.cells]
+                cells = [_text(cell._tc) for cell in table_row.cells]
                 lines.append(f"| {' | '.join(cells)} |")
                 if number == 0:
                     lines.append(f"|{' --- |' * len(cells)}")
@@ -54,7 +56,29 @@ def read_docx(name: str, source: bytes) -> Parsed:
             mark = "#" * min(int(depth), 6) + " " if depth.isdigit() else ""
             mark = "# " if style == "Title" else mark
             lines += [mark + block.text.strip(), ""]
+        for each in block._element.iter(*_REFERENCES):
+            if note := notes.get((each.tag, each.get(f"{_W}id"))):
+                lines += [note, ""]
     return Parsed("\n".join(lines))
+
+
+def _text(element: Any) -> str:
+    """Give the words of all paragraphs in an element, of tables in it too."""
+    return " ".join(word for each in element.iter(f"{_W}p") for word in each.text.split())
+
+
+def _notes(part: Any) -> dict[tuple[str, str], str]:
+    """Give the text of each footnote and endnote by what refers to it: kind and number."""
+    docx = extras.load("docx", "rag")
+    found: dict[tuple[str, str], str] = {}
+    for each in part.rels.values():
+        name = each.reltype.rpartition("/")[2]
+        if name in ("footnotes", "endnotes") and not each.is_external:
+            root = docx.oxml.parse_xml(each.target_part.blob)
+            _unwrap(root)
+            found |= {(f"{_W}{name[:-1]}Reference", note.get(f"{_W}id")): _text(note)
+                      for note in root}  # fmt: skip
+    return found
 
 
 def _unwrap(body: Any) -> None:
