@@ -31,11 +31,14 @@ def write_card(
         name for name in type(recipe.card).model_fields if not getattr(recipe.card, name)
     ]  # fmt: skip
     if missing:
-        raise ConfigError(f"{recipe.name}: `card.{missing[0]}` is empty; say it in the recipe")
+        raise ConfigError(f"{recipe.name}: `card.{missing[0]}` is empty; say it in the recipe and"
+                          " give it to `genai finetune run` again, which trains nothing anew"
+                          )  # fmt: skip
     parts = [*_head(recipe), *_body(held, recipe, gates, refusal), *_use(recipe, folder)]
     text = "\n".join(parts) + "\n"
     if hole := next((word for word in _HOLES if word in text), ""):
-        raise ConfigError(f"{recipe.name}: the card would hold {hole!r}; say it in the recipe")
+        raise ConfigError(f"{recipe.name}: the card would hold {hole!r}; say it in the recipe"
+                          " and give it to `genai finetune run` again")  # fmt: skip
     path.write_text(text, encoding="utf-8")
 
 

@@ -27,6 +27,7 @@ _PACKAGES = (
 )  # fmt: skip
 # what must be the same for two runs to be the same run; the rest is where it happened
 _INPUTS = ("recipe", "data", "rows", "template", "tokenizer", "tokens", "base")
+_UNTRAINED = ("card", "budget")  # words and limits of a recipe: they change no weight
 
 
 def inputs(job: Job, project: Project) -> dict[str, Any]:
@@ -62,6 +63,7 @@ def inputs(job: Job, project: Project) -> dict[str, Any]:
 
 def differences(held: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Name what differs between the inputs of two runs; a data file is named itself."""
+    held, now = ({**each, "recipe": _trained_by(each)} for each in (held, now))
     found = []
     for name in _INPUTS:
         if name == "data" and name in held:
@@ -73,6 +75,10 @@ def differences(held: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         elif held.get(name) != now.get(name):
             found.append(name)
     return found
+
+
+def _trained_by(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: each for key, each in given["recipe"].items() if key not in _UNTRAINED}
 
 
 def write(

@@ -68,6 +68,7 @@ class Watch:
     def resume(self, checkpoint: Path) -> None:
         """Take over what an earlier start has seen up to a checkpoint."""
         held = json.loads((checkpoint / "watch.json").read_text(encoding="utf-8"))
+        self.step = int(checkpoint.name.rpartition("-")[2])
         self.curves, self.weights_at = held["curves"], held["weights_at"]
         self.best_score, self.best_step = held["best_score"], held["best_step"]
         best = self._job.folder / "best"

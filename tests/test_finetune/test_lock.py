@@ -52,6 +52,17 @@ def _names(held: dict) -> list[str]:
     return list(held["packages"])
 
 
+def test_words_and_limits_of_a_recipe_are_changed_without_training_anew(
+    made: tuple[Project, Outcome], tmp_path: Path
+) -> None:
+    project, _ = copied(made, tmp_path)
+    again = run(recipe(card__contact="somebody", budget={"max_hours": 9}), project)
+    assert (again.weights, again.score) == (made[1].weights, made[1].score)
+    held = read_lock(again.folder)
+    assert held["recipe"]["card"]["contact"] == "somebody"
+    assert (again.steps, held["actual"]["steps"]) == (12, 12)
+
+
 @pytest.mark.parametrize("steps", [None, 9])
 def test_a_run_is_made_again_to_the_bit(made: tuple[Project, Outcome], steps: int | None) -> None:
     found = verify(made[1].folder, made[0], steps)
