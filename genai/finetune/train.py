@@ -83,7 +83,7 @@ def run(recipe: Recipe, project: Project, options: Options | None = None) -> Out
     started = time.time()
     job = prepare(recipe, project, folder)
     inputs = locks.inputs(job, project)
-    with _told_of_disk(recipe, folder), hub_off():
+    with _told_of_room(recipe, folder), hub_off():
         with _first(job):
             if rank() == 0:
                 _same_run(folder, inputs, options.fresh)
@@ -101,11 +101,17 @@ def run(recipe: Recipe, project: Project, options: Options | None = None) -> Out
 
 
 @contextmanager
-def _told_of_disk(recipe: Recipe, folder: Path) -> Iterator[None]:
-    """Say in one line what could not be written, and where the run goes on."""
+def _told_of_room(recipe: Recipe, folder: Path) -> Iterator[None]:
+    """Say in one line that memory or disk is full, and where the run goes on."""
     try:
         yield
     except Exception as error:  # each package has its own class for a file that cannot be written
+        if _is_of_memory(error):
+            raise InputError(
+                f"{recipe.name}: the memory is full ({' '.join(str(error).split())[:200]}); lower"
+                f" `training.batch` (now {recipe.training.batch}) and raise `training.accumulation`"
+                " as much, or lower `max_length`, and begin with --fresh"
+            ) from error
         if not _is_of_disk(error):
             raise
         step, said = newest(folder), " ".join(str(error).split())
@@ -115,6 +121,11 @@ def _told_of_disk(recipe: Recipe, folder: Path) -> Iterator[None]:
             f"{recipe.name}: a checkpoint could not be written ({said}; {free:,.0f} MB are free);"
             f" free space and run it again, it goes on from {step.name if step else 'the start'}"
         ) from error
+
+
+def _is_of_memory(error: Exception) -> bool:
+    kind = extras.load("torch", "finetune").OutOfMemoryError  # of a GPU; for its own it has none
+    return isinstance(error, kind) or "DefaultCPUAllocator" in str(error)
 
 
 def _is_of_disk(error: Exception) -> bool:

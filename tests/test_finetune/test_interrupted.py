@@ -1,4 +1,4 @@
-"""A run that is killed while it saves, or whose disk is full: it goes on to the same weights."""
+"""A run that is killed while it saves, or whose disk or memory is full."""
 
 import json
 import os
@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from tuning import make_project, recipe
 
+from genai.errors import InputError
 from genai.finetune.train import Options, Outcome, newest, run, run_folder
 from genai.project import Project
 
@@ -127,3 +129,20 @@ def mounting(folder: Path) -> list[str]:
     if not shutil.which("unshare") or subprocess.run(tried, capture_output=True).returncode:
         pytest.skip("root only: nobody else may mount a disk here")
     return alone
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+     RuntimeError("[enforce fail at alloc_cpu.cpp:13] DefaultCPUAllocator: can't allocate memory")],
+)  # fmt: skip
+def test_a_memory_that_is_full_is_one_sentence_with_what_to_lower(
+    project: Project, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("trl.SFTTrainer.training_step", full)
+    said = r"large: the memory is full \(.*allocate.*\); lower `training.batch` \(now 8\) and raise"
+    with pytest.raises(InputError, match=said):
+        run(recipe(name="large"), project)
