@@ -95,6 +95,8 @@ class Audit:
         count, before, last, seen = 0, "", _START, not head
         with self._log.open(encoding="utf-8") as file:
             for line in file:
+                if not line.endswith("\n"):
+                    break  # the end of a write that was cut in the middle, which nobody was told of
                 count += 1
                 problem = self._problem(line, count, last)
                 if problem:
@@ -140,6 +142,7 @@ class Audit:
         """Give the number and hash of the last line; finish a write that was killed before."""
         count, last = self._read_head()
         if self._log.is_file():
+            _cut_torn(self._log)
             line = _last_line(self._log)
             if line and not self._problem(line, count + 1, last):
                 count, last = count + 1, json.loads(line)["hash"]
@@ -173,12 +176,25 @@ class Audit:
             yield
 
 
+def _cut_torn(path: Path) -> None:
+    """Take away the half line that a kill or a full disk left, or the next would be glued to it."""
+    tail = _tail(path)
+    if torn := len(tail) - tail.rfind(b"\n") - 1:
+        os.truncate(path, path.stat().st_size - torn)
+
+
 def _last_line(path: Path) -> str:
+    lines = _tail(path, but=1).splitlines()
+    return lines[-1].decode("utf-8", "replace") if lines else ""
+
+
+def _tail(path: Path, *, but: int = 0) -> bytes:
+    """Read what ends a file: from before a line's end that is not in its last `but` bytes."""
     size, read = path.stat().st_size, _TAIL
     with path.open("rb") as file:
         while True:
             file.seek(max(0, size - read))
             tail = file.read()
-            if b"\n" in tail[:-1] or read >= size:
-                return tail.splitlines()[-1].decode("utf-8", "replace") if tail else ""
+            if b"\n" in tail[: len(tail) - but] or read >= size:
+                return tail
             read *= 16

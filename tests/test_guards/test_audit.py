@@ -99,6 +99,23 @@ def test_a_write_that_is_killed_before_its_head_is_no_edit(
     assert (Audit(tmp_path).verify().lines, Audit(tmp_path).verify().problem) == (written + 2, "")
 
 
+@pytest.mark.parametrize("left", [1, 50, -1])
+def test_a_write_that_is_cut_in_the_middle_is_no_edit(tmp_path: Path, left: int) -> None:
+    for _ in range(2):
+        Audit(tmp_path).write((), "question", "p")
+    log, head = tmp_path / "guards.jsonl", (tmp_path / "guards.head").read_bytes()
+    size = log.stat().st_size
+    Audit(tmp_path).write((), "question", "p")
+    written = log.read_bytes()
+    log.write_bytes(written[:size] + written[size:][:left])  # as a kill or a full disk leaves it
+    (tmp_path / "guards.head").write_bytes(head)
+    assert (Audit(tmp_path).verify().lines, Audit(tmp_path).verify().problem) == (2, "")
+    Audit(tmp_path).write((), "question", "p")
+    assert (Audit(tmp_path).verify().lines, Audit(tmp_path).verify().problem) == (3, "")
+    log.write_bytes(log.read_bytes()[:-1])
+    assert "the end was cut" in Audit(tmp_path).verify().problem
+
+
 def test_a_log_cut_to_one_line_without_its_head_is_found(folder: Path) -> None:
     log = folder / "guards.jsonl"
     log.write_text(log.read_text().splitlines(keepends=True)[0])
