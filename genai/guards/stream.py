@@ -156,7 +156,7 @@ class StreamGate:
         window = self._buffer[start : end + LOOKAHEAD]
         found = [(f, f.look(window, self.place)) for f in self._marking]
         size = end - start
-        reach = self._reach(size, found)
+        reach = self._reach(self._led_to(window, size, found), found)
         if reach > size and size < LONGEST // 2:
             # the next try is twice as long, so that a hostile text costs a few tries, not many
             self._from = start + max(reach, 2 * size)
@@ -169,6 +169,18 @@ class StreamGate:
         for finding in self._judging:
             spans += [(finding, span) for span in finding.look(core, self.place)]
         return self._release(core, self._base + start, spans)
+
+    def _led_to(
+        self, window: str, size: int, found: Iterable[tuple[Finding, Sequence[Span]]]
+    ) -> int:
+        """Give the size of the part with what only its end shows to be a mark, as `Tel.` does."""
+        led = size
+        for finding, spans in found:
+            behind = [span for span in spans if span.start >= size]
+            if behind:
+                alone = {size + span.start for span in finding.look(window[size:], self.place)}
+                led = max([led, *(span.end for span in behind if span.start not in alone)])
+        return led
 
     @staticmethod
     def _reach(size: int, found: Iterable[tuple[Finding, Sequence[Span]]]) -> int:

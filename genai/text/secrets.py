@@ -41,8 +41,14 @@ _SUSPECT = 16  # characters
 _LONG = re.compile(rf"\S{{{_SUSPECT},}}")
 _WORD = re.compile(r"[A-Za-z0-9_+/=-]*")
 _DIGIT = re.compile(r"\d")
+# whole, or as far as it is there: its beginning with the lines behind it, or the lines at its end
 _BLOCK = re.compile(
-    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:[^-]{0,3900}-----END [A-Z ]{0,30}PRIVATE KEY-----)?"
+    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:[^-]{0,3900}-----END [A-Z ]{0,30}PRIVATE KEY-----"
+    r"|(?:(?:\s|\\n){1,3}[A-Za-z0-9+/]{32,100}={0,2})*)"
+)
+_BLOCK_END = re.compile(
+    r"(?<![A-Za-z0-9+/=])(?:[A-Za-z0-9+/]{1,100}={0,2}(?:\r?\n|\\n){1,2}){1,100}"
+    r"-----END [A-Z ]{0,30}PRIVATE KEY-----"
 )
 # a word drawn at random: the three kinds of character, and as many bits as chance would give
 _DRAWN = re.compile(r"(?<![A-Za-z0-9+/_=.-])[A-Za-z0-9+/_-]{28,400}={0,2}(?![A-Za-z0-9+/_=-])")
@@ -102,6 +108,8 @@ def find_secrets(text: str) -> list[Span]:
         found += [_secret(*m.span()) for m in _DRAWN.finditer(text) if _drawn(m[0])]
     if "-----BEGIN" in text:
         found += [_secret(*m.span()) for m in _BLOCK.finditer(text)]
+    if "-----END" in text:
+        found += [_secret(*m.span()) for m in _BLOCK_END.finditer(text)]
     if any(word in lower for word in _NAMED):
         found += _named(text)
     found += [_secret(*match.span(1)) for match in _LOGIN.finditer(text)]

@@ -1,5 +1,7 @@
 """The edges of a stream: a guard that fails, one that marks everything, and who is told."""
 
+import random
+import string
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -103,3 +105,30 @@ def test_a_guard_of_the_whole_is_not_asked_about_a_text_that_was_stopped() -> No
     gate = StreamGate([stops, Entry(whole, Action.REDACT, "closed")], "answer")
     assert gate.feed(TEXT) + gate.finish() == ""
     assert (gate.stopped, gate.decision, whole.sizes) == (True, Action.BLOCK, [])
+
+
+def test_what_is_known_by_the_words_before_it_is_found_wherever_a_part_ends() -> None:
+    policy = load_policy(ROOT / "configs" / "guards.yaml")
+    prose = "The quick brown fox jumps over the lazy dog and goes home to rest. " * 5
+    for led, value in (("Tel. ", "4155552671"), ("Password:\n", "Sommer2024xQ")):
+        for length in range(0, len(prose), 3):
+            text = f"{prose[:length]} {led}{value} thanks a lot for that. {prose}"
+            assert value not in policy.apply(text, policy.check(text, "log")), length
+        gate, text = policy.gate("log"), f"{prose} {led}{value} thanks. {prose}"
+        out = "".join(map(gate.feed, text)) + gate.finish()
+        assert out == policy.apply(text, policy.check(text, "log"))
+
+
+@pytest.mark.parametrize("lines", [25, 50])  # keys of 2,048 and 4,096 bits
+def test_no_line_of_a_private_key_leaves(lines: int) -> None:
+    chance = random.Random(lines)
+    signs = string.ascii_letters + string.digits + "+/"
+    body = ["".join(chance.choices(signs, k=64)) for _ in range(lines)]
+    whole = "\n".join([*body, "".join(chance.choices(signs, k=20)) + "=="])
+    key = f"-----BEGIN RSA PRIVATE KEY-----\n{whole}\n-----END RSA PRIVATE KEY-----"
+    policy = load_policy(ROOT / "configs" / "guards.yaml")
+    text = f"Here is my key, what is wrong with it?\n{key}\nThanks."
+    out = policy.apply(text, policy.check(text, "log"))
+    assert out.startswith("Here is my key, what is wrong with it?\n[secret]")
+    assert out.endswith("[secret]\nThanks.")
+    assert not any(line in out for line in whole.split("\n"))
