@@ -134,6 +134,17 @@ def test_the_stored_row_names_the_snapshot_that_priced_it(
     assert (row.cost.key, row.cost.status) == ("gpt-5-mini", "priced")
 
 
+def test_the_standard_tier_of_groq_is_no_estimate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    monkeypatch.chdir(tmp_path)
+    with openai_server(more={"service_tier": "on_demand"}) as (url, _):
+        reply = genai.model("openai/gpt-5-mini", base_url=url)("hi")
+    (row,) = genai.open_ledger().calls()
+    assert (row.served_tier, reply.cost.status, reply.cost.reason) == ("on_demand", "priced", "")
+
+
 def test_without_usage_the_tokens_are_counted_and_say_so(rows: list[Call]) -> None:
     with openai_server(usage=False) as (url, _):
         reply = open_model(f"openai/x@{url}", record=rows.append)("hi")

@@ -31,7 +31,7 @@ _FIELDS = {
     "out_audio": ("output_cost_per_audio_token", "out_text"),
     "out_image": ("output_cost_per_image_token", "out_text"),
 }
-_PLAIN_TIERS = {"", "auto", "default", "standard", "standard_only"}
+_PLAIN_TIERS = {"", "auto", "default", "on_demand", "standard", "standard_only"}
 _TIERS = {"fast": "priority"}
 _PICO = Decimal("1e-12")
 _ZERO = Decimal(0)
