@@ -52,6 +52,8 @@ def _inputs(sheet: Any, settings: BusinessSettings, inputs: Mapping[str, Input])
         if line["input"] in ("ramp", "hosting"):  # what no formula reads as one number
             who = (line["source"], line["owner"], line["date"])
             sheet.append([line["input"], line["value"], line["unit"], None, None, *who])
+    for cell in (cell for row in sheet.iter_rows() for cell in row if cell.data_type == "f"):
+        cell.data_type = "s"  # a person's words, such as `=12*2 from HR`: here nothing is computed
     sheet.column_dimensions["A"].width = 16
     sheet.column_dimensions["F"].width = 40
     return at
