@@ -1,6 +1,7 @@
 """All money is counted once, days and groups add up to the whole, and eval runs stand apart."""
 
 import time
+import tracemalloc
 from decimal import Decimal
 from pathlib import Path
 
@@ -134,3 +135,19 @@ def test_sums_of_an_older_version_are_made_again(ledger: Ledger) -> None:
         db.exec_driver_sql("UPDATE rollup SET kind = 'chain' WHERE kind = 'run chain'")
     assert roll_up(ledger.database) == 56 * 4 - 3
     assert monitor(ledger, now=NOW).whole.calls == 40
+
+
+def test_a_months_budget_is_judged_in_the_memory_of_its_days(ledger: Ledger) -> None:
+    rule = {"name": "money", "figure": "cost", "budget": 100}
+    given, memory = AlertSettings.model_validate({"rules": [rule]}), ledger.path.parent / "memory"
+    for n in range(20_000):
+        ledger.record(Call(f"b{n:05}", "model", NOW, 1.0, "ok", "m-0", cost=cents(1)))
+    ledger.drain()
+    tracemalloc.start()
+    found = due(given, ledger, memory, now=NOW)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [alert.value for alert in found if "is spent" in alert.text] == [
+        pytest.approx(201, abs=2)
+    ]
+    assert peak < 8 * 2**20  # a call takes 3 KB

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from genai.errors import InputError
 from genai.ledger import Ledger, Prices
-from genai.ledger.rollup import PAID
+from genai.ledger.rollup import PAID, Sums, of_runs, sums
 from genai.reports.alerts import memory as told
-from genai.reports.alerts.figures import FIGURES, State, cost
+from genai.reports.alerts.figures import FIGURES, State
 from genai.reports.alerts.rules import AlertSettings, Rule
 from genai.reports.asked import outside_runs
 from genai.types import Call
@@ -148,25 +148,29 @@ def _unusual(rule: Rule, limit: float, value: float, n: int, look: _Look) -> lis
 def _budget(rule: Rule, budget: float, look: _Look) -> list[Alert]:
     """Fire where the month's spending passes a step, and where its pace would pass the budget.
 
-    The bill holds what eval runs and embeddings cost, so they count here.
+    The bill holds what eval runs and embeddings cost, so they count here. A month may hold millions
+    of calls, so their daily sums are read.
     """
     today = time.gmtime(look.now)
     start = float(calendar.timegm((today.tm_year, today.tm_mon, 1, 0, 0, 0)))
     month = calendar.monthrange(today.tm_year, today.tm_mon)[1] * 24 * _HOUR
-    calls = look.window(start, look.now, PAID)
-    spent = cost(calls)
+    ledger, kinds = look.state.ledger, (*PAID, *map(of_runs, PAID))
+    ledger.roll_up()
+    whole = sums(ledger.database, kind=kinds, since=start, until=look.now, times=())
+    so_far = whole.get((), Sums())
+    spent, calls = float(so_far.money.total), so_far.calls
     found = []
     step = max((each for each in rule.steps if spent >= each * budget), default=None)
     if step is not None:
         words = f"{step:.0%} of this month's budget of ${budget:.2f} is spent"
         episode = f"{rule.name} {step:.0%} {today.tm_year}-{today.tm_mon:02}"
-        alert = _alert(rule, spent, len(calls), words, look.now)
+        alert = _alert(rule, spent, calls, words, look.now)
         found.append(replace(alert, episode=episode, once=True))
     forecast = spent * month / max(look.now - start, _HOUR)
-    if len(calls) >= rule.least and forecast > budget:
+    if calls >= rule.least and forecast > budget:
         words = f"${spent:.2f} this month, ${forecast:.2f} at this pace"
         words += f", the budget is ${budget:.2f}"
-        found.append(_alert(rule, spent, len(calls), words, look.now))
+        found.append(_alert(rule, spent, calls, words, look.now))
     return found
 
 
