@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from genai import extras
 from genai.ledger.row import flatten
+from genai.ledger.sums import in_dollars
 from genai.ledger.walk import walk
 from genai.types import BUCKETS, Call
 
@@ -142,7 +143,8 @@ def focus(ledger: "Ledger", path: Path, month: str, rates: Rates) -> Exported:
 
     `rates` gives dollars a token by bucket for a call; where they do not explain its cost, the
     cost stands in a row of its own whose unit is the dollar. Calls of unknown cost are never
-    written as 0: they are counted in a file beside, and in the result.
+    written as 0: they are counted in a file beside, and in the result, and so are those in another
+    currency than dollars.
     """
     start = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
     end = (start + timedelta(days=32)).replace(day=1)
@@ -154,11 +156,14 @@ def focus(ledger: "Ledger", path: Path, month: str, rates: Rates) -> Exported:
     for rows in walk(ledger.database, start.timestamp(), end.timestamp()):
         for call in rows:
             calls += 1
-            if call.cost.amount is None:
-                aside[call.model, call.cost.reason] += 1
+            dollars = in_dollars(call.cost)
+            if dollars is None:
+                other = call.cost.amount is not None
+                why = f"booked in {call.cost.currency}" if other else call.cost.reason
+                aside[call.model, why] += 1
                 continue
             known += 1
-            billed += call.cost.amount
+            billed += dollars
             for meter, rate, quantity in _meters(call, rates):
                 day = f"{datetime.fromtimestamp(call.started_at, UTC):%Y-%m-%d}"
                 tier = call.served_tier or call.requested_tier

@@ -11,6 +11,8 @@ import pyarrow.parquet
 import pytest
 from makers import call
 
+import genai
+from genai.cli import main
 from genai.ledger import Ledger, Prices
 from genai.ledger.export import _MANDATORY, focus, parquet
 from genai.ledger.prices.rates import resolve
@@ -72,6 +74,22 @@ def test_the_cost_file_keeps_its_identities(ledger: Ledger, tmp_path: Path) -> N
     assert (done.known, done.calls) == (301, 302)
     assert done.aside is not None
     assert "odd" in done.aside.read_text()
+
+
+def test_a_cost_in_another_currency_is_never_written_as_dollars(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ledger = genai.open_ledger()
+    for n, currency in enumerate(("EUR", "USD")):
+        row = call(id=currency, model="m", started_at=NOVEMBER)
+        row.cost = Cost(Decimal(n + 2), CostStatus.PROVIDER_REPORTED, currency=currency)
+        ledger.record(row)
+    assert main(["export", "--focus", "2026-11"]) == 0
+    assert "1 rows, $3.000000000000; cost known for 1 of 2 calls" in capsys.readouterr().out
+    assert (tmp_path / "focus-2026-11.unpriced.csv").read_text().split() == [
+        "model,reason,calls", "m,booked", "in", "EUR,1",
+    ]  # fmt: skip
 
 
 def test_parquet_holds_every_row_with_exact_money(ledger: Ledger, tmp_path: Path) -> None:
