@@ -58,9 +58,8 @@ class Release:
             buffer += await self._guarded("" if isinstance(piece, Reply) else piece, ended)
             done = 0
             for start, end in whole_sentences(buffer, ended):
-                gap = buffer[done:start] if turn.text else ""
+                out = await self._judge(buffer[done:start], buffer[start:end])
                 done = end
-                out = await self._judge(gap, buffer[start:end])
                 if out:
                     yield out
             buffer = buffer[done:]
@@ -110,7 +109,8 @@ class Release:
         turn.dropped += judged.dropped + len(judged.citations) - len(good)
         if not good:
             if strip_marks(sentence).rstrip().endswith(":"):
-                self._lead = gap + sentence  # an introduction goes out with what it introduces
+                # an introduction goes out with what it introduces
+                self._lead = f"{gap if turn.text else ''}{sentence}"
             else:
                 turn.withheld += 1
                 turn.sentences.append(Sentence("withheld", judged.support, (), said))
@@ -118,7 +118,7 @@ class Release:
         numbers = tuple(citation.number for citation in good)
         turn.sentences.append(Sentence("released", judged.support, numbers, said))
         turn.citations += [c for c in good if c not in turn.citations]
-        out = f"{self._lead}{gap if not self._lead else ' '}{judged.text}"
+        out = f"{self._lead}{gap if turn.text or self._lead else ''}{judged.text}"
         self._lead = ""
         turn.text += out
         return out
