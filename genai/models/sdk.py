@@ -15,7 +15,7 @@ from typing import Any
 from genai import bridge, extras
 from genai.errors import ModelError
 from genai.ledger.usage import openai_usage
-from genai.models import address, wire
+from genai.models import address, responses, wire
 from genai.models.base import BEGUN, Delta, ToolPiece
 from genai.types import Message
 
@@ -37,8 +37,6 @@ _CURES = {
     "network": "no connection to {url}, or none to its end; check that it runs and the network",
 }
 _ELSE = "try again, or add a fallback model"
-# of the chat protocol, in the Responses API
-_RENAMED = {"max_tokens": "max_output_tokens", "max_completion_tokens": "max_output_tokens"}
 _UNKNOWN = re.compile(r"create\(\) got an unexpected keyword argument '(\w+)'")
 # of httpx: no connection, or a header or URL that cannot be sent
 _UNSENT = ("ConnectError", "ConnectTimeout", "LocalProtocolError", "UnsupportedProtocol")
@@ -119,6 +117,11 @@ class SDK:
                 raise ValueError("the stream ended early")
         except openai.OpenAIError as error:
             raise self.named(error) from error
+        except wire.ServerSaid as error:
+            raise ModelError(
+                f"model {self.name}/{self._model}: the server at {self._where()} reported an error"
+                f" instead of a reply ({error}); try again"
+            ) from error
         except (ValueError, TypeError, AttributeError) as error:  # malformed or cut short
             if foreign := _UNKNOWN.search(str(error)):
                 raise ModelError(
@@ -161,14 +164,8 @@ class SDK:
         """Give the SDK's method, its arguments and what reads an event."""
         written = [wire.as_dict(message) for message in messages]
         if self._api == "responses":
-            given = [_for_responses(message) for message in written]
-            named = {_RENAMED.get(name, name): value for name, value in params.items()}
-            if isinstance(form := named.get("response_format"), Mapping):
-                del named["response_format"]
-                form = {"type": form.get("type"), **form.get("json_schema", {})}
-                named["text"] = {**named.get("text", {}), "format": form}
-            request = {"model": self._model, "input": given, "stream": True, **named}
-            return client.responses.create, request, read_event
+            request = responses.request(self._model, written, params)
+            return client.responses.create, request, responses.read_event
         request = {
             "model": self._model,
             "messages": written,
@@ -262,26 +259,6 @@ async def _keep(client: Any, *more: Any) -> AsyncGenerator[Any, None]:
             await each.close()
 
 
-def _for_responses(message: dict[str, Any]) -> dict[str, Any]:
-    """Give the pieces of a chat message the names they have in the Responses API."""
-    if not isinstance(message["content"], list):
-        return message
-    text = "output_text" if message["role"] == "assistant" else "input_text"
-    pieces = []
-    for piece in message["content"]:
-        kind = piece.get("type")
-        inner = piece.get(kind)
-        if kind == "text":
-            piece = {**piece, "type": text}
-        elif kind == "file" and isinstance(inner, dict):
-            piece = {"type": "input_file", **inner}
-        elif kind == "image_url" and isinstance(inner, dict):
-            detail = inner.get("detail", "auto")
-            piece = {"type": "input_image", "detail": detail, "image_url": inner.get("url")}
-        pieces.append(piece)
-    return {**message, "content": pieces}
-
-
 def read_chunk(chunk: Any) -> Delta:
     """Read one chunk of an OpenAI-shaped chat stream."""
     text, finish, refusal, tools = "", "", "", []
@@ -311,33 +288,6 @@ def read_chunk(chunk: Any) -> Delta:
         refusal=refusal,
         logprobs=logprobs,
     )
-
-
-def read_event(event: Any) -> Delta:
-    """Read one event of a Responses stream."""
-    if event.type == "response.output_text.delta":
-        return Delta(event.delta)
-    if event.type == "response.refusal.delta":
-        return Delta(refusal=event.delta)
-    if event.type == "response.output_item.done" and event.item.type == "function_call":
-        item = event.item
-        return Delta(
-            tools=(ToolPiece(event.output_index, item.call_id, item.name, item.arguments),)
-        )
-    if event.type in ("response.completed", "response.incomplete"):
-        response = event.response
-        usage = (
-            None
-            if response.usage is None
-            else openai_usage(response.usage.model_dump(warnings=False))
-        )
-        cut = event.type == "response.incomplete"
-        tier = response.service_tier or ""
-        finish = "length" if cut else "stop"
-        return Delta("", usage, finish, (), str(response.model), response.id, tier)
-    if event.type in ("response.failed", "error"):
-        raise ValueError("the response failed")
-    return Delta()
 
 
 async def _from_async(create: Any, request: dict[str, Any]) -> AsyncIterator[Any]:

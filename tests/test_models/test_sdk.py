@@ -204,3 +204,67 @@ def test_the_responses_api_has_its_own_names_for_the_limit_and_the_form(
             opened("responses/gpt-x", url, [])("hi", response_format="json")
         with pytest.raises(ModelError, match="this API takes no `stop`; leave it out"):
             opened("responses/gpt-x", url, [])("hi", stop="x")
+
+
+def ends(**said: Any) -> Fault:
+    """Answer with one event that ends a response."""
+    event = {"type": f"response.{said['status']}", "response": {**response(""), **said}}
+
+    def send(connection: Any, request: bytes) -> bool:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+        body = json.dumps({**event, "sequence_number": 0})
+        connection.sendall(head + f"event: {event['type']}\ndata: {body}\n\n".encode())
+        return False
+
+    return send
+
+
+def test_tools_and_their_turns_have_the_form_of_the_responses_api(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    function = {"name": "add", "description": "Adds.", "parameters": {"type": "object"}}
+    arguments = {"name": "add", "arguments": '{"a": 1}'}
+    turns = [
+        {"role": "user", "content": "1?"},
+        {"role": "assistant", "content": None,
+         "tool_calls": [{"id": "t1", "type": "function", "function": arguments}]},
+        {"role": "tool", "tool_call_id": "t1", "content": "2"},
+    ]  # fmt: skip
+    given = {
+        "tools": [{"type": "function", "function": function}, {"type": "web_search"}],
+        "tool_choice": {"type": "function", "function": {"name": "add"}},
+        "reasoning_effort": "low", "verbosity": "low",
+    }  # fmt: skip
+    with faulty(ends(status="completed", output=[CALL])) as (url, server):
+        reply = opened("responses/gpt-x", url, [])(turns, **given)
+    assert reply.finish_reason == "tool_calls"
+    body = json.loads(server.requests[-1].partition(b"\r\n\r\n")[2])
+    assert body["input"] == [
+        {"role": "user", "content": "1?"},
+        {"type": "function_call", "call_id": "t1", **arguments},
+        {"type": "function_call_output", "call_id": "t1", "output": "2"},
+    ]
+    assert body["tools"] == [{"type": "function", "strict": False, **function}, given["tools"][1]]
+    assert body["tool_choice"] == {"type": "function", "name": "add"}
+    assert (body["reasoning"], body["text"]) == ({"effort": "low"}, {"verbosity": "low"})
+
+
+@pytest.mark.parametrize(
+    ("reason", "finish"), [("content_filter", "content_filter"), ("max_output_tokens", "length")]
+)
+def test_why_a_response_is_not_whole_is_told(
+    monkeypatch: pytest.MonkeyPatch, reason: str, finish: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    with faulty(ends(status="incomplete", incomplete_details={"reason": reason})) as (url, _):
+        assert opened("responses/gpt-x", url, [])("hi").finish_reason == finish
+
+
+def test_a_response_that_fails_is_an_error_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    error = {"code": "server_error", "message": "my private question"}
+    with faulty(ends(status="failed", error=error)) as (url, _):
+        with pytest.raises(ModelError, match=r"instead of a reply \(server_error\)") as caught:
+            opened("responses/gpt-x", url, [])("hi")
+    assert (caught.value.kind, "private" in str(caught.value)) == ("server", False)
