@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import genai
 from genai import bridge, extras, project
 from genai.config import load_config, parse_yaml
 from genai.errors import ConfigError, GenaiError, InputError, MissingExtra
@@ -204,6 +205,37 @@ def test_settings_of_the_door_are_checked(tmp_path: Path, text: str, said: str) 
     with pytest.raises(ConfigError, match=said) as caught:
         load_config(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["sk-proj-verysecret", "gsk_verysecret", "verysecret ", ""])
+def test_a_key_in_the_place_of_its_variable_is_refused_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    path = config_file(tmp_path, f"models: {{openai/m: {{api_key_env: '{key}'}}}}")
+    said = "`models.openai/m.api_key_env`: must be the name of a variable,.* never stands in a file"
+    with pytest.raises(ConfigError, match=said) as caught:
+        load_config(path)
+    config_file(tmp_path, "")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="must be the name of a variable") as other:
+        genai.model("openai/m", api_key_env=key, timeout=3)
+    assert "verysecret" not in f"{caught.value} {other.value}"
+
+
+def test_a_misspelt_setting_of_a_call_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="`timeut` is not a setting; did you mean `timeout`"):
+        genai.model("openai/m", timeut=3)
+
+
+def test_a_variable_in_small_letters_that_is_set_holds_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("my_key", "k")
+    config = load_config(config_file(tmp_path, "models: {openai/m: {api_key_env: my_key}}"))
+    assert config.models["openai/m"].api_key_env == "my_key"
 
 
 def test_settings_that_shape_no_answer_change_no_hash(tmp_path: Path) -> None:

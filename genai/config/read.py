@@ -20,6 +20,7 @@ class Settings(BaseModel):
 
 
 S = TypeVar("S", bound=Settings)
+_SECRET = ("url", "server", "api_key_env")
 
 
 def _currency(given: str) -> str:
@@ -132,9 +133,9 @@ def _first_problem(schema: type[BaseModel], error: ValidationError) -> str:
         where = f"`{'.'.join(path)}`: " if path else ""
         said = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
         value = problem["input"]
-        # an address may hold a password; a whole section says nothing
-        quiet = key in ("url", "server") or not isinstance(value, str | int | float | bool)
-        return f"{where}{said}{'' if quiet else f' (got {value!r})'}"
+        # an address may hold a password, `api_key_env` a key; a whole section says nothing
+        shows = key not in _SECRET and isinstance(value, str | int | float | bool)
+        return f"{where}{said}{f' (got {value!r})' if shows else ''}"
     known = _fields_at(schema, path[:-1])
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known)}"

@@ -137,6 +137,17 @@ class ModelSettings(Settings):
     )
     params: dict[str, Any] = Field(default_factory=dict)
 
+    @field_validator("api_key_env")
+    @classmethod
+    def _variable(cls, name: str | None) -> str | None:
+        # a key has small letters too, and is shown wherever the variable is
+        if name is None or name in os.environ or re.fullmatch("[A-Z_][A-Z0-9_]*", name):
+            return name
+        raise ValueError(
+            "must be the name of a variable, such as OPENROUTER_API_KEY; a key never stands in a"
+            " file"
+        )
+
 
 def settings_of(name: str, models: Mapping[str, ModelSettings]) -> ModelSettings:
     """Give a model's entry, by its whole name or without what follows `@`; else the defaults."""

@@ -17,6 +17,7 @@ from genai.config import (
     load_config,
     read_yaml,
     settings_of,
+    validate,
 )
 from genai.errors import ConfigError
 from genai.ledger import Budgets, Ledger, Limit, Prices, merged
@@ -131,13 +132,15 @@ def model(
 
     Raises:
         ModelError: the name has no known form.
+        ConfigError: an override is no such key, or has a wrong value.
     """
     found = projects.find_project()
     config = settings(found)
     name = name or config.chain.model
     chosen = settings_of(name, config.models)
     if overrides:
-        chosen = ModelSettings.model_validate({**chosen.model_dump(), **overrides})
+        given = {**chosen.model_dump(), **overrides}
+        chosen = validate(ModelSettings, given, f"genai.model({name!r})")
     return open_model(
         name,
         settings=chosen,
