@@ -77,17 +77,21 @@ def test_a_provider_that_raises_leaves_an_error_row(rows: list[Call]) -> None:
     assert rows[0].input_tokens is None  # nobody knows, so it is not 0
 
 
-def test_silence_ends_after_the_timeout(rows: list[Call]) -> None:
+def test_silence_ends_a_stream_after_the_timeout_and_a_whole_reply_after_the_total(
+    rows: list[Call],
+) -> None:
     provider = Fake(["late"], delay=30)
-    settings = ModelSettings(timeout=0.05)
+    settings = ModelSettings(timeout=0.05, total_timeout=0.06)
     model = open_model("fake/slow", provider=provider, settings=settings, record=rows.append)
     start = time.perf_counter()
     with pytest.raises(
         ModelError, match=r"no reply within 0.05 s; raise `models.fake/slow.timeout`"
     ):
+        list(model.stream("hi"))
+    with pytest.raises(ModelError, match=r"no whole reply within 0.06 s; raise .*\.total_timeout`"):
         model("hi")
     assert time.perf_counter() - start < 10
-    assert rows[0].reason == "timeout"
+    assert [row.reason for row in rows] == ["timeout"] * 2
 
 
 @pytest.mark.parametrize(
