@@ -251,8 +251,12 @@ class Verdicts:
         from genai.evals.report.text import decision_text
 
         folder = self._config.getoption("--evals-reports")
-        for each in self._folders:
-            report = read_report(Path(each))
+        reports = [read_report(Path(each)) for each in self._folders]
+        for report in reports:
+            name = report.suite
+            if sum(each.suite == name for each in reports) > 1:  # of several projects
+                project = os.path.relpath(report.evals.parent, self._config.rootpath)
+                name = f"{project.replace(os.sep, '-')}-{name}"
             decision = report.judged(self._config.getoption("--evals-baseline") or None)
             terminalreporter.section(f"suite {report.suite}")
             terminalreporter.write_line(report.text())
@@ -260,7 +264,7 @@ class Verdicts:
                 terminalreporter.write_line(decision_text(decision))
             for form, ending in (("junit", "xml"), ("markdown", "md"), ("html", "html")):
                 if folder:
-                    report.save(Path(folder) / f"{report.suite}.{ending}", form, decision)
+                    report.save(Path(folder) / f"{name}.{ending}", form, decision)
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Say by the exit status what is wrong where nothing is worse."""

@@ -310,3 +310,21 @@ def test_two_projects_with_a_module_of_one_name_are_not_taken_for_each_other(
     done = run(tmp_path, "one/evals", "two/evals")
     assert done.returncode == 1
     assert "one has one of this name too, and Python loads a module once" in done.stdout
+
+
+def test_suites_of_one_name_in_two_projects_have_reports_of_their_own(tmp_path: Path) -> None:
+    for name, limit in (("red", "0.5"), ("green", "0.0")):
+        evals = tmp_path / "apps" / name / "evals"
+        evals.mkdir(parents=True)
+        text = HERE.replace("TASK", f"{name}:answer").replace("min: 0.5", f"min: {limit}")
+        (evals / "shop.yaml").write_text(text)
+        (tmp_path / "apps" / name / f"{name}.py").write_text(
+            "def answer(question):\n    return '?'\n"
+        )
+    done = run(tmp_path, "apps/red/evals", "apps/green/evals", "--evals-reports", "reports")
+    assert done.returncode == 1
+    heads = {
+        path.name: path.read_text().partition(":")[0]
+        for path in (tmp_path / "reports").glob("*.md")
+    }
+    assert heads == {"apps-green-shop.md": "## PASS", "apps-red-shop.md": "## LIMIT_BROKEN"}
