@@ -141,6 +141,11 @@ def read_scorecard(path: Path) -> Scorecard:
         ) from error
     if any(len(row.values) != len(head.metrics) for row in rows):
         raise CaseError(f"{name}: is damaged (a row has too few values); restore it from git")
+    if not len({row.case for row in rows}) == len(rows) == head.cases:  # as a merge may leave it
+        raise CaseError(
+            f"{name}: is damaged (its {len(rows)} rows are not one for each of {head.cases} cases);"
+            " restore it from git, or accept a run again"
+        )
     return Scorecard(head, rows)
 
 

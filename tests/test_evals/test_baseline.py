@@ -112,6 +112,20 @@ def test_a_suites_own_margins_hold_for_their_stage(tmp_path: Path) -> None:
     assert words == {"pull_request": "PASS", "release": "REGRESSION"}
 
 
+@pytest.mark.parametrize("rows", [slice(0, -1), [0, 1, 2, 3, 3], [0, 1, 2, 2]])
+def test_a_baseline_that_a_merge_left_with_other_rows_is_damaged(
+    folder: Path, capsys: pytest.CaptureFixture[str], rows: slice | list[int]
+) -> None:
+    path = accept(run(suite(folder, count=3), right), "the first version")
+    lines = path.read_text().splitlines()
+    kept = lines[rows] if isinstance(rows, slice) else [lines[n] for n in rows]
+    path.write_text("\n".join(kept) + "\n")
+    run(suite(folder, count=3), right)
+    assert main(["eval", "compare", "sums", "main"]) == 64
+    said = f"is damaged (its {len(kept) - 1} rows are not one for each of 3 cases)"
+    assert said in capsys.readouterr().err
+
+
 def test_a_margin_written_in_points_is_refused(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
