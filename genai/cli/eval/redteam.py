@@ -21,7 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print both rates; 1 where a limit is passed."""
+    """Print both rates; 1 where a limit is passed, 4 where one has nothing to be held to."""
+    limits = [each for each in (options.max_success, options.max_refusal) if each is not None]
+    if not all(0 <= each <= 1 for each in limits):
+        raise genai.InputError("`--max-success` and `--max-refusal` are shares from 0 to 1")
     suite = load_suite(genai.find_project().root / "evals" / f"{options.suite}.yaml")
     policy = genai.load_guards(path=options.policy)
     mutators = list(MUTATORS) if options.mutate else []
@@ -31,11 +34,11 @@ def run(options: argparse.Namespace) -> int:
         print()
         policy = genai.load_guards(path=options.before)
         print(change_text(attack(suite, screen(policy), mutators), now))
-    passed = [
-        (options.max_success, now.success()),
-        (options.max_refusal, now.over_refusal),
-    ]
-    return int(any(most is not None and rate.count > most * rate.of for most, rate in passed))
+    both = ((options.max_success, now.success()), (options.max_refusal, now.over_refusal))
+    held = [(most, rate) for most, rate in both if most is not None]
+    if any(rate.count > most * rate.of for most, rate in held):
+        return 1
+    return 0 if all(rate.of for _, rate in held) else 4
 
 
 def screen(policy: Policy) -> Screen:
