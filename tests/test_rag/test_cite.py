@@ -200,6 +200,29 @@ def test_a_numbered_list_keeps_its_numbers_and_lines(chain: genai.Chain) -> None
     assert [each.state for each in answer.trace.sentences] == ["released"] * 3
 
 
+@pytest.mark.parametrize(
+    ("stated", "said", "held"),
+    [
+        ("30.000", "30,000", True), ("30\u202f000", "30,000", True), ("30,000", "30000", True),
+        ("30'000", "30 000", True), ("1.234,50", "1,234.50", True), ("5,50", "5.50", True),
+        ("30.000", "30", False), ("1,5", "15", False), ("30.000", "3,000", False),
+        ("2,02", "202", False), ("10:30", "1030", False), ("0.500", "500", False),
+    ],
+)  # fmt: skip
+def test_a_number_is_the_same_in_the_notation_of_another_country(
+    chain: genai.Chain, stated: str, said: str, held: bool
+) -> None:
+    source = f"The lease of the large hall in the old town costs {stated} euros a year.\n"
+    (genai.find_project().root / "docs" / "terms.md").write_text(source)
+    chain.index.sync(genai.find_project().root / "docs")
+    told = f"The lease of the large hall in the old town costs {said} euros a year"
+    chain.model = open_model("fake/script", provider=Fake([f"{told} [1]."]))
+    answer = chain("What does the lease of the large hall cost a year?")
+    assert isinstance(answer, genai.Answer) == held
+    if isinstance(answer, genai.Answer):
+        assert answer.citations[0].quote == source.strip()
+
+
 def test_a_day_at_the_beginning_of_a_line_is_a_number_to_be_held() -> None:
     passage = replace(PASSAGE, text="Die Frist endet am 3. M\u00e4rz.", heading="")
     each = Citer([passage], hashed, lambda stem: 1.0, 0.5)
