@@ -66,6 +66,17 @@ def test_a_pdf_passage_knows_its_page() -> None:
     assert [(p.text, p.page) for p in passages] == [("Apples are red.", 1), ("Plums are blue.", 3)]
 
 
+def test_the_scanned_pages_of_a_pdf_are_told(tmp_path: Path, embedder: Embedder) -> None:
+    (tmp_path / "documents").mkdir()
+    source = pdf_bytes(["Apples are red.", "", ""])
+    (tmp_path / "documents" / "x.pdf").write_bytes(source)
+    index = Index(tmp_path / "i", embedder)
+    ((name, note),) = index.sync(tmp_path / "documents").notes
+    assert name == "x.pdf"
+    assert note.startswith("2 of 3 pages hold no text; if they are scans, run OCR")
+    index.close()
+
+
 @pytest.mark.parametrize(
     ("name", "source", "said"),
     [

@@ -28,15 +28,20 @@ def read_pdf(name: str, source: bytes) -> Parsed:
     except pypdf.errors.DependencyError:  # the package for this kind of lock is not there
         raise locked from None
     pieces: list[str] = []
-    starts, length = [], 0
+    starts, empty, length = [], 0, 0
     for page in reader.pages:
         starts.append(length)
-        pieces.append((page.extract_text() or "").strip() + "\n\n")
+        said = (page.extract_text() or "").strip()
+        empty += not said
+        pieces.append(said + "\n\n")
         length += len(pieces[-1])
         if length > MAX_TEXT:
             raise DocumentError(f"{name}: holds over {MAX_TEXT:,} characters; split it")
     text = "".join(pieces)
     notes = ("holds JavaScript, which was left out",) if _has_script(reader) else ()
+    if empty:
+        cure = "if they are scans, run OCR on it first (for example ocrmypdf)"
+        notes = (*notes, f"{empty} of {len(starts)} pages hold no text; {cure}")
     return Parsed(text if text.strip() else "", tuple(starts), notes)
 
 
