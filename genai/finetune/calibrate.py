@@ -93,16 +93,18 @@ def shape_of(recipe: Recipe, base: str) -> Shape:
 
 def _adapter(recipe: Recipe, model: Any, torch: Any) -> int:
     """Count the weights of an adapter: rank times in and out of each layer, and DoRA's norms."""
-    wanted = recipe.tuning.modules
+    turned = extras.load("transformers.pytorch_utils", "finetune").Conv1D  # GPT-2 has no Linear
+    named = recipe.tuning.named
     total = 0
     for name, layer in model.named_modules():
-        if not isinstance(layer, torch.nn.Linear) or layer is model.get_output_embeddings():
+        if not isinstance(layer, torch.nn.Linear | turned):
             continue
-        if wanted == "all-linear" or name.rpartition(".")[2] in (
-            [wanted] if isinstance(wanted, str) else wanted
-        ):
-            total += recipe.tuning.rank * (layer.in_features + layer.out_features)
-            total += layer.out_features if recipe.tuning.kind == "dora" else 0
+        if layer is model.get_output_embeddings():
+            continue
+        if not named or any(f".{name}".endswith(f".{each}") for each in named):
+            total += recipe.tuning.rank * sum(layer.weight.shape)
+            norms = layer.weight.shape[1 if isinstance(layer, turned) else 0]
+            total += norms if recipe.tuning.kind == "dora" else 0
     return total
 
 

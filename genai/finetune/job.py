@@ -152,7 +152,21 @@ def build(job: Job) -> tuple[Any, int]:
         said = " ".join(str(error).split())[:200]
         raise InputError(f"base {job.base}: cannot be loaded ({said}); name a whole model"
                          ) from error  # fmt: skip
+    _check_modules(recipe, model)
     return model, model.num_parameters()  # weights in 4 bits lie two in a number
+
+
+def _check_modules(recipe: Recipe, model: Any) -> None:
+    """Refuse a layer that the base has not: PEFT leaves it out where another one is found."""
+    names = [name for name, _ in model.named_modules()]
+    for wanted in () if recipe.tuning.kind == "full" else recipe.tuning.named:
+        if not any(f".{name}".endswith(f".{wanted}") for name in names):
+            weighty = (n.rpartition(".")[2] for n, each in model.named_modules()
+                       if getattr(each, "weight", None) is not None)  # fmt: skip
+            raise ConfigError(
+                f"{recipe.name}: `tuning.modules`: {wanted!r} is no layer of the base; it has"
+                f" {', '.join(dict.fromkeys(weighty))}, or use `all-linear`"
+            )
 
 
 def adapter_config(recipe: Recipe) -> Any:
@@ -163,7 +177,8 @@ def adapter_config(recipe: Recipe) -> Any:
     peft = extras.load("peft", "finetune")
     return peft.LoraConfig(
         r=tuning.rank, lora_alpha=tuning.alpha, lora_dropout=tuning.dropout,
-        target_modules=tuning.modules, use_dora=tuning.kind == "dora", task_type="CAUSAL_LM",
+        target_modules=tuning.named or tuning.modules, use_dora=tuning.kind == "dora",
+        task_type="CAUSAL_LM",
     )  # fmt: skip
 
 

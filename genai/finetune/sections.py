@@ -51,10 +51,16 @@ class TuningSettings(Settings):
     def _served(self) -> "TuningSettings":
         if self.kind != "full" and self.rank not in RANKS:
             raise ValueError(f"`rank` {self.rank} cannot be served by vLLM; use one of {RANKS}")
-        named = [self.modules] if isinstance(self.modules, str) else self.modules
-        if "lm_head" in named:
+        if "lm_head" in self.named:
             raise ValueError("`modules` cannot hold lm_head; leave the output head as it is")
         return self
+
+    @property
+    def named(self) -> list[str]:
+        """The layers that are named; none where all that are linear get an adapter."""
+        if self.modules == "all-linear":
+            return []
+        return [self.modules] if isinstance(self.modules, str) else self.modules
 
 
 class TrainingSettings(Settings):

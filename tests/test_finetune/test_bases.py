@@ -10,10 +10,10 @@ from training import asked, recipe_of, write_lines
 from tuning import make_project, recipe
 
 from genai.config import text_hash
-from genai.errors import InputError
-from genai.finetune.calibrate import Times, plan_run
+from genai.errors import ConfigError, InputError
+from genai.finetune.calibrate import Times, plan_run, shape_of
 from genai.finetune.check import CheckReport, check_data
-from genai.finetune.job import prepare
+from genai.finetune.job import adapter_config, prepare
 from genai.finetune.launch import serving_commands
 from genai.finetune.lock import read_lock
 from genai.finetune.train import run
@@ -153,3 +153,30 @@ def test_a_base_that_can_think_is_trained_and_asked_to_answer(project: Project) 
     commands = serving_commands(outcome.model, recipe())
     assert """kwargs '{"enable_thinking": false}'""" in commands["vllm"]
     assert "transformers" not in commands
+
+
+@pytest.mark.parametrize("kind", ["lora", "dora"])
+@pytest.mark.parametrize("modules", ["all-linear", "c_attn", ["attn.c_proj", "c_fc"]])
+def test_the_layers_that_a_recipe_names_are_trained_and_counted(
+    project: Project, kind: str, modules: object
+) -> None:
+    import transformers
+    from peft import get_peft_model
+
+    folder = base_of(project)
+    config = transformers.GPT2Config(
+        vocab_size=320, n_embd=16, n_layer=2, n_head=2, n_positions=64, eos_token_id=2
+    )
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    given = recipe(base="other", weights="pretrained",
+                   tuning={"kind": kind, "rank": 8, "modules": modules})  # fmt: skip
+    plain = prepare(given, project, project.state).model
+    with pytest.warns(UserWarning, match="fan_in_fan_out"):  # it turns the matrices by itself
+        model = get_peft_model(plain, adapter_config(given))
+    trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
+    assert shape_of(given, str(folder)).trainable == trained > 0
+    wrong = recipe(base="other", weights="pretrained",
+                   tuning={"kind": kind, "rank": 8, "modules": ["c_attn", "q_proj"]})  # fmt: skip
+    said = r"`tuning.modules`: 'q_proj' is no layer of the base; it has wte, wpe, ln_1, c_attn,"
+    with pytest.raises(ConfigError, match=said):
+        prepare(wrong, project, project.state)
