@@ -272,14 +272,21 @@ def make_job(
     if room < 1:
         raise _bad(path, f"the prompt has {len(prompt)} tokens of {engine.room} at the most")
     limit = params.get("max_completion_tokens", params.get("max_tokens"))
+    seed = params.get("seed")
+    if seed is not None and (type(seed) is not int or abs(seed) >= 1 << 63):
+        raise _bad(path, f"`seed` must be a whole number of 63 bits, not {seed!r}")
     stop = params.get("stop") or ()
+    stop = (stop,) if isinstance(stop, str) else stop
+    if not isinstance(stop, list | tuple) or not all(isinstance(s, str) and s for s in stop):
+        raise _bad(path, f"`stop` must be a text or a list of texts, not {stop!r}")
+    top_p = _number(path, "top_p", params.get("top_p"), 0, 1)
     return Job(
         prompt, lambda *_: None,
         most=min(room, int(_number(path, "max_tokens", limit, 1, 1 << 20) or _MOST)),
         temperature=_number(path, "temperature", params.get("temperature"), 0, 2) or 0.0,
-        top_p=_number(path, "top_p", params.get("top_p"), 0, 1) or 1.0,
-        seed=params.get("seed"),
-        stop=(stop,) if isinstance(stop, str) else tuple(stop),
+        top_p=1.0 if top_p is None else top_p,
+        seed=seed,
+        stop=tuple(stop),
         reader=_reader(path, params.get("response_format")),
     )  # fmt: skip
 

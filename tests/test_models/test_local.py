@@ -129,6 +129,8 @@ def test_a_seed_gives_the_same_draw_again(base: Path) -> None:
         model("x", temperature=1.0, seed=seed, max_tokens=16).text for seed in (1, 1, 2)
     )
     assert one == two != other
+    sure = model("x", max_tokens=16).text
+    assert model("x", temperature=2.0, top_p=0, max_tokens=16).text == sure  # the likeliest alone
 
 
 @pytest.mark.parametrize(
@@ -138,6 +140,11 @@ def test_a_seed_gives_the_same_draw_again(base: Path) -> None:
         ({"logprobs": True}, "`logprobs` is not supported"),
         ({"temperature": 3}, "`temperature` must be a number from 0 to 2, not 3"),
         ({"max_tokens": 0}, "`max_tokens` must be"),
+        # these would fail all that are decoded together with them
+        ({"temperature": 1, "seed": 1.5}, "`seed` must be a whole number of 63 bits, not 1.5"),
+        ({"temperature": 1, "seed": 1 << 70}, "`seed` must be a whole number of 63 bits"),
+        ({"stop": [1]}, r"`stop` must be a text or a list of texts, not \[1\]"),
+        ({"stop": ["", "a"]}, "`stop` must be a text or a list of texts"),
         ({"response_format": {"type": "xml"}}, "must be of type text, json_object or json_schema"),
         ({"response_format": {"type": "json_schema", "json_schema": {"schema": {"pattern": "a"}}}},
          "cannot be held to `pattern`"),
