@@ -63,7 +63,8 @@ _HARDLY = re.compile(
     r"[1-9]\d{0,2}(?:\.\d{3})+\Z|[1-9]\d{0,2}(?: \d{3}){0,4} 000(?: \d{3}){0,4}\Z"  # thousands
     r"|\d{5}-\d{3,4}\Z"  # a postcode
     r"|(?:1[89]|20)\d{2} ?[^\d ] ?\d{4}\Z"  # years, and the numbers of laws
-    r"|(?!0\d{2,4}/\d{5})\d{1,5}[./]\d+\Z|\d{1,2}/|\(?\d+\.\d+ ?[^.\d]|.*[(].*[(]"  # decimals, shares, lists of notes
+    # decimals, shares, lists of notes
+    r"|(?!0\d{2,4}/\d{5})\d{1,5}[./]\d+\Z|\d{1,2}/|\(?\d+\.\d+ ?[^.\d]|.*[(].*[(]"
 )
 _YEAR = re.compile(r"\(?(?:1[89]|20)\d{2}\)?\Z")
 

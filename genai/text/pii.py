@@ -6,6 +6,7 @@ spaCy model, where those are installed. Linear in the text.
 """
 
 import importlib
+import ipaddress
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -46,6 +47,12 @@ _IPV4 = re.compile(
     r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w.]*\d)"
 )
 _IPV6 = re.compile(r"(?<![\w:])(?:[0-9a-fA-F]{1,4}:){2,7}(?::?[0-9a-fA-F]{1,4}){1,7}(?![\w:])")
+# four numbers with dots after such a word are no address
+_NUMBERED = re.compile(
+    r"\b(?:versions?|releases?|firmware|build|rev(?:ision)?|sections?|chapters?|clauses?|paragraphs?"
+    r"|kapitel|abschnitte?s?|ziffer|punkt|secci\u00f3n|cap\u00edtulo|chapitre)\.?:?\s?\Z",
+    re.IGNORECASE,
+)
 _URL = re.compile(
     r"(?<![\w@/.-])(?:(?:https?|ftp)://[^\s<>\"'`|\\^{}]{3,2000}"
     r"|www\.[\w-]{1,63}(?:\.[\w-]{1,63}){1,6}(?:/[^\s<>\"'`|\\^{}]{0,2000})?)",
@@ -199,8 +206,24 @@ def _phones(text: str, region: str) -> Iterator[Span]:
 def _ips(text: str, region: str) -> Iterator[Span]:
     for pattern in (_IPV4, _IPV6):
         for match in pattern.finditer(text):
-            if not _NOBODY.search(match[0]) and (pattern is _IPV4 or match[0].count(":") > 2):
+            if _NOBODY.search(match[0]):
+                continue
+            if pattern is _IPV4:
+                before = text[max(0, match.start() - 20) : match.start()]
+                is_address = not _NUMBERED.search(before)
+            else:
+                is_address = match[0].count(":") > 2 and _is_ipv6(match[0])
+            if is_address:
                 yield _span(match, "ip")
+
+
+def _is_ipv6(text: str) -> bool:
+    """Say whether it is an address, and no time, ratio or number of a network card."""
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _urls(text: str, region: str) -> Iterator[Span]:

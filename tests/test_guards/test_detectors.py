@@ -99,6 +99,8 @@ def test_a_year_is_told_from_other_four_digits(text: str, years: list[str]) -> N
         "card 4111 1111 1111 1112", "id S1234567A", "ssn 000-12-3456", "ssn 123-00-4567",
         "version 1.2.3.4.5", "write to someone@example.com", "127.0.0.1", "in 12 % of 300 cases",
         "GB82WEST12345698765433", "4711", "10:30", "the numbers 12345678901",
+        "MAC 00:1A:2B:3C:4D:5E", "mix it 16:9:4:3", "at 12:30:45:120", "see Section 3.2.1.4",
+        "Kapitel 12.4.3.1", "firmware 10.15.7.1", "Version 4.8.0.2",
         "4111.1111.1111.1112", "1.234.567.890.123 units", "release 2024.1127.1230.4500",
     ],
 )  # fmt: skip
