@@ -5,6 +5,7 @@ tenant, so that list unit price times quantity is the list cost exactly.
 """
 
 import csv
+import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -121,7 +122,8 @@ def _table(arrow: Any, calls: list[Call]) -> Any:
     for name in ("attempt", "chunks", "http_status"):
         columns[name] = arrow.array([getattr(call, name) for call in calls], arrow.int32())
     columns["stream"] = arrow.array([call.stream for call in calls], arrow.bool_())
-    columns["tags"] = arrow.array([str(dict(call.tags)) for call in calls], arrow.string())
+    tags = [json.dumps(dict(call.tags), ensure_ascii=False) for call in calls]
+    columns["tags"] = arrow.array(tags, arrow.string())
     for name in _TEXTS:
         columns[name] = arrow.array([str(row.get(name, "")) for row in flat], arrow.string())
     return arrow.table(columns)

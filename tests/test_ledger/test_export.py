@@ -1,6 +1,7 @@
 """Exports and retention: sums that agree to the last digit, and deleted text that is gone."""
 
 import csv
+import json
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -90,6 +91,15 @@ def test_a_cost_in_another_currency_is_never_written_as_dollars(
     assert (tmp_path / "focus-2026-11.unpriced.csv").read_text().split() == [
         "model,reason,calls", "m,booked", "in", "EUR,1",
     ]  # fmt: skip
+
+
+def test_what_a_row_says_of_itself_is_json_in_parquet(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    said = {"topic": "l'été", "support": 0.9, "passages": 3}
+    ledger.record(call(id="one", kind="chain", started_at=NOVEMBER, tags=said))
+    parquet(ledger, tmp_path / "out")
+    (tags,) = pyarrow.parquet.read_table(tmp_path / "out").column("tags").to_pylist()
+    assert json.loads(tags) == said
 
 
 def test_parquet_holds_every_row_with_exact_money(ledger: Ledger, tmp_path: Path) -> None:
