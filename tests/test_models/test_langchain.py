@@ -332,17 +332,6 @@ def test_a_whole_reply_keeps_to_the_time_of_the_class(wait: bool) -> None:
             asyncio.run(limited.ainvoke("Hello")) if wait else limited.invoke("Hello")
 
 
-def test_a_whole_reply_of_theirs_keeps_to_the_total() -> None:
-    async def hangs(messages: Any) -> str:
-        await asyncio.Event().wait()
-        return "never"
-
-    limits = ModelSettings(total_timeout=0.1)
-    model = open_model("langchain/x:y", settings=limits, provider=RunnableLambda(hangs))
-    with pytest.raises(ModelError, match="no whole reply within 0.1 s"):
-        model("Hello")
-
-
 def test_an_unknown_keyword_of_the_class_is_refused() -> None:
     with pytest.raises(ValueError, match="api_key"):
         ChatGenai(model=open_model("fake/echo"), api_key="k")

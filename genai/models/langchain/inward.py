@@ -33,6 +33,15 @@ _STATUS = {
     400: "bad_request", 401: "key", 402: "permission", 403: "permission", 404: "unknown_model",
     408: "timeout", 409: "conflict", 422: "unprocessable", 429: "rate_limited",
 }  # fmt: skip
+# why a reply ended, in the words of Anthropic, Bedrock, Gemini and Mistral
+_FINISH = {
+    "stop": "stop", "end_turn": "stop", "stop_sequence": "stop",
+    "max_tokens": "length", "model_context_window_exceeded": "length", "model_length": "length",
+    "tool_use": "tool_calls",
+    "safety": "content_filter", "recitation": "content_filter", "blocklist": "content_filter",
+    "prohibited_content": "content_filter", "spii": "content_filter",
+    "guardrail_intervened": "content_filter", "content_filtered": "content_filter",
+}  # fmt: skip
 _ALONE: Any = {"callbacks": []}  # who watches a chain around us sees our call, and once
 _NAMES = {
     **KINDS, "ConnectError": "network", "ConnectTimeout": "timeout", "ReadTimeout": "timeout",
@@ -136,7 +145,7 @@ class LangChain:
         return (
             Delta(
                 str(piece.text),
-                finish_reason=str(said.get("finish_reason") or said.get("stop_reason") or ""),
+                finish_reason=finish_of(said),
                 tools=_tools(piece),
                 model=str(said.get("model_name") or ""),
                 request_id=piece.id or "",
@@ -178,6 +187,13 @@ def kind_of(error: BaseException) -> tuple[str, int | None]:
     kind = _STATUS.get(status or 0, "server" if (status or 0) >= 500 else "")
     names = (cls.__name__ for cls in type(error).__mro__)
     return kind or next((_NAMES[name] for name in names if name in _NAMES), ""), status
+
+
+def finish_of(said: Mapping[str, Any]) -> str:
+    """Give why a reply ended, in a word of the chat protocol where there is one; '' for nothing."""
+    keys = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+    found = next((str(said[key]) for key in keys if said.get(key)), "")
+    return _FINISH.get(found.lower(), found)
 
 
 def _identity(part: Any) -> str:

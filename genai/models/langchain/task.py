@@ -19,7 +19,7 @@ from genai.ledger.sums import total_cost
 from genai.ledger.usage import langchain_usage
 from genai.models.attempts import Hooks
 from genai.models.base import count_tokens
-from genai.models.langchain.inward import kind_of, whole
+from genai.models.langchain.inward import finish_of, kind_of, whole
 from genai.types import Call, Context, Cost, CostStatus, Usage, new_id
 
 
@@ -172,7 +172,7 @@ class _Turn(BaseCallbackHandler):
             asked.name, self._context, usage, cost, "chat", asked.name.partition("/")[0], answered,
             stream=asked.ttft is not None, ttft=asked.ttft, reason=reason, served_tier=tier,
             request_id=(message.id or "") if message is not None else "",
-            finish_reason=str(facts.get("finish_reason") or facts.get("stop_reason") or outcome),
+            finish_reason=finish_of(facts) or outcome,
         )  # fmt: skip
         self._hooks.record(call)
 
