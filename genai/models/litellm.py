@@ -103,7 +103,7 @@ class LiteLLM:
                     "bad_reply",
                 )
         except Exception as error:
-            if not type(error).__module__.startswith("litellm"):
+            if not (isinstance(error, ImportError) or type(error).__module__.startswith("litellm")):
                 raise
             raise self._named(error) from error
 
@@ -122,7 +122,7 @@ class LiteLLM:
                 **params,
             )
         except Exception as error:
-            if not type(error).__module__.startswith("litellm"):
+            if not (isinstance(error, ImportError) or type(error).__module__.startswith("litellm")):
                 raise
             raise self._named(error) from error
         said = getattr(response, "usage", None)
@@ -149,6 +149,8 @@ class LiteLLM:
         if why := _UNTRUSTED.search(str(error)):  # its errors hold no others, only their words
             where = address.bare(self._url or "the provider")
             return not_trusted(self._name, where, why[1].strip())
+        if unready := self._unready(error):
+            return unready
         name, status = type(error).__name__, getattr(error, "status_code", None)
         unknown = ("server", f"the provider failed ({name}); try again or use another model")
         every = (cls.__name__ for cls in type(error).__mro__)  # what is refused has many names
@@ -171,6 +173,23 @@ class LiteLLM:
             status=status,
             param=wire.refused_param({"error": refused}),
         )
+
+    def _unready(self, error: Exception) -> ModelError | None:
+        """Say what this machine lacks for a provider, which LiteLLM takes for a lost connection."""
+        behind = error if isinstance(error, ImportError) else error.__cause__ or error.__context__
+        if isinstance(behind, ImportError):
+            said = str(behind).partition("\n")[0][:200].rstrip(".")
+            text, kind = (
+                f"LiteLLM needs another package for this provider ({said})",
+                "unknown_model",
+            )
+            text += "; add it and try again"
+        elif type(behind).__module__.startswith("google.auth"):
+            text, kind = f"the sign-in to Google failed ({type(behind).__name__})", "key"
+            text += "; set GOOGLE_APPLICATION_CREDENTIALS or use `gcloud auth`, and try again"
+        else:
+            return None
+        return ModelError(f"model {self._name}: {text}", kind, sent=False)
 
     @property
     def host(self) -> str:

@@ -58,6 +58,34 @@ def test_the_cost_that_a_provider_says_is_the_cost(ledger: Ledger) -> None:
     assert (row.cost.status, float(row.cost.amount or 0)) == ("provider_reported", 0.00123)
 
 
+def test_a_package_that_a_provider_needs_is_named(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("boto3", "botocore", *sys.modules):
+        if name.partition(".")[0] in ("boto3", "botocore"):
+            monkeypatch.setitem(sys.modules, name, None)
+    error = fails("http://127.0.0.1:9/v1", ledger, name="bedrock/anthropic.claude-x", retries=2)
+    assert "LiteLLM needs another package for this provider" in str(error)
+    assert "boto3" in str(error)
+    assert (error.sent, [row.cost.amount for row in rows(ledger)]) == (False, [0])
+
+
+def test_a_sign_in_to_google_that_fails_is_told_as_such(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import google.auth.exceptions
+
+    def default(**given: Any) -> Any:
+        raise google.auth.exceptions.DefaultCredentialsError("none found")
+
+    monkeypatch.setattr("google.auth.default", default)
+    monkeypatch.setenv("VERTEXAI_PROJECT", "p")
+    error = fails("", ledger, name="vertex_ai/gemini-2.5-flash", base_url=None, retries=2)
+    assert (error.kind, error.sent) == ("key", False)
+    assert "the sign-in to Google failed" in str(error)
+    assert [row.cost.amount for row in rows(ledger)] == [0]
+
+
 def test_a_schema_that_a_provider_does_not_take_is_told_in_words(ledger: Ledger) -> None:
     asked: list[Any] = []
 
