@@ -168,6 +168,8 @@ SUITE = "suite: own\ncases: [{id: a, input: x, expected: y}]\nmetrics: "
          "`metrics.contains.margin`: must be greater than 0 (got -0.1)"),
         ("evals/own.yaml", "", SUITE + "{contains: {min: 0.9, max: 0.1}}",
          "`metrics.contains`: `min` 0.9 is above `max` 0.1"),
+        ("evals/own.yaml", "", SUITE + "{latency_p95: {max: 9, gate: true}}",
+         "`metrics.latency_p95`: is one number of the whole run, which has no pairs to compare"),
         ("evals/own.yaml", "", SUITE + "{latency_p95: {max: -3}}",
          "`metrics.latency_p95.max`: must be 0 or more, the amount that `seconds` gives (got -3)"),
         ("evals/redteam.yaml", "place: question", "place: qestion",

@@ -200,6 +200,12 @@ def _check_metrics(suite: Suite, shown: str) -> None:
             close = difflib.get_close_matches(scorer, [*known, *AGGREGATES], n=1)
             hint = f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known)}"
             raise CaseError(f"{shown}: `{scorer}` is not a metric; {hint}")
+        statistic = AGGREGATES[name][1] if name in AGGREGATES else "mean"
+        if statistic != "mean" and (metric.gate or metric.hard or metric.min is not None):
+            raise CaseError(
+                f"{shown}: `metrics.{name}`: is one number of the whole run, which has no pairs to"
+                " compare; give `max`, or `show: true`"
+            )
         if problem := out_of_range(name, metric):
             raise CaseError(f"{shown}: `metrics.{name}.{problem}")
         if metric.where and not any(metric.where in (*c.tags, *c.risks) for c in suite.cases):
