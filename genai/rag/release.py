@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from genai import bridge
@@ -12,7 +13,8 @@ from genai.guards import Policy, combine
 from genai.guards.base import CHANGES
 from genai.guards.pseudonyms import FORM
 from genai.ledger import scope
-from genai.rag.cite import Citer, Judged, strip_marks, whole_sentences
+from genai.rag.blocks import claim_of, is_head, marked, whole_units
+from genai.rag.cite import Citer, Judged, strip_marks
 from genai.rag.confirm import confirmed
 from genai.rag.steps import Steps
 from genai.rag.trace import Sentence
@@ -57,7 +59,7 @@ class Release:
                 turn.reply = piece
             buffer += await self._guarded("" if isinstance(piece, Reply) else piece, ended)
             done = 0
-            for start, end in whole_sentences(buffer, ended):
+            for start, end in whole_units(buffer, ended):
                 out = await self._judge(buffer[done:start], buffer[start:end])
                 done = end
                 if out:
@@ -97,7 +99,14 @@ class Release:
         turn.no_answer = turn.no_answer or _NO_ANSWER.match(sentence) is not None
         if turn.no_answer:
             return ""  # not judged: "no" and "answer" stand in many a passage
-        judged = await asyncio.to_thread(self._citer.judge, sentence, self._hidden(sentence))
+        if is_head(sentence):
+            between = gap if turn.text or self._lead else ""
+            self._lead = f"{self._lead}{between}{sentence}"
+            return ""
+        hidden = self._hidden(sentence)
+        judged = await asyncio.to_thread(self._citer.judge, claim_of(sentence), hidden)
+        marks = [citation.number for citation in judged.citations]
+        judged = replace(judged, text=marked(sentence, judged.text, marks))
         good = tuple(c for c in judged.citations if self._index.check(c))
         if self._lead and good and not self._citer.introduces(self._lead, good, turn.asked):
             turn.withheld += 1
