@@ -119,7 +119,7 @@ class Release:
         if not good:
             if strip_marks(sentence).rstrip().endswith(":"):
                 # an introduction goes out with what it introduces
-                self._lead = f"{gap if turn.text else ''}{sentence}"
+                self._lead = f"{gap if turn.text else ''}{strip_marks(sentence)}"
             else:
                 turn.withheld += 1
                 turn.sentences.append(Sentence("withheld", judged.support, (), said))

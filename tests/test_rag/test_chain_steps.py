@@ -294,7 +294,7 @@ def test_a_quote_is_one_citation_however_often_it_is_used(scripted: Make) -> Non
 def test_an_introduction_may_claim_no_more_than_what_it_introduces(
     scripted: Make, lead: str, kept: bool
 ) -> None:
-    said = f"{lead}\n- The notice period is 30 days [1]."
+    said = f"{lead.replace(':', ' [2]:')}\n- The notice period is 30 days [1]."
     *pieces, answer = scripted(said).stream(QUESTION)
     assert "".join(map(str, pieces)) == answer.text  # type: ignore[union-attr]
     item = "- The notice period is 30 days. [1]"  # on a line of its own, or it is no list
