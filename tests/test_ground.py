@@ -50,6 +50,7 @@ def test_arguments_beat_environment_beats_file_beats_defaults(
         ("chain: 2024-02-30", "holds a value that YAML cannot read"),
         ("- a list", "must be a mapping"),
         (f"chain: {'[' * 3000}{']' * 3000}", "is nested too deeply; simplify it"),
+        (f"chain:\n{'- ' * 200_000}x", "is nested too deeply; simplify it"),
         ("ledger: {content: everything}", "`ledger.content`"),
         ("models: {openai/x: {url: y}}", "`url` is not a setting of `models.openai/x`"),
     ],
@@ -61,6 +62,13 @@ def test_a_mistake_names_file_key_and_cure(tmp_path: Path, text: str, said: str)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.code == 64
+
+
+def test_a_question_in_braces_needs_no_quotes() -> None:
+    said = "cases:\n  - {id: one, input: What is it?, tags: [why?, how]}"
+    assert parse_yaml(said, "x.yaml")["cases"] == [
+        {"id": "one", "input": "What is it?", "tags": ["why?", "how"]}
+    ]
 
 
 def test_settings_that_differ_have_another_hash(tmp_path: Path) -> None:

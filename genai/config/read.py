@@ -4,11 +4,13 @@ import difflib
 import hashlib
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from yaml.composer import Composer
 
 from genai.errors import ConfigError, shown
 
@@ -47,7 +49,7 @@ class _UniqueKeys(yaml.SafeLoader):
     """YAML's safe loader, but a key given twice is an error instead of the last one winning."""
 
 
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+def _mapping(loader: Any, node: yaml.MappingNode) -> Any:
     seen: set[str] = set()
     for key, _ in node.value:
         where = f"line {key.start_mark.line + 1}"
@@ -60,6 +62,19 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
 
 
 _UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_quick: type[yaml.SafeLoader | yaml.CSafeLoader] = _UniqueKeys
+
+if yaml.__with_libyaml__:
+
+    class _UniqueKeysInC(Composer, yaml.CSafeLoader):
+        """The same with its text parsed in C; nodes composed in C would crash where they nest."""
+
+        def __init__(self, text: str) -> None:
+            yaml.CSafeLoader.__init__(self, text)
+            Composer.__init__(self)
+
+    _UniqueKeysInC.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+    _quick = _UniqueKeysInC
 
 
 def parse_yaml(text: str, name: str) -> Any:
@@ -69,6 +84,8 @@ def parse_yaml(text: str, name: str) -> Any:
         ConfigError: broken YAML, a key given twice, a date that is none, or brackets without end.
     """
     try:
+        with suppress(yaml.YAMLError, UnicodeEncodeError):  # the slow one's errors say more
+            return yaml.load(text, Loader=_quick)
         return yaml.load(text, Loader=_UniqueKeys)
     except RecursionError as error:
         raise ConfigError(f"{name}: is nested too deeply; simplify it") from error
