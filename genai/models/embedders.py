@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -80,22 +81,29 @@ def _server(name: str, settings: ModelSettings) -> tuple[str, str | None]:
 
 def _static() -> tuple[Callable[[Sequence[str]], Any], str]:
     card = json.loads((STATIC / "card.json").read_text(encoding="utf-8"))
-    loaded: list[Any] = []
 
     def encode(texts: Sequence[str]) -> Any:
-        if not loaded:
-            model2vec = extras.load("model2vec", "rag")
-            found = hashlib.sha256((STATIC / "model.safetensors").read_bytes()).hexdigest()
-            if found != card["sha256"]:
-                raise ModelError(
-                    f"{STATIC.name}/model.safetensors: damaged (sha256 {found[:12]});"
-                    " reinstall genai-workbench",
-                    "bad_reply",
-                )
-            loaded.append(model2vec.StaticModel.from_pretrained(STATIC))
-        return loaded[0].encode([*texts], show_progress_bar=False)
+        return _shipped(card["sha256"]).encode([*texts], show_progress_bar=False)
 
     return encode, f"{card['name']}@{card['sha256'][:12]}"
+
+
+@cache
+def _shipped(sha256: str) -> Any:
+    """Load the shipped weights once a process: index, guards and the model of a chain share them.
+
+    Raises:
+        ModelError: they are damaged.
+    """
+    model2vec = extras.load("model2vec", "rag")
+    found = hashlib.sha256((STATIC / "model.safetensors").read_bytes()).hexdigest()
+    if found != sha256:
+        raise ModelError(
+            f"{STATIC.name}/model.safetensors: damaged (sha256 {found[:12]});"
+            " reinstall genai-workbench",
+            "bad_reply",
+        )
+    return model2vec.StaticModel.from_pretrained(STATIC)
 
 
 def _sentence_transformer(name: str) -> Callable[[Sequence[str]], Any]:

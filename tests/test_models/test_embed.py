@@ -38,6 +38,14 @@ def test_the_static_embedder_gives_unit_rows_that_tell_topics_apart(rows: list[C
     assert embedder.id.startswith("static-minilm-256-int8@")
 
 
+def test_a_process_loads_the_shipped_weights_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Index, guards and the model of a chain each open the embedder."""
+    said = ["the price of a model"]
+    vectors = make_embedder("static").encode(said)
+    monkeypatch.delattr("model2vec.StaticModel.from_pretrained")
+    assert np.array_equal(make_embedder("static").encode(said), vectors)
+
+
 def test_a_sentence_transformers_folder_is_an_embedder(tmp_path: Path) -> None:
     reason = "sentence-transformers is not installed; pip install 'genai-workbench[finetune]'"
     package = pytest.importorskip("sentence_transformers", reason=reason)
