@@ -71,6 +71,13 @@ def test_a_question_in_braces_needs_no_quotes() -> None:
     ]
 
 
+def test_a_section_without_a_line_and_a_plain_off_are_the_defaults(tmp_path: Path) -> None:
+    text = "chain:\n  # model: openai/m\nmodels:\n  openai/m:\nreplay:\n  mode: off\n"
+    config = load_config(config_file(tmp_path, text))
+    assert (config.chain.model, config.models["openai/m"].retries) == ("extractive", 2)
+    assert config.replay.mode == "off"
+
+
 def test_settings_that_differ_have_another_hash(tmp_path: Path) -> None:
     one = load_config(config_file(tmp_path, "chain: {top_k: 3}")).hash
     same = load_config(config_file(tmp_path, "# a comment\nchain:\n  top_k: 3\n")).hash

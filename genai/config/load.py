@@ -19,6 +19,8 @@ def load_config(path: Path, **overrides: Any) -> Config:
     data = read_yaml(path) if path.is_file() else {}
     if not isinstance(data, dict):
         raise ConfigError(f"{name}: must be a mapping of settings, not {type(data).__name__}")
+    # of a section whose lines are all taken out the name stays
+    data = {section: value for section, value in data.items() if value is not None}
     for section, key, value in _environment():
         name = f"{name} with GENAI_* variables"
         _set(data, section, key, value)

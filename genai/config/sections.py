@@ -20,6 +20,10 @@ def _without_password(url: str, variable: str) -> str:
     return url
 
 
+def _plain_off(given: object) -> object:
+    return "off" if given is False else given  # YAML's own reading of a plain `off`
+
+
 class ConfidenceSettings(Settings):
     """How four signals of the passages become one confidence: `genai.rag.confidence`.
 
@@ -63,7 +67,7 @@ class ChainSettings(Settings):
     @field_validator("rewrite", "rerank", mode="before")
     @classmethod
     def _off(cls, given: object) -> object:
-        return "off" if given is False else given  # YAML's own reading of a plain `off`
+        return _plain_off(given)
 
     @field_validator("index")
     @classmethod
@@ -203,6 +207,11 @@ class ReplaySettings(Settings):
     mode: Literal["off", "record", "replay", "refresh"] = "off"
     path: str = ".genai/replay.db"
 
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _off(cls, given: object) -> object:
+        return _plain_off(given)
+
 
 class BudgetSettings(Settings):
     """One spending limit; `match` is a name, or `*` for one a name that has no entry itself."""
@@ -271,6 +280,13 @@ class Config(Settings):
     evals: EvalSettings = EvalSettings()
     tracking: TrackingSettings = TrackingSettings()
     refusals: RefusalSettings = RefusalSettings()
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _empty(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        return {name: {} if entry is None else entry for name, entry in given.items()}
 
     @field_validator("budgets")
     @classmethod
