@@ -77,7 +77,7 @@ def _form(schema: Any) -> tuple[dict[str, Any], Callable[[Any], Any]]:
         name, body = schema.__name__, schema.model_json_schema()
         check: Callable[[Any], Any] = schema.model_validate  # type: ignore[attr-defined]
     elif isinstance(schema, Mapping):
-        name, body = str(schema.get("title", "reply")), dict(schema)
+        name, body = str(schema.get("title") or "reply"), dict(schema)
         check = _json_schema(body)
     else:
         raise ModelError(
@@ -85,7 +85,7 @@ def _form(schema: Any) -> tuple[dict[str, Any], Callable[[Any], Any]]:
             " give one of them",
             "bad_request",
         )
-    name = re.sub(r"\W", "_", name)[:64]
+    name = re.sub(r"\W", "_", name, flags=re.ASCII)[:64]
     return {"type": "json_schema", "json_schema": {"name": name, "schema": body}}, check
 
 

@@ -9,6 +9,7 @@ from faults import Fault, faulty, reply
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
+from servers import openai_server
 
 from genai.config import ModelSettings
 from genai.errors import ModelError
@@ -181,3 +182,11 @@ def test_tools_images_and_files_pass_through_as_they_are() -> None:
 def test_a_message_of_another_form_is_named(wrong: Any) -> None:
     with pytest.raises(ModelError, match="not in the chat form"):
         open_model("fake/echo")([wrong])
+
+
+@pytest.mark.parametrize(("title", "name"), [("Größe (cm)", "Gr__e__cm_"), ("", "reply")])
+def test_a_title_becomes_a_name_that_every_server_takes(title: str, name: str) -> None:
+    schema = {"title": title, "type": "object"}
+    with openai_server(text="{}") as (url, server):
+        assert open_model(f"openai/m@{url}")("hi", schema=schema).parsed == {}
+    assert server.requests[0]["response_format"]["json_schema"]["name"] == name
