@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from skips import judged
+
+# how long an example takes is the machine's matter
+settings.register_profile(
+    "patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 # a key in the developer's environment must not turn a test into a real call
 for name in [key for key in os.environ if key.endswith("_API_KEY") or key.startswith("GENAI_")]:

@@ -61,8 +61,9 @@ BEGUN = Delta()  # bytes of a good reply have arrived, and no event of it yet
 class Provider(Protocol):
     """The seam: one method that streams one reply.
 
-    A provider may also have `complete(messages, params)` for a whole reply, `name` and `host` for
-    the ledger, and `remote = True` when a request leaves this process.
+    A provider may also have `complete(messages, params)` for a whole reply, `load()` for what takes
+    long before its first request, `name` and `host` for the ledger, and `remote = True` when a
+    request leaves this process.
     """
 
     def stream(

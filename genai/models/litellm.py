@@ -1,9 +1,11 @@
 """Every provider that LiteLLM knows and we do not serve ourselves."""
 
+import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from genai import extras
@@ -42,6 +44,7 @@ _KINDS = {
 }
 
 
+@cache
 def _package() -> Any:
     litellm: Any = extras.load("litellm", "gateway")
     package()  # litellm sends much through `openai`
@@ -72,6 +75,11 @@ class LiteLLM:
         self._name = name
         self._url = base_url
         self._key_env = api_key_env
+
+    async def load(self) -> None:
+        """Load the package beside the loop; it takes seconds, which are none of a call's."""
+        if not _package.cache_info().currsize:
+            await asyncio.to_thread(_package)
 
     async def stream(
         self, messages: Sequence[Message], params: Mapping[str, Any]

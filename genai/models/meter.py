@@ -69,6 +69,8 @@ class Attempt:
                 self._key, self._replayed = hooks.replay.find(self._plan, self.target, self._asked)
                 if self._replayed is not None:
                     return
+            if load := getattr(self.target.provider, "load", None):
+                await load()
             reserved = await self._reserve() if hooks.budgets is not None else None
             await self._keep_cap()
             if self.target.gate is not None:

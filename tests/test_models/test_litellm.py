@@ -1,9 +1,12 @@
 """LiteLLM serves every other provider: OpenAI's protocol, Anthropic's, and vectors."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -12,11 +15,12 @@ from asking import QUESTION, fails, model, rows
 from faults import USAGE, Fault, faulty, reply, stream, tells
 from servers import openai_server
 
+from genai import extras
 from genai.config import ModelSettings
 from genai.errors import ModelError
 from genai.extras import QUIET
 from genai.ledger import Ledger
-from genai.models import Hooks, make_embedder, open_model
+from genai.models import Hooks, litellm, make_embedder, open_model
 from genai.types import Call
 
 pytestmark = [
@@ -34,6 +38,26 @@ def test_it_serves_every_other_provider() -> None:
     with pytest.raises(ModelError, match="^model nosuchprovider/model: LiteLLM cannot route") as e:
         open_model("nosuchprovider/model")("hi")
     assert e.value.kind == "unknown_model"
+
+
+def test_its_seconds_of_loading_hold_no_loop_up_and_are_none_of_the_calls(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, loaded = extras.load, []
+
+    def load(module: str, extra: str) -> Any:
+        found = real(module, extra)
+        loaded.append((threading.current_thread(), time.time()))
+        return found
+
+    monkeypatch.setattr(extras, "load", load)
+    litellm._package.cache_clear()
+    with faulty(reply()) as (url, _):
+        asked = model(url, ledger, name="litellm/hosted_vllm/small", api_key_env="OPENAI_API_KEY")
+        asyncio.run(asked.acall(QUESTION))
+    assert loaded
+    assert threading.main_thread() not in {thread for thread, _ in loaded}
+    assert rows(ledger)[0].started_at >= loaded[-1][1]
 
 
 def test_it_serves_embedding_models_too() -> None:
