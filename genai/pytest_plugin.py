@@ -143,11 +143,11 @@ def _judged(config: pytest.Config, path: Path, suite: "Suite | Path") -> _Judged
 def _run(config: pytest.Config, suite: "Suite | Path") -> _Judged:
     import genai
     from genai.evals import load_suite
-    from genai.evals.report import check_baseline
+    from genai.evals.report import check_before
 
     loaded = load_suite(suite) if isinstance(suite, Path) else suite
     baseline = config.getoption("--evals-baseline") or None
-    check_baseline(loaded, baseline)
+    check_before(loaded, baseline, _files(config, loaded.name).values())
     options = {}
     if config.getoption("--evals-stage"):
         options["stage"] = config.getoption("--evals-stage")
@@ -156,6 +156,13 @@ def _run(config: pytest.Config, suite: "Suite | Path") -> _Judged:
         options["name"] = f"session-{worker['testrunuid']}"
     report = genai.evaluate(loaded, _task(config, loaded.settings.task), **options)
     return report, report.judged(baseline)
+
+
+def _files(config: pytest.Config, name: str) -> dict[str, Path]:
+    """Say to which file each form of a suite's report goes; nowhere unless it was asked for."""
+    folder = config.getoption("--evals-reports")
+    endings = {"junit": "xml", "markdown": "md", "html": "html"} if folder else {}
+    return {form: Path(folder) / f"{name}.{ending}" for form, ending in endings.items()}
 
 
 def _task(config: pytest.Config, name: str) -> Any:
@@ -234,6 +241,7 @@ class Verdicts:
         self._config = config
         self._kinds: list[str] = []
         self._folders: dict[str, None] = {}
+        self._unwritten = False
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the kind of a failure and the folder of a run."""
@@ -247,10 +255,10 @@ class Verdicts:
         """Print each suite's table and decision, and write the reports that were asked for."""
         if not self._folders:
             return
+        from genai.errors import CaseError
         from genai.evals import read_report
         from genai.evals.report.text import decision_text
 
-        folder = self._config.getoption("--evals-reports")
         reports = [read_report(Path(each)) for each in self._folders]
         for report in reports:
             name = report.suite
@@ -262,12 +270,20 @@ class Verdicts:
             terminalreporter.write_line(report.text())
             if decision is not None:
                 terminalreporter.write_line(decision_text(decision))
-            for form, ending in (("junit", "xml"), ("markdown", "md"), ("html", "html")):
-                if folder:
-                    report.save(Path(folder) / f"{name}.{ending}", form, decision)
+            try:
+                report.save_all(_files(self._config, name), decision)
+            except CaseError as error:
+                self._unwritten = True
+                terminalreporter.write_line(str(error))
 
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(
+        self, session: pytest.Session, exitstatus: int
+    ) -> Generator[None, None, None]:
         """Say by the exit status what is wrong where nothing is worse."""
         kinds = set(self._kinds)
         if exitstatus == 1 and kinds <= set(_STATUS) and session.testsfailed <= len(self._kinds):
             session.exitstatus = next(status for kind, status in _STATUS.items() if kind in kinds)
+        yield  # the summary is printed, and the reports are written
+        if self._unwritten and not session.exitstatus:
+            session.exitstatus = 1

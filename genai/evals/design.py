@@ -119,9 +119,14 @@ def read_design(evals: Path, name: str) -> Design:
         raise CaseError(str(error)) from error
 
 
+def designs_of(evals: Path) -> list[Design]:
+    """Read every design. Raises `CaseError` where one is wrong."""
+    return [read_design(evals, path.stem) for path in sorted((evals / "designs").glob("*.yaml"))]
+
+
 def designs_for(evals: Path, report: "Report") -> list[Design]:
     """Give the designs that a run can be held to: of its suite, and written before it ended."""
-    found = [read_design(evals, path.stem) for path in sorted((evals / "designs").glob("*.yaml"))]
+    found = designs_of(evals)
     return [each for each in found if each.suite == report.suite and each.at <= report.at]
 
 

@@ -22,7 +22,7 @@ from genai.evals import report as reports
 from genai.evals.case import Case
 from genai.evals.gate import Stage
 from genai.evals.metrics import Metric, bind
-from genai.evals.report.assemble import assemble
+from genai.evals.report.assemble import assemble, distrust_of
 from genai.evals.results import Column, Results, of_log, of_score
 from genai.evals.scorecard import MANY
 from genai.evals.scorers import Tools
@@ -92,6 +92,8 @@ def evaluate(
     suite = suite.only(options.limit, options.tag) if options.limit or options.tag else suite
     tools = replace(tools, source=suite.source)
     metrics = bind(suite, tools, suite.path.parent.parent)
+    for each in metrics:
+        distrust_of(each, tools, suite)  # a damaged calibration is told before anything is paid
     name, variant = describe(task)
     head = Head(
         suite=suite.name, dataset=suite.hash, task=name, variant=variant,

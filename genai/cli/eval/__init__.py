@@ -6,7 +6,7 @@ from pathlib import Path
 import genai
 from genai.evals import load_suite
 from genai.evals.design import designs_for, kept, kept_text
-from genai.evals.report import check_baseline
+from genai.evals.report import FORMS, check_before
 from genai.evals.report.text import decision_text
 from genai.ledger.cap import dollars
 from genai.project import default_suite
@@ -52,7 +52,8 @@ def run(options: argparse.Namespace) -> int:
     chosen = {name: value for name, value in given.items() if value is not None}
     name = options.suite or default_suite()
     suite = load_suite(genai.find_project().root / "evals" / f"{name}.yaml")
-    check_baseline(suite, options.baseline)
+    files = {form: path for form in FORMS if (path := getattr(options, form))}
+    check_before(suite, options.baseline, files.values())
     report = genai.evaluate(
         suite, options.task, model=options.model, resume=not options.fresh, progress=True, **chosen
     )
@@ -62,8 +63,5 @@ def run(options: argparse.Namespace) -> int:
         print(decision_text(decision))
     for design in designs_for(report.evals, report):
         print(kept_text(design, kept(design, report, decision)))
-    for form in ("junit", "markdown", "html"):
-        path = getattr(options, form)
-        if path:
-            report.save(path, form, decision)
+    report.save_all(files, decision)
     return report.exit_with(decision)

@@ -1,15 +1,16 @@
 """A run as people and programs read it."""
 
 from genai.evals.report.base import (
+    FORMS,
     Lapse,
     Measured,
     Report,
     Slice,
     baseline_path,
-    check_baseline,
+    check_before,
     read_report,
 )
 
 __all__ = [
-    "Lapse", "Measured", "Report", "Slice", "baseline_path", "check_baseline", "read_report",
+    "FORMS", "Lapse", "Measured", "Report", "Slice", "baseline_path", "check_before", "read_report",
 ]  # fmt: skip

@@ -27,7 +27,8 @@ def assemble(run: "Run", suite: Suite, options: "Options") -> Report:
     held = baseline_path(suite.path.parent, suite.name, gate.baseline).exists()
     measured = tuple(measure(column, results, held=held) for column in results.columns.values())
     distrust = {
-        name: _distrust(column.metric, run.tools, suite) for name, column in results.columns.items()
+        each.name: distrust_of(each, run.tools, suite)
+        for each in (column.metric for column in results.columns.values())
     }
     measured = tuple(
         replace(
@@ -98,8 +99,12 @@ def _scorecard(run: "Run", suite: Suite, measured: Sequence[Measured]) -> cards.
     )  # fmt: skip
 
 
-def _distrust(metric: Metric, tools: Tools, suite: Suite) -> str:
-    """Say why a judge may not gate; "" where it may, or no model judges."""
+def distrust_of(metric: Metric, tools: Tools, suite: Suite) -> str:
+    """Say why a judge may not gate; "" where it may, or no model judges.
+
+    Raises:
+        CaseError: its calibration is damaged.
+    """
     if not metric.judge:
         return ""
     from genai.evals.trust import trust_of

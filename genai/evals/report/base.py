@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from genai.errors import CaseError, shown
+from genai.evals.design import designs_of
 from genai.evals.gate import Decision, Stage, decide
 from genai.evals.scorecard import Scorecard, read_scorecard
 from genai.evals.suite import Suite
@@ -233,6 +234,25 @@ class Report:
             raise CaseError(f"{path}: cannot be written ({error}); free space or mend its rights"
                             ) from error  # fmt: skip
 
+    def save_all(self, files: Mapping[str, Path], decision: Decision | None = None) -> None:
+        """Write several forms, a file each; one that cannot be written keeps no other back.
+
+        Raises:
+            CaseError: some could not be written; says how to write them from the run.
+        """
+        failed = {}
+        for form, path in files.items():
+            try:
+                self.save(path, form, decision)
+            except CaseError as error:
+                failed[form] = error
+        if failed:
+            raise CaseError(
+                f"{next(iter(failed.values()))}. The run is kept in {self.folder}; to write its"
+                " reports from there, add to the words it was run with: genai eval"
+                f" {self.suite} --rescore {self.run}{''.join(f' --{each} FILE' for each in failed)}"
+            )
+
     def write(self) -> None:
         """Write `report.json` into the run's folder, which is then finished. Raises `CaseError`."""
         content = msgspec.json.encode(self, enc_hook=str, order="sorted")
@@ -244,17 +264,35 @@ def baseline_path(evals: Path, suite: str, name: str) -> Path:
     return evals / "baselines" / suite / f"{name}.jsonl"
 
 
-def check_baseline(suite: Suite, name: str | None = None) -> None:
-    """Read the baseline that a run will be held against, before anything is paid for the run.
+def check_before(suite: Suite, name: str | None = None, files: Iterable[Path] = ()) -> None:
+    """Try what the end of a run will need, before anything is paid for the run.
 
-    Without a name it is the suite's, which it may not have yet.
+    That is its baseline, which it may not have yet where none is named, the designs, and the
+    files to which its reports will go.
 
     Raises:
-        CaseError: there is none of this name, or it is damaged.
+        CaseError: there is no such baseline, it or a design is damaged, or a file is not writable.
     """
     path = _baseline(suite.path.parent, suite.name, name or suite.settings.gate.baseline)
     if name is not None or path.exists():
         read_scorecard(path)
+    designs_of(suite.path.parent)
+    for file in files:
+        try:
+            _try_to_write(file)
+        except OSError as error:
+            raise CaseError(f"{file}: cannot be written ({error}), so nothing was run; free space,"
+                            " mend its rights, or name another") from error  # fmt: skip
+
+
+def _try_to_write(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_fifo():  # who reads it would take the end of this try for the end of the report
+        return
+    absent = not path.exists()
+    path.open("ab").close()
+    if absent:
+        path.unlink(missing_ok=True)
 
 
 def _baseline(evals: Path, suite: str, name: str) -> Path:
