@@ -8,7 +8,7 @@ Where they differ a third one, as blind, decides. Who skips says that the case c
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,9 +111,11 @@ class Labelling:
 
     def __init__(
         self, runs: Path, evals: Path, suite: str, metric: str, *, run: str = "",
-        count: int = _ENOUGH, seed: int = 0,
+        count: int | None = _ENOUGH, seed: int = 0,
     ) -> None:  # fmt: skip
         """Draw the sample from a run (default: the newest).
+
+        Without a `count` it is what has labels, which is random too, whatever the seed was.
 
         Raises:
             CaseError: no such run or metric, or nothing to label.
@@ -131,11 +133,19 @@ class Labelling:
                             f" {known}")  # fmt: skip
         applies = {row.case for row in card.rows if card.cell(row, metric).missing != "-"}
         cases = {case.id: case for case in loaded.cases if case.id in applies}
-        self.trials = self._sample(cases, count, f"{seed}\n{metric}\n")
+        among: Collection[str] = cases
+        if count is None:
+            among = {each.case for each in read_labels(self.path) if each.metric == metric}
+        size = len(among) if count is None else count
+        self.trials = self._sample(cases, among, size, f"{seed}\n{metric}\n")
         settings = loaded.metrics[metric]
         scorer = known_scorers().get(settings.scorer or metric)
         compares = scorer is not None and "expected" in scorer.needs
         self.items = [_item(trial, compares) for trial in self.trials]
+        if not self.items and count is None:
+            raise CaseError(f"run {self.report.run}: no answer has a settled label for `{metric}`;"
+                            f" label some: genai eval label {suite} --metric {metric}"
+                            )  # fmt: skip
         if not self.items:
             raise CaseError(f"run {self.report.run}: holds no answer to label for `{metric}`; run"
                             " the suite again")  # fmt: skip
@@ -149,8 +159,10 @@ class Labelling:
         found = {name: runs_of(runs, name) for name in names}
         return {name: reports for name, reports in found.items() if reports}
 
-    def _sample(self, cases: Mapping[str, Case], count: int, salt: str) -> list[Trial]:
-        """Give the answers whose key is smallest; only so many are ever in memory."""
+    def _sample(
+        self, cases: Mapping[str, Case], among: Container[str], count: int, salt: str
+    ) -> list[Trial]:
+        """Give the answers `among` whose key is smallest; only so many are ever in memory."""
         kept: dict[str, tuple[str, Trial]] = {}
         missing: set[str] = set()
         for path in sorted(self.report.folder.glob("log-*.jsonl")):
@@ -160,11 +172,13 @@ class Labelling:
                 case = cases[trial.case_id]
                 if trial.unit.rpartition(".")[0] != case.hash:
                     self.changed += 1
-                elif trial.state in ("failed", "unmeasured"):
+                    continue
+                if trial.state in ("failed", "unmeasured"):
                     missing.add(case.id)
-                else:
+                    continue
+                missing.discard(case.id)
+                if case.id in among:
                     key = hashlib.sha256(f"{salt}{case.id}".encode()).hexdigest()
-                    missing.discard(case.id)
                     trial.case = case
                     kept[case.id] = key, trial
                     if len(kept) > 2 * count:

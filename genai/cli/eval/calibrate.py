@@ -8,7 +8,7 @@ import genai
 from genai import bridge
 from genai.errors import CaseError
 from genai.evals import load_suite, trust
-from genai.evals.labels import Labelling, labels_path, read_labels
+from genai.evals.labels import Labelling
 from genai.evals.metrics import bind
 from genai.wiring.trials import suite_tools
 
@@ -29,11 +29,9 @@ def run(options: argparse.Namespace) -> int:
     project = genai.find_project()
     evals = project.root / "evals"
     suite = load_suite(evals / f"{options.suite}.yaml")
-    labels = read_labels(labels_path(evals, suite.name))
     labelling = Labelling(
-        project.state / "runs", evals, suite.name, options.metric, run=options.of,
-        count=max(len(labels), 60),
-    )  # fmt: skip
+        project.state / "runs", evals, suite.name, options.metric, run=options.of, count=None
+    )
     tools = replace(suite_tools(project, suite), source=suite.source)
     metric = next(m for m in bind(suite, tools, project.root) if m.name == options.metric)
     flips = None
