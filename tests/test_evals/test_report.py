@@ -1,6 +1,7 @@
 """Reports say what the exit code says, and what a model wrote stays text in each of them."""
 
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -308,3 +309,16 @@ def test_a_report_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
         report.save(tmp_path / "file" / "x.xml", "junit")
     with pytest.raises(CaseError, match="'pdf' is not a form of a report; known: junit"):
         report.save(tmp_path / "x.pdf", "pdf")
+
+
+def test_suites_of_one_name_in_two_projects_of_a_repository_have_comments_of_their_own(
+    tmp_path: Path,
+) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    heads = []
+    for name in ("", "apps/red", "apps/gr\u00fcn"):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        heads.append(markdown(run(suite(tmp_path / name, count=2), right), None).partition("\n")[0])
+    assert [head.partition("<!-- ")[2] for head in heads] == [
+        "genai-evals:sums -->", "genai-evals:apps-red-sums -->", "genai-evals:apps-gr-n-sums -->",
+    ]  # fmt: skip

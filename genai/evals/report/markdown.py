@@ -20,6 +20,7 @@ from genai.evals.report.findings import (
     visible,
 )
 from genai.evals.report.text import coverage, money, size_lines, slowest
+from genai.project import git
 
 _MOST = 60_000  # bytes; a comment of 65,536 characters is refused
 _SIZES = ((20, 60), (10, 40), (5, 20), (0, 10))  # flipped cases and rows of a table, until it fits
@@ -32,9 +33,14 @@ _STATES = {
 }  # fmt: skip
 
 
-def marker(suite: str) -> str:
-    """Give the hidden end of the first line by which a later run finds its own comment."""
-    return f"<!-- genai-evals:{suite} -->"
+def marker(report: Report) -> str:
+    """Give the hidden end of the first line by which a later run finds its own comment.
+
+    It is the suite's name, behind the project's folder where that is not the whole repository.
+    """
+    folder = git(report.evals, "rev-parse", "--show-prefix").removesuffix("evals/")
+    name = re.sub(r"[^A-Za-z0-9._-]|--+", "-", folder.replace("/", "-") + report.suite)
+    return f"<!-- genai-evals:{name} -->"
 
 
 def render(report: Report, decision: Decision | None) -> str:
@@ -50,7 +56,7 @@ def _text(report: Report, decision: Decision | None, cases: int, rows: int) -> s
     word, reason = verdict(report, decision)
     against = f" against {_plain(decision.baseline)}" if decision else ""
     parts = [
-        f"## {word}: suite {_plain(report.suite)}{against} {marker(report.suite)}",
+        f"## {word}: suite {_plain(report.suite)}{against} {marker(report)}",
         _plain(reason, 600),
         *_problems(report, decision, reason),
     ]
