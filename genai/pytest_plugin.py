@@ -257,7 +257,7 @@ class Verdicts:
             return
         from genai.errors import CaseError
         from genai.evals import read_report
-        from genai.evals.report.text import decision_text
+        from genai.evals.report.text import decision_text, no_baseline
 
         reports = [read_report(Path(each)) for each in self._folders]
         for report in reports:
@@ -268,8 +268,9 @@ class Verdicts:
             decision = report.judged(self._config.getoption("--evals-baseline") or None)
             terminalreporter.section(f"suite {report.suite}")
             terminalreporter.write_line(report.text())
-            if decision is not None:
-                terminalreporter.write_line(decision_text(decision))
+            terminalreporter.write_line(
+                decision_text(decision) if decision else no_baseline(report)
+            )
             try:
                 report.save_all(_files(self._config, name), decision)
             except CaseError as error:

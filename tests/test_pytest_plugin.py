@@ -223,6 +223,7 @@ def test_an_application_that_exists_needs_one_suite_and_no_other_file(tmp_path: 
     )
     first = run(tmp_path, "evals")
     assert first.returncode == 0
+    assert "There is no baseline yet. To take this run as one: genai eval" in first.stdout
     assert "s, unknown cost\n" in first.stdout  # a function of theirs says nothing of money
     command = [sys.executable, "-m", "genai"]
     # the only suite needs no name

@@ -75,7 +75,9 @@ def test_a_judge_gates_once_trusted_and_lapses_with_its_prompt(
 ) -> None:
     run, accept = ["eval", "sums"], ["eval", "accept", "sums", "--reason"]
     assert main(run) == 0  # no baseline yet, and what a judge shows has no limit
-    assert "was never held to people" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "was never held to people" in said
+    assert "There is no baseline yet. To take this run as one: genai eval accept sums" in said
     assert main([*accept, "the first version"]) == 0
     # much worse, and the judge says so; but nobody has held it to people
     (project / "wrong.txt").write_text("60")

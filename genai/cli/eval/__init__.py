@@ -7,7 +7,7 @@ import genai
 from genai.evals import load_suite
 from genai.evals.design import designs_for, kept, kept_text
 from genai.evals.report import FORMS, check_before
-from genai.evals.report.text import decision_text
+from genai.evals.report.text import decision_text, no_baseline
 from genai.ledger.cap import dollars
 from genai.project import default_suite
 
@@ -59,8 +59,7 @@ def run(options: argparse.Namespace) -> int:
     )
     print(report.text())
     decision = report.judged(options.baseline)
-    if decision is not None:
-        print(decision_text(decision))
+    print(decision_text(decision) if decision else no_baseline(report))
     for design in designs_for(report.evals, report):
         print(kept_text(design, kept(design, report, decision)))
     report.save_all(files, decision)

@@ -123,6 +123,12 @@ def size_lines(report: "Report", decision: Decision | None) -> list[str]:
     return lines
 
 
+def no_baseline(report: "Report") -> str:
+    """Say that a run was compared with nothing, and how to take it as what later ones are."""
+    accept = f"genai eval accept {report.suite} --reason 'why it is good'"
+    return f"There is no baseline yet. To take this run as one: {accept}"
+
+
 def decision_text(decision: Decision, flips: int = 10) -> str:
     """Give the word of the gate, a line a metric, and the cases that changed."""
     head = f"{decision.word} against {decision.baseline} ({decision.stage.replace('_', ' ')})"
