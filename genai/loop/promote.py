@@ -22,6 +22,7 @@ from genai.finetune.data.review import accept_drafts, add_drafts, data_path
 from genai.finetune.data.split import side
 from genai.loop.queue import Item, Queue
 from genai.project import Project
+from genai.text.marks import strip_marks
 from genai.text.pii import find_pii
 from genai.text.secrets import find_secrets
 from genai.text.sentences import sentences
@@ -81,7 +82,8 @@ def _case(item: Item, suite: Suite, consent: str, basis: Basis) -> Case:
         kind = "adversarial" if item.reason == "policy" else "unanswerable"
         fields = {"kind": kind, "expect": "refusal"}
     else:
-        said = item.text if item.state == "edited" else _MARK.sub("", item.answer)
+        bare = strip_marks(item.answer, keep=lambda mark: not _MARK.fullmatch(mark))
+        said = item.text if item.state == "edited" else bare
         expected = _scrubbed(item, said, basis)
         gold = _gold(suite, expected)
         fields = {"expected": expected, "gold": gold, **({"kind": "answerable"} if gold else {})}

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from genai.text.marks import CLOSING, LEADING, MARK, OPENERS, numbered
+from genai.text.marks import CLOSING, LEADING, OPENERS, numbered, strip_marks
 from genai.text.sentences import MONTHS, sentences
 from genai.text.support import Weight, coverage, support
 from genai.types import Citation, Passage
@@ -22,6 +22,7 @@ from genai.types import Citation, Passage
 _ITEM = re.compile(rf"\s*[*_]*\d{{1,3}}[.)][*_]*(?=\s+(?!\s|(?:{'|'.join(MONTHS)})\b))")
 _NUMBER = re.compile(r"[*_]*\d{1,3}[.)][*_]*")
 _NAME = re.compile(r"(?<=[\w,;] )[A-Z]\w+")  # a capital inside a sentence
+_DIGITS = re.compile(r"\d+")
 _NEAR = 0.6  # of the support that is asked for: below it an embedding saves nothing
 Similar = Callable[[str, Sequence[str]], Sequence[float]]
 
@@ -62,9 +63,9 @@ class Citer:
 
         `hidden` is what stands in the place of something taken out; it is no claim to be checked.
         """
-        bare = MARK.sub(self._unmarked, sentence)
-        kept = numbered(bare)
-        given = [n for n in dict.fromkeys(numbered(sentence)) if n not in kept]
+        bare = strip_marks(sentence, keep=self._is_interval)
+        kept = set(numbered(bare))
+        given = [n for n in numbered(sentence) if n not in kept]
         if not bare.strip():
             return Judged(sentence, (), 1.0)
         offered = {n: self._passages[n - 1] for n in given if 1 <= n <= len(self._passages)}
@@ -85,10 +86,10 @@ class Citer:
         head, tail = bare.rstrip(), bare[len(bare.rstrip()) :]
         return Judged(f"{head}{marks}{tail}", cited, best, dropped)
 
-    def _unmarked(self, mark: re.Match[str]) -> str:
-        """Take a mark out; several numbers of which none is a passage's are an interval."""
-        several = numbered(mark[0])
-        return mark[0] if len(several) > 1 and min(several) > len(self._passages) else ""
+    def _is_interval(self, mark: str) -> bool:
+        """Say whether a mark holds several numbers of which none is a passage's."""
+        several = [int(each) for each in _DIGITS.findall(mark)]
+        return len(several) > 1 and min(several) > len(self._passages) and "`" not in mark
 
     def introduces(self, lead: str, cited: Sequence[Citation], question: str) -> bool:
         """Say whether an introduction claims nothing beyond the question and what it introduces."""
@@ -184,8 +185,3 @@ def _is_number(text: str, start: int, end: int) -> bool:
     if not _NUMBER.fullmatch(text, start, end):
         return False
     return not text[text.rfind("\n", 0, start) + 1 : start].strip()
-
-
-def strip_marks(text: str) -> str:
-    """Give a text without its `[n]` marks."""
-    return MARK.sub("", text)

@@ -14,11 +14,12 @@ from genai.guards.base import CHANGES
 from genai.guards.pseudonyms import FORM
 from genai.ledger import scope
 from genai.rag.blocks import claim_of, is_head, marked, whole_units
-from genai.rag.cite import Citer, Judged, strip_marks
+from genai.rag.cite import Citer, Judged
 from genai.rag.confirm import confirmed
 from genai.rag.steps import Steps
 from genai.rag.trace import Sentence
 from genai.rag.turn import Turn
+from genai.text.marks import strip_marks
 from genai.types import Action, Citation, Message, Part, Reply
 
 # the word of the prompt, as models write it: bold, quoted, after a label, with a reason behind it

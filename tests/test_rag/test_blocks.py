@@ -25,6 +25,8 @@ lamp --keep
 |---|---|
 | Basic | $10 |
 | Large | $25 |
+
+The first word is `argv[1]`, of the grid it is `grid[0][2]`.
 """
 CODE = "```bash\nlamp --on $HOME/lamps[1]\nlamp --keep\n```"
 LAST = "The lamp goes out by itself"
@@ -70,6 +72,12 @@ def test_a_table_leaves_with_its_head_and_the_marks_in_its_cells(
 ) -> None:
     said = answered(f"{HEAD}\n| Basic | $10 [1] |\n| Vast | $90 [1] |\n| Large | $25 |\n")
     assert said == f"{HEAD}\n| Basic | $10 [1] |\n| Large | $25 [2] |"
+
+
+@pytest.mark.parametrize("mark", [" [1]", " `[1]`", ""])
+def test_an_index_in_inline_code_is_no_mark(answered: Callable[[str], str], mark: str) -> None:
+    said = "The first word is `argv[1]`, of the grid it is `grid[0][2]`"
+    assert answered(f"{said}{mark}.") == f"{said}. [1]"
 
 
 @pytest.mark.parametrize("block", [f"{CODE}\n[1]\n\nMore.", f"{HEAD}\n| Basic | $10 |\n\nMore."])

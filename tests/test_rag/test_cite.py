@@ -13,6 +13,7 @@ from spans import ENDINGS, PIECES, source
 import genai
 from genai.models import Fake, open_model
 from genai.rag.cite import Citer
+from genai.text.marks import numbered
 from genai.types import Citation, Passage
 
 TEXT = "The notice period of a rental contract is 30 days. Anna Berg keeps the keys."
@@ -111,6 +112,12 @@ def test_what_is_no_claim_is_not_judged_and_no_passage_supports_nothing() -> Non
     assert (none.citations, none.support, none.dropped) == ((), 0, 1)
     hidden = citer().judge("Berg keeps [EMAIL_1] keys [1].", {"[EMAIL_1]"})
     assert (hidden.support, hidden.text) == (1, "Berg keeps [EMAIL_1] keys. [1]")
+
+
+def test_a_number_is_counted_once_however_often_it_is_said() -> None:
+    assert numbered("[7]" + "[1-999]" * 1000) == [7, *range(1, 7), *range(8, 1000)]
+    assert numbered("[3, 2][2-5] `a[9]`") == [3, 2, 4, 5]
+    assert citer().judge("The notice period is 30 days" + "[1-999]" * 1000).dropped == 998
 
 
 def test_each_mark_that_is_not_borne_out_is_counted() -> None:

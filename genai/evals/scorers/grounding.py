@@ -13,7 +13,7 @@ from typing import Literal
 from genai.evals.scorers.answer import nfkc, numbers
 from genai.evals.scorers.base import Scorer, Tools
 from genai.evals.trial import CannotMeasure, Score, Trial
-from genai.text.marks import LEADING, MARK, numbered
+from genai.text.marks import LEADING, numbered, strip_marks
 from genai.text.sentences import sentences
 from genai.text.terms import content_stems
 
@@ -166,7 +166,7 @@ def number_support(trial: Trial, tools: Tools) -> float | Score | None:
     stand as written; a month in words counts by its day and year. Marks `[n]` and the numbers of
     list items are not numbers of the answer.
     """
-    text = _BULLET.sub(" ", MARK.sub(" ", nfkc(trial.text)))
+    text = _BULLET.sub(" ", strip_marks(nfkc(trial.text), " "))
     evidence = nfkc("\n".join(trial.contexts))
     stated = {str(each) for each, _ in numbers(evidence)} | set(_DATE.findall(evidence))
     given = set(_DATE.findall(text))
@@ -190,7 +190,7 @@ def support(
     once. A sentence without a word is left out, and an answer of nothing else is
     unmeasured (`empty_claims`).
     """
-    bare = [MARK.sub("", each) for each in _sentences(trial.text)]
+    bare = [strip_marks(each) for each in _sentences(trial.text)]
     distinct = list(dict.fromkeys(bare))
     stems = content_stems([_LONG_WORD.sub(r"\1", each) for each in (*distinct, *trial.contexts)])
     passages = [
