@@ -138,8 +138,12 @@ async def labelled(chain: "Chain", cases: Sequence[Case]) -> list[Seen]:
         async with room:
             return await _label(chain, case)
 
-    found = await asyncio.gather(*(one(case) for case in cases))
-    return [each for each in found if each is not None]
+    try:
+        async with asyncio.TaskGroup() as group:  # where one fails, no other goes on
+            asked = [group.create_task(one(case)) for case in cases]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return [found for each in asked if (found := each.result()) is not None]
 
 
 async def _label(chain: "Chain", case: Case) -> Seen | None:

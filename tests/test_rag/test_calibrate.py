@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -211,6 +213,16 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     genai.Index().sync(tmp_path / "docs")
     return tmp_path
+
+
+def test_an_index_that_holds_nothing_is_one_line(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENAI_CHAIN_INDEX", "empty")
+    words = [sys.executable, "-m", "genai", "index", "calibrate", "--suite", "rooms"]
+    done = subprocess.run(words, cwd=place, capture_output=True, text=True, check=False)
+    assert done.returncode == 64
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_calibrate_writes_threshold_weights_proof_and_curve(
