@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import genai
 from genai.cli import day
+from genai.errors import InputError
 from genai.ledger.cap import dollars
 from genai.models.choose import Wanted, compare, record
 from genai.wiring.parts import prices
@@ -29,6 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the decision record, and write it where asked."""
+    name = options.write
+    if name is not None and (name in ("", ".", "..") or "/" in name or "\\" in name):
+        raise InputError(f"--write {name!r}: must be a name, not a path; it names a file in"
+                         " configs/models")  # fmt: skip
     wanted = Wanted(
         licences=tuple(options.licence),
         regions=tuple(options.region),
@@ -46,8 +51,8 @@ def run(options: argparse.Namespace) -> int:
     snapshot = known.snapshots[0].hash[:16] if known.snapshots else ""
     text = record(found, wanted, datetime.now(UTC).date(), snapshot)
     print(text)
-    if options.write:
-        path = genai.find_project().root / "configs" / "models" / f"{options.write}.md"
+    if name:
+        path = genai.find_project().root / "configs" / "models" / f"{name}.md"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         print(f"written to {path.relative_to(genai.find_project().root)}")

@@ -215,3 +215,15 @@ def test_models_shows_of_a_model_what_compare_looks_at(
     every = [word for each in can.split(", ") for word in ("--can", each)]
     chosen = said(capsys, "models", "compare", name, "--region", "eu", *every)
     assert left(chosen) == [name]
+
+
+@pytest.mark.parametrize("name", ["../../x", "/x/y", "a\\b", ""])
+def test_a_choice_is_written_nowhere_but_among_the_models(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    before = sorted(folder.rglob("*"))
+    assert main(["compare", "acme/open", "--write", name]) == 64
+    assert (
+        "must be a name, not a path; it names a file in configs/models" in capsys.readouterr().err
+    )
+    assert [each for each in before if each.suffix == ".md"] == sorted(folder.rglob("*.md"))
