@@ -62,8 +62,8 @@ def parquet(ledger: "Ledger", folder: Path) -> int:
     Raises:
         MissingExtra: pyarrow is not installed.
     """
-    arrow: Any = extras.load("pyarrow", "apps")
-    writer: Any = extras.load("pyarrow.parquet", "apps")
+    arrow: Any = extras.load("pyarrow", "parquet")
+    writer: Any = extras.load("pyarrow.parquet", "parquet")
     ledger.drain()
     written = 0
     ready: dict[Path, Path] = {}

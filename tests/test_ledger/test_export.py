@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,6 +15,7 @@ from makers import call
 
 import genai
 from genai.cli import main
+from genai.errors import MissingExtra
 from genai.ledger import Ledger, Prices
 from genai.ledger.export import _MANDATORY, focus, parquet
 from genai.ledger.prices.rates import resolve
@@ -100,6 +102,14 @@ def test_what_a_row_says_of_itself_is_json_in_parquet(tmp_path: Path) -> None:
     parquet(ledger, tmp_path / "out")
     (tags,) = pyarrow.parquet.read_table(tmp_path / "out").column("tags").to_pylist()
     assert json.loads(tags) == said
+
+
+def test_without_pyarrow_the_extra_that_brings_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtra, match=r"run: pip install 'genai-workbench\[parquet\]'"):
+        parquet(Ledger(tmp_path / "ledger.db"), tmp_path / "out")
 
 
 def test_parquet_holds_every_row_with_exact_money(ledger: Ledger, tmp_path: Path) -> None:
