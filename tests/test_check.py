@@ -1,5 +1,6 @@
 """`genai check`: each planted mistake is one line; a file that nothing reads is told."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 import genai
 from genai import project
 from genai.cli import main
+from genai.text import secrets
+from genai.wiring.guards import load_guards
 
 
 @pytest.fixture
@@ -290,3 +293,22 @@ def plant(path: Path, old: str, new: str) -> None:
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize("package", ["detect_secrets", "phonenumbers", "stdnum"])
+def test_a_detector_that_is_not_installed_is_named_with_its_pip_line(
+    target: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    package: str,
+) -> None:
+    for each in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, each)
+    monkeypatch.setitem(sys.modules, package, None)
+    secrets._detectors.cache_clear()
+    line = f"`{package}` is not installed; run: pip install 'genai-workbench[guards]'"
+    assert main(["check"]) == 64
+    assert capsys.readouterr().err.splitlines() == [line]
+    text = "key = 'k3Jx9QpL2vR8sT5w', GB82 WEST 1234 5698 7654 32, +1 415-555-2671"
+    said = " ".join(each.reason for each in load_guards().check(text, "question"))
+    assert f"failed ({line})." in said

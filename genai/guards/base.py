@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
+from genai.errors import MissingExtra
 from genai.types import Action, Place, Span, Verdict
 
 STRENGTH = [
@@ -75,6 +76,8 @@ class Entry:
                     return (), "gave a span outside the text"
             if self.threshold:
                 found = [span for span in found if span.score >= self.threshold]
+        except MissingExtra as error:
+            return (), f"failed ({error})"
         except Exception as error:  # a guard is a plug-in: whatever it raises becomes a verdict
             return (), f"failed ({type(error).__name__})"
         return found, ""

@@ -29,6 +29,8 @@ from genai.text.nearest import Boundary, Embed
 from genai.text.pii import DEFAULT_KINDS
 from genai.types import Action, Place, Span, Verdict
 
+_EVERY_DETECTOR = "key = 'k3Jx9QpL2vR8sT5w', GB82 WEST 1234 5698 7654 32, +1 415-555-2671"
+
 
 class Policy:
     """The guards of every place. A place without guards allows everything."""
@@ -130,6 +132,13 @@ class Policy:
         """The prompts by which models judge, by name."""
         guards = [entry.guard for entries in self._entries.values() for entry in entries]
         return {guard.name for guard in guards if isinstance(guard, JudgeGuard)}
+
+    def try_detectors(self) -> None:
+        """Look at a text that needs every detector. Raises `MissingExtra`."""
+        for place, entries in self._entries.items():
+            for entry in entries:
+                if isinstance(entry.guard, SecretsGuard | PiiGuard):
+                    entry.guard.look(_EVERY_DETECTOR, place)
 
     def waits(self, place: Place) -> bool:
         """Say whether a guard of a place may wait for something, so that a thread is due."""

@@ -12,6 +12,7 @@ from genai.evals.scorecard import read_scorecard
 from genai.evals.suite import load_suite
 from genai.governance.usecase import load_usecase
 from genai.guards.lists import Lists
+from genai.project import Project
 from genai.rag.calibrate import read_calibration
 from genai.reports.alerts import load_alerts
 from genai.reports.business import load_business
@@ -36,7 +37,7 @@ def checks() -> dict[str, Check]:
         **dict(names(found)),
     }
     if (found.root / "prompts").is_dir():  # without prompts there is no chain to guard
-        made["configs/guards.yaml"] = lambda: load_guards(found)
+        made["configs/guards.yaml"] = partial(_check_guards, found)
     for pattern, load in _READERS.items():
         for path in sorted(found.root.glob(pattern)):
             made.setdefault(path.relative_to(found.root).as_posix(), partial(load, path))
@@ -45,8 +46,12 @@ def checks() -> dict[str, Check]:
         if is_recipe(path):
             made.setdefault(name, partial(check_recipe, path))
         elif _GUARD.search(text_of(path)):
-            made.setdefault(name, partial(load_guards, found, path=path))
+            made.setdefault(name, partial(_check_guards, found, path))
     return made
+
+
+def _check_guards(project: Project, path: Path | None = None) -> None:
+    load_guards(project, path=path).try_detectors()
 
 
 def _business(path: Path) -> None:
