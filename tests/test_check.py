@@ -312,3 +312,15 @@ def test_a_detector_that_is_not_installed_is_named_with_its_pip_line(
     text = "key = 'k3Jx9QpL2vR8sT5w', GB82 WEST 1234 5698 7654 32, +1 415-555-2671"
     said = " ".join(each.reason for each in load_guards().check(text, "question"))
     assert f"failed ({line})." in said
+
+
+def test_a_misspelt_variable_is_named_and_one_of_yours_is_left(
+    target: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CHAIN_MODLE", "PROJCT", "CHAIN_MODEL", "SERVER_KEY", "LEDGER_URL", "ALERT_URL"):
+        monkeypatch.setenv(f"GENAI_{name}", "extractive" if name == "CHAIN_MODEL" else "")
+    assert main(["check"]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if "GENAI_" in line] == [
+        "warning: GENAI_CHAIN_MODLE: nothing reads this variable; did you mean GENAI_CHAIN_MODEL?",
+        "warning: GENAI_PROJCT: nothing reads this variable; did you mean GENAI_PROJECT?",
+    ]

@@ -4,7 +4,7 @@ A setting `chain.model` is overridden by `GENAI_CHAIN_MODEL`. Secrets never stan
 setting names the environment variable that holds one.
 """
 
-from genai.config.load import load_config
+from genai.config.load import load_config, misspelt_variables
 from genai.config.read import (
     Currency,
     Settings,
@@ -36,6 +36,6 @@ __all__ = [
     "BudgetSettings", "ChainSettings", "ConfidenceSettings", "Config", "Currency", "EvalSettings",
     "IndexSettings", "LedgerSettings", "ModelSettings", "RefusalSettings", "RefusalText",
     "ReplaySettings", "Settings", "TelemetrySettings", "TrackingSettings", "digest",
-    "load_config", "parse_yaml", "read_settings", "read_yaml", "settings_of", "text_hash",
-    "validate",
+    "load_config", "misspelt_variables", "parse_yaml", "read_settings", "read_yaml", "settings_of",
+    "text_hash", "validate",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Put a project's settings together from arguments, environment, file and defaults."""
 
+import difflib
 import os
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,9 @@ from typing import Any
 from genai.config.read import read_yaml, validate
 from genai.config.sections import Config
 from genai.errors import ConfigError, shown
+
+# what else the product reads
+_OTHERS = ("GENAI_PROJECT", "GENAI_PSEUDONYM_KEY", "GENAI_SERVER_KEY", "GENAI_USER_KEY")
 
 
 def load_config(path: Path, **overrides: Any) -> Config:
@@ -38,18 +42,33 @@ def _set(data: dict[str, Any], section: str, key: str, value: object) -> None:
         data[key] = value
 
 
+def misspelt_variables() -> list[str]:
+    """Name the variables of the environment that are nearly called as one of ours, one line each.
+
+    Another one may be somebody's own, such as the key of an endpoint.
+    """
+    known = {*_variables(), *_OTHERS}
+    lines = []
+    for name in sorted(each for each in os.environ if each.startswith("GENAI_")):
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+        if close and name not in known:
+            lines.append(f"{name}: nothing reads this variable; did you mean {close[0]}?")
+    return lines
+
+
 def _environment() -> list[tuple[str, str, str]]:
-    found = []
+    given = [(place, os.environ.get(name)) for name, place in _variables().items()]
+    return [(*place, value) for place, value in given if value is not None]
+
+
+def _variables() -> dict[str, tuple[str, str]]:
+    """Give the variable of each setting that has one, with its section and key."""
+    found = {}
     for section, field in Config.model_fields.items():
+        if section in {"version", "models", "refusals", "budgets"}:
+            continue
         nested = getattr(field.annotation, "model_fields", None)
         for key in nested or [""]:
-            variable = "_".join(["GENAI", section, key] if key else ["GENAI", section]).upper()
-            if variable in os.environ and section not in {
-                "version",
-                "models",
-                "refusals",
-                "budgets",
-            }:
-                value = os.environ[variable]
-                found.append((section, key, value) if key else ("", section, value))
+            place = (section, key) if key else ("", section)
+            found["_".join(["GENAI", *filter(None, place)]).upper()] = place
     return found
