@@ -25,6 +25,7 @@ from genai.rag.index import Index
 from genai.rag.release import Release
 from genai.rag.rerank import CANDIDATES, rerank
 from genai.rag.rewrite import TURNS, Talk, Turns, read_talk, standalone, wordings
+from genai.rag.split import headed
 from genai.rag.steps import Steps
 from genai.rag.turn import Tally, Turn
 from genai.types import Action, Answer, Context, Hit, Message, Place, Refusal, Verdict
@@ -146,8 +147,7 @@ class Chain:
         return self._messages(turn), turn.tags
 
     def _messages(self, turn: Turn) -> tuple[Message, ...]:
-        found = [hit.passage for hit in turn.hits]
-        return self.prompt.render(question=turn.asked, passages=found)
+        return self.prompt.render(question=turn.asked, passages=turn.shown())
 
     # -- before the model ------------------------------------------------------------------------
 
@@ -240,14 +240,15 @@ class Chain:
     async def _seen(self, turn: Turn, hits: Sequence[Hit]) -> list[Hit]:
         """Give passages as models may see them, without those that are quarantined."""
         started_at = time.time()
-        looks = (self.guards.acheck(hit.passage.text, "passage", call=turn.id) for hit in hits)
+        texts = [headed(hit.passage) for hit in hits]
+        looks = (self.guards.acheck(text, "passage", call=turn.id) for text in texts)
         found = zip(hits, await asyncio.gather(*looks), strict=True)
         return [seen for hit, said in found if (seen := self._shown(turn, hit, said, started_at))]
 
     def _shown(
         self, turn: Turn, hit: Hit, verdicts: Sequence[Verdict], started_at: float
     ) -> Hit | None:
-        text = hit.passage.text
+        text = headed(hit.passage)
         self._note(turn, "passage", verdicts, started_at)
         if combine(verdicts) not in STOPS:
             shown = self.guards.apply(text, verdicts)

@@ -38,7 +38,7 @@ class Release:
     ) -> None:
         passages = [hit.passage for hit in turn.hits]
         self._turn, self._index, self._steps = turn, index, steps
-        self._gate = guards.gate("answer", evidence=[p.text for p in passages], call=turn.id)
+        self._gate = guards.gate("answer", evidence=[p.text for p in turn.shown()], call=turn.id)
         self._waits = guards.waits("answer")
         self._citer = Citer(
             [turn.originals.get(each.id, each) for each in passages],  # a quote is the document's
@@ -147,7 +147,7 @@ class Release:
         if self._steps.judge is None or not good:
             return None
         cited = {citation.passage_id for citation in good}
-        passages = [hit.passage for hit in self._turn.hits if hit.passage.id in cited]
+        passages = [passage for passage in self._turn.shown() if passage.id in cited]
         claim = strip_marks(f"{self._lead} {judged.text}").strip()
         return await confirmed(self._steps.judge, claim, passages, self._turn.context)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from genai.guards import combine
 from genai.ledger.sums import total_cost
 from genai.rag.confidence import Signals, Weights
+from genai.rag.split import headed
 from genai.rag.trace import Found, Sentence, Trace
 from genai.text.language import guess_language
 from genai.types import (
@@ -69,6 +70,11 @@ class Turn:
     no_answer: bool = False  # the model said so: nothing from there on is a claim
     dropped: int = 0
     withheld: int = 0
+
+    def shown(self) -> list[Passage]:
+        """Give the passages as models see them: as guards let them through, tables with heads."""
+        found = [hit.passage for hit in self.hits]
+        return [p if p.id in self.originals else replace(p, text=headed(p)) for p in found]
 
     def trace(self, weights: Weights, threshold: float) -> Trace:
         """Give what happened, for a person to look at."""

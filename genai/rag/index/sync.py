@@ -20,7 +20,7 @@ from genai.rag.index import graph
 from genai.rag.index.embed import BATCH, Open, Workers, embed
 from genai.rag.index.opened import Opened
 from genai.rag.metadata import SIDECAR, metadata, sidecar
-from genai.rag.split import IdMaker, Splitting, split, splitter_id
+from genai.rag.split import IdMaker, Splitting, headed, split, splitter_id
 from genai.rag.store import Entry, Seen
 from genai.types import Passage
 
@@ -171,7 +171,7 @@ class Sync:
 
     def _bad(self, passages: Iterable[Passage]) -> frozenset[str]:
         scan = self._how.scan
-        return frozenset(p.id for p in passages if scan(p.text)) if scan else frozenset()
+        return frozenset(p.id for p in passages if scan(headed(p))) if scan else frozenset()
 
     def _put(self, batch: list[Entry]) -> None:
         """Vectors of new passages first, then the passages: a reader never lacks a vector."""

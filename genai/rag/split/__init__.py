@@ -18,11 +18,11 @@ from genai.rag.documents.front import without_front_matter
 from genai.rag.split.base import Piece, Splitting, pack, trim
 from genai.rag.split.code import code_blocks
 from genai.rag.split.foreign import foreign_id, foreign_spans
-from genai.rag.split.structure import blocks, page_of, table_rows
+from genai.rag.split.structure import blocks, headed, page_of, table_rows
 from genai.rag.split.tokens import sentence_windows, token_windows, tokenizer_id
 from genai.types import Passage
 
-__all__ = ["SPLITTER", "IdMaker", "Splitting", "passages_of", "split", "splitter_id"]
+__all__ = ["SPLITTER", "IdMaker", "Splitting", "headed", "passages_of", "split", "splitter_id"]
 SPLITTER = "structure-5"  # part of an index's identity: change it when passages change
 NAMES = ("structure", "sentences", "tokens", "code", "tables")
 _OVERLAPPING = {"sentences", "tokens"}

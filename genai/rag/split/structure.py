@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from genai import extras
 from genai.rag.documents import Document
 from genai.rag.split.base import Block, trim, under
+from genai.types import Passage
 
 _PARAGRAPH = re.compile(r"[^\n]+(?:\n(?![^\S\n]*\n)[^\n]*)*")
 _NEWLINE = re.compile(r"\r\n?|\n")  # what markdown-it counts as one line end
 _LINE = re.compile(r"[^\r\n]+")
+_HEAD = re.compile(r"\|.*\n[ \t]*\|?[-:| \t]*-")
 MARKED_UP = {"markdown", "html", "docx"}
 
 
@@ -51,6 +53,14 @@ def _rows(text: str, table: Block) -> Iterator[Block]:
         trimmed = trim(text, start, end)
         if trimmed:
             yield Block(*trimmed, under(table.heading, table.header), opens=True)
+
+
+def headed(passage: Passage) -> str:
+    """Give a passage's text; a later piece of a table stands under its column names."""
+    names = passage.heading.rpartition(" > ")[2]
+    if " | " not in names or not passage.text.startswith("|") or _HEAD.match(passage.text):
+        return passage.text
+    return f"| {names} |\n{'|---' * len(names.split(' | '))}|\n{passage.text}"
 
 
 def page_of(pages: tuple[int, ...], start: int) -> int | None:
