@@ -23,7 +23,17 @@ STOP_WORDS = frozenset(
     " through to too under until up us very want was we were what when where which while who whom"
     " why will with would you your".split()
 )
+# print's own signs inside a word: where it may be parted, and letters set as one
+_PRINTED = str.maketrans(
+    {"\u00ad": None, "\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi"}
+    | {"\ufb04": "ffl", "\ufb05": "st", "\ufb06": "st"}
+)
 _local = threading.local()
+
+
+def unprinted(text: str) -> str:
+    """Give a text without soft hyphens and ligatures, which hide a word from whoever types it."""
+    return text if text.isascii() else text.translate(_PRINTED)
 
 
 def words(text: str) -> list[str]:
@@ -32,7 +42,7 @@ def words(text: str) -> list[str]:
     A question made of stop words alone keeps them all.
     """
     # a letter and a mark that is drawn on it are one sign, or they would part the word
-    plain = _MANY_MARKS.sub(r"\1 ", text.replace("\x00", " "))
+    plain = _MANY_MARKS.sub(r"\1 ", unprinted(text).replace("\x00", " "))
     found = _WORD.findall(unicodedata.normalize("NFC", plain))
     return [word for word in found if word.lower() not in STOP_WORDS] or found
 

@@ -230,6 +230,17 @@ def test_a_number_is_the_same_in_the_notation_of_another_country(
         assert answer.citations[0].quote == source.strip()
 
 
+def test_soft_hyphens_and_ligatures_of_a_document_do_not_withhold_an_answer(
+    chain: genai.Chain,
+) -> None:
+    held = "The con\u00adfi\u00adden\u00adtial \ufb01le is in the o\ufb03ce."
+    (genai.find_project().root / "docs" / "law.md").write_text(f"{held}\n", "utf-8")
+    chain.index.sync(genai.find_project().root / "docs")
+    answer = replied(chain, "The confidential file is in the office.")
+    assert [each.quote for each in answer.citations] == [held]
+    assert chain.index.check(answer.citations[0])
+
+
 def test_a_day_at_the_beginning_of_a_line_is_a_number_to_be_held() -> None:
     passage = replace(PASSAGE, text="Die Frist endet am 3. M\u00e4rz.", heading="")
     each = Citer([passage], hashed, lambda stem: 1.0, 0.5)

@@ -60,6 +60,22 @@ def test_every_kind_of_document_is_read(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_word_with_soft_hyphens_or_ligatures_is_found_as_it_is_typed(
+    tmp_path: Path, embedder: Embedder
+) -> None:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "a.html").write_text("<p>The con&shy;fi&shy;den&shy;tial file is kept.</p>")
+    (folder / "b.pdf").write_bytes(pdf_bytes(["The \\256refly gives o\\256ces light."]))
+    (folder / "c.html").write_text("<p>The o\ufb03ce is on the \ufb01rst \ufb02oor.</p>", "utf-8")
+    index = Index(tmp_path / "i", embedder)
+    index.dense_weight = 0
+    index.sync(folder)
+    for word, name in (("confidential", "a.html"), ("firefly", "b.pdf"), ("office", "c.html")):
+        assert [hit.passage.document for hit in index.search(word)] == [name]
+    index.close()
+
+
 def test_a_pdf_passage_knows_its_page() -> None:
     document = parse("x.pdf", pdf_bytes(["Apples are red.", "", "Plums are blue."]))
     passages = split(document, Splitting())

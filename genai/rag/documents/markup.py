@@ -6,6 +6,7 @@ from typing import Any
 from genai import extras
 from genai.rag.documents.encoding import decode
 from genai.rag.documents.parsed import Parsed
+from genai.text.terms import unprinted
 
 _NOT_TEXT = {
     "script", "style", "noscript", "template", "iframe", "object", "embed", "svg", "canvas",
@@ -42,7 +43,7 @@ def read_html(name: str, source: bytes) -> Parsed:
     ).convert_soup(soup.body or soup)
     if hidden:
         notes = (*notes, "holds text hidden from readers, which was left out")
-    return Parsed(found.strip() + "\n", notes=notes)
+    return Parsed(unprinted(found).strip() + "\n", notes=notes)
 
 
 def _with_ends(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from genai import extras
 from genai.errors import DocumentError
 from genai.rag.documents.parsed import MAX_TEXT, Parsed
+from genai.text.terms import unprinted
 
 
 def read_pdf(name: str, source: bytes) -> Parsed:
@@ -31,7 +32,8 @@ def read_pdf(name: str, source: bytes) -> Parsed:
     starts, empty, length = [], 0, 0
     for page in reader.pages:
         starts.append(length)
-        said = (page.extract_text() or "").strip()
+        # a word that is parted at the end of a line stands whole
+        said = unprinted((page.extract_text() or "").replace("\u00ad\n", "")).strip()
         empty += not said
         pieces.append(said + "\n\n")
         length += len(pieces[-1])

@@ -8,6 +8,7 @@ from typing import Any
 from genai import extras
 from genai.errors import DocumentError
 from genai.rag.documents.parsed import Parsed
+from genai.text.terms import unprinted
 
 MAX_EXPANDED = 500_000_000  # bytes of all parts
 MAX_MARKUP = 50_000_000  # bytes of XML, whose tree takes some ten times as much memory
@@ -59,7 +60,7 @@ def read_docx(name: str, source: bytes) -> Parsed:
         for each in block._element.iter(*_REFERENCES):
             if note := notes.get((each.tag, each.get(f"{_W}id"))):
                 lines += [note, ""]
-    return Parsed("\n".join(lines))
+    return Parsed(unprinted("\n".join(lines)))
 
 
 def _text(element: Any) -> str:
