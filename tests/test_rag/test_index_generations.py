@@ -15,6 +15,7 @@ from genai.config import IndexSettings
 from genai.errors import ConfigError, IndexUnusable, InputError, ModelError
 from genai.models import Embedder
 from genai.rag import Index
+from genai.rag.index.generations import Current, Generations
 
 
 def shifted(texts: Sequence[str]) -> Any:
@@ -190,6 +191,23 @@ def test_a_reader_searches_all_through_a_switch(tmp_path: Path, documents: Path)
     for thread in threads:
         thread.join()
     assert not failed, failed[:3]
+    reader.close()
+
+
+def test_a_reader_asks_again_which_generation_answers_where_a_sync_took_it_away(
+    tmp_path: Path, documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(tmp_path / "i").sync(documents)
+    reader, writer, read = opened(tmp_path / "i"), [opened(tmp_path / "i")], Generations.current
+
+    def current(home: Generations) -> Current:
+        found = read(home)
+        if writer:  # between the look at the file and its use
+            writer.pop().sync(documents, erase=True)
+        return found
+
+    monkeypatch.setattr(Generations, "current", current)
+    assert len(reader.search("river bridge lamp", 5)) == 5
     reader.close()
 
 

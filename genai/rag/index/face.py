@@ -374,9 +374,12 @@ class Index:
         with self._guard:
             if self._held is not None and self._held.folder != folder:
                 self._held = None  # another thread may still read it, so it is not closed
-            if self._held is None and folder and self._home.file(folder).is_file():
-                with suppress(OldIndex):  # as if there were none; `_answering` says what to do
-                    self._held = self._open(folder)
+            if self._held is None and folder:
+                if self._home.file(folder).is_file():
+                    with suppress(OldIndex):  # as if there were none; `_answering` says what to do
+                        self._held = self._open(folder)
+                if self._home.current().folder != folder:  # a sync took it away meanwhile
+                    return self._current()
             return self._held
 
     def _answering(self) -> Opened:
