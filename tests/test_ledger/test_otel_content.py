@@ -10,8 +10,10 @@ from indexes import starter
 from otel_bench import Bench, call, failed
 
 import genai
+from genai.cli import main
 from genai.ledger.otel.attributes import spoken
 from genai.ledger.otel.names import LATEST, STABLE, Dialect
+from genai.models import Fake
 from genai.types import Message, Part, Reply, ToolCall
 
 SECRET = "the moon is made of basil"
@@ -133,3 +135,23 @@ def test_a_question_that_a_guard_stopped_is_in_no_span_and_no_trace(
     told = everything(bench) + repr(outcome)
     assert key not in told
     assert "ann@firm.com" not in told
+
+
+def test_a_reply_reaches_a_collector_only_as_its_guards_let_it_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starter(tmp_path, terms="# Terms\n\nThe notice period is 30 days. Ask the staff office.\n")
+    bench, mail = Bench(content=True), "ann.smith@firm.com"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GENAI_TELEMETRY_ENABLED", "true")
+    monkeypatch.setattr("genai.wiring.parts._telemetry", lambda _: bench.telemetry)
+    assert main(["index", "sync"]) == 0
+    chain = genai.load()
+    said = f"The notice period is 30 days. [1] The notice period is 30 days, says {mail}. [1]"
+    chain.model = genai.model("fake/script", provider=Fake([said]))
+    outcome = chain("How long is the notice period?")
+    assert isinstance(outcome, genai.Answer)
+    spans = {span.name.partition(" ")[0]: span.attributes for span in bench.spans}
+    assert mail not in everything(bench)
+    assert "The notice period is 30 days" in spans["invoke_workflow"]["gen_ai.output.messages"]
+    assert "notice period" in spans["chat"]["gen_ai.input.messages"]

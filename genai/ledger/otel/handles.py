@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 class Handle:
     """One span that is open: `chunk` tells it the seconds between two pieces of a stream."""
 
-    __slots__ = ("__weakref__", "done", "gaps", "later", "shape", "span", "values")
+    __slots__ = ("__weakref__", "done", "gaps", "in_turn", "later", "shape", "span", "values")
 
     def __init__(self, span: Any, shape: str, values: dict[str, Any]) -> None:
         self.span = span
@@ -20,6 +20,7 @@ class Handle:
         self.later: dict[str, Any] = {}  # of that, what the span does not carry yet
         self.gaps: list[float] = []
         self.done = False
+        self.in_turn = False  # the guards of the turn have not seen its reply
 
     def learn(self, values: dict[str, Any]) -> None:
         """Take what became known after the span was opened."""

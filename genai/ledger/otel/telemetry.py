@@ -68,6 +68,8 @@ class Telemetry:
         """Open the span of a call with what is known of it."""
         values = attributes.opening(call, params, self._dialect)
         handle = self._begun(call, values, self._parent(call))
+        above = self._open.get(call.context.parent_id)
+        handle.in_turn = above is not None and above.shape == "invoke_workflow"
         self._open[call.id] = handle
         return handle
 
@@ -82,8 +84,9 @@ class Telemetry:
     ) -> None:
         """Close the span with the finished row, and record its metrics; a second time is nothing.
 
-        `messages` and `reply` are sent only where content is on; `error` gives the exception event
-        its type, message and stack.
+        `messages` and `reply` are sent only where content is on, and of a call within a turn of a
+        chain no reply: the turn's own span holds the answer as the guards let it out. `error`
+        gives the exception event its type, message and stack.
         """
         if handle.done:
             return
@@ -93,7 +96,8 @@ class Telemetry:
         if self._on_span or self._on_event:
             finish = "" if self._dialect is names.LATEST else call.finish_reason
             provider = str(handle.values.get("gen_ai.provider.name", ""))
-            said = attributes.spoken(handle.shape, provider, messages, reply, finish)
+            told = "" if handle.in_turn else reply
+            said = attributes.spoken(handle.shape, provider, messages, told, finish)
             handle.learn({name: value for name, value in said.items() if value})
         self._measures.call(handle, call)
         self._tell(handle, call, error)
