@@ -9,6 +9,7 @@ from genai.cli import amount
 from genai.errors import InputError
 from genai.ledger.export import focus, parquet
 from genai.ledger.retention import retain, vacuum
+from genai.loop.online import forget
 from genai.wiring.parts import prices
 
 
@@ -42,7 +43,9 @@ def run(options: argparse.Namespace) -> int:
         print(f", the rest in {done.aside}" if done.aside else "")
     if options.retain:
         kept = {"content_days": options.content_days, "call_days": options.call_days}
-        print(f"{retain(ledger, **kept)} rows deleted or emptied")
+        print(f"{retain(ledger, **kept)} rows deleted or emptied", end="")
+        emptied = forget(ledger, genai.find_project().state / "runs")
+        print(f", {emptied} runs of online evals emptied" if emptied else "")
         vacuum(ledger)
     return 0
 

@@ -5,6 +5,7 @@ of every other eval; the row of each verdict points at the row of the call.
 """
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from genai.types import Answer, Call, Cost, CostStatus, Hit, Usage
 
 CANARY = "canary"
 Evaluate = Callable[..., Report]
+_CASE = re.compile(r'"case(?:_id)?":"([^"]+)"')  # a case of a run is the id of its call
 _DAY = 86_400
 _FREE = Cost(Decimal(0), CostStatus.DECLARED_FREE, "recorded earlier, and booked then")
 
@@ -172,6 +174,31 @@ def _spent(ledger: Ledger, runs: Path) -> Decimal:
     )
     costs = [from_pico(row.cost) for row in ledger.read(query) if row.cost is not None]
     return sum(filter(None, costs), Decimal(0))
+
+
+def forget(ledger: Ledger, runs: Path) -> int:
+    """Empty the runs that hold a text which the ledger holds no more; give how many.
+
+    Their folders stay, for they say which of a day's costs are those of judges.
+    """
+    count = 0
+    for folder in (runs / ONLINE).glob("*"):
+        texts = [path for path in folder.glob("*") if path.name != "lock"]
+        logs = [path.read_text("utf-8") for path in texts if path.suffix == ".jsonl"]
+        judged = sorted({name for log in logs for name in _CASE.findall(log)})
+        if not _all_held(ledger, judged):
+            count += 1
+            for path in texts:
+                path.unlink()
+    return count
+
+
+def _all_held(ledger: Ledger, names: list[str]) -> bool:
+    call_id = tables.content.c.call_id
+    parts = [names[start : start + 500] for start in range(0, len(names), 500)]
+    return all(
+        len(ledger.read(sa.select(call_id).where(call_id.in_(part)))) == len(part) for part in parts
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,8 @@ def read_facts(folder: Path) -> dict[str, str]:
 
 def evaluation(project: Project, where: Store, report: "Report") -> None:
     """Log a run of a suite, and mirror the prompt it used."""
+    from genai.loop.seen import ONLINE  # it loads the ledger's tables
+
     found = read_facts(report.folder)
     at = time.time()
     with suppress(CaseError):  # the page is a convenience, and named among what is not copied
@@ -102,7 +104,8 @@ def evaluation(project: Project, where: Store, report: "Report") -> None:
     tags |= {f"{each.name}.state": each.state for each in report.metrics}
     if report.stopped:
         tags["genai.stopped"] = report.stopped
-    names = ("report.json", "scorecard.jsonl", "report.html", FACTS)
+    files = ("report.json", "scorecard.jsonl", "report.html", FACTS)
+    names = (FACTS,) if report.suite == ONLINE else files  # those hold what people asked
     tracking.log(
         where,
         Record(

@@ -13,6 +13,7 @@ import pytest
 from judges import PROMPT_FILES, Scripted
 from loops import suite
 
+from genai.cli import main
 from genai.errors import InputError
 from genai.evals import Options, Report, Suite, Tools, evaluate, load_suite
 from genai.ledger import Ledger
@@ -73,6 +74,29 @@ def test_a_sample_is_judged_and_each_verdict_points_at_its_call(ledger: Ledger) 
     }  # fmt: skip
     assert {call.context.parent_id for call in ledger.calls(kind="eval")} == {"good", "bad"}
     assert look(ledger, SUPPORT).sampled == 0  # nobody is judged twice
+
+
+def test_a_run_keeps_no_text_longer_than_the_ledger_does(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = ledger.path.parent.parent
+    (root / "configs").mkdir()
+    (root / "configs" / "genai.yaml").write_text("version: 1\n")
+    monkeypatch.chdir(root)
+    answered(ledger, "bad", BAD)
+    spent = look(ledger, SUPPORT).spent
+
+    def holding() -> list[Path]:
+        files = [path for path in (root / ".genai").rglob("*") if path.is_file()]
+        return [path for path in files if b"Swiss bankers" in path.read_bytes()]
+
+    assert main(["export", "--retain", "--content-days", "1"]) == 0
+    assert len({path.parent for path in holding()}) == 2  # the ledger's and the run's
+    assert main(["export", "--retain", "--content-days", "0"]) == 0
+    assert "1 runs of online evals emptied" in capsys.readouterr().out
+    assert holding() == []
+    assert online_scores(ledger, 0.0)["bad"]["support"] < 0.5
+    assert look(ledger, SUPPORT).spent == spent
 
 
 def test_the_share_is_kept_and_the_same_calls_are_chosen_each_time(ledger: Ledger) -> None:

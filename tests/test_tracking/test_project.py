@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from genai import tracking
 from genai.cli import main
 from genai.config import load_config
 from genai.errors import ConfigError, MissingExtra
+from genai.evals import load_suite
 from genai.project import Project
 from genai.prompts.labels import set_label
 from genai.tracking import Store, deliver
@@ -87,6 +89,16 @@ def test_runs_a_grid_and_their_prompt_are_logged_with_hashes_and_intervals(
     assert parents == [(2,)]
     aliases = rows(on, "SELECT name, alias FROM registered_model_aliases")
     assert {("rag.answer", f"sha-{chain.prompt.hash}"), ("rag.answer", "production")} <= {*aliases}
+
+
+def test_what_people_asked_stays_here_where_an_online_eval_is_tracked(
+    project: Project, on: Store
+) -> None:
+    genai.evaluate(replace(load_suite(suite(project.root)), name="online"), right)
+    assert deliver(on) == tracking.Waiting(0, 0)
+    assert rows(on, "SELECT count(*) FROM runs") == [(1,)]
+    kept = {path.name for path in (on.folder / "artifacts").rglob("*") if path.is_file()}
+    assert kept == {tracked.FACTS}
 
 
 def test_a_training_is_logged_while_it_runs_and_goes_on_as_the_same_run(
