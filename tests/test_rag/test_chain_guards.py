@@ -219,6 +219,9 @@ def test_a_judge_that_gives_no_number_counts_as_its_file_says(
     Path("other.yaml").write_text(judge % "closed", encoding="utf-8")  # it has the same judge
     assert main(["guard", "check", SAID, "--place", "answer", "--policy", "other.yaml"]) == 1
     assert "answer: block" in capsys.readouterr().out
+    case = "cases: [{id: a, input: How long is it?, expect: answer}]"
+    Path("evals/s.yaml").write_text(f"{{suite: s, metrics: {{support: {{show: true}}}}, {case}}}")
+    assert main("guard policy diff configs/guards.yaml other.yaml --suite s".split()) == 0
 
 
 async def _gathered(chain: genai.Chain, count: int) -> list[Any]:

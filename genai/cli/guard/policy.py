@@ -6,7 +6,6 @@ from pathlib import Path
 
 import genai
 from genai.evals import load_suite
-from genai.guards import load_policy
 from genai.guards.settings import PLACES
 from genai.project import default_suite
 
@@ -22,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print every case whose decision differs, with the guards that decided; 1 where any does."""
-    old, new = load_policy(options.old), load_policy(options.new)
+    old, new = (genai.load_guards(path=path) for path in (options.old, options.new))
     suite = load_suite(
         genai.find_project().root / "evals" / f"{options.suite or default_suite()}.yaml"
     )
