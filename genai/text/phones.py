@@ -44,8 +44,10 @@ _CHAINED = re.compile(r"\s?(?:,|;|/|or|and|\||,\s?(?:or|and))\s?[(+]*\Z")
 _OTHER_BEFORE = re.compile(
     r"(?:\b(?:orders?|invoices?|accounts?|acct|case|tickets?|references?|ref|cards?|ids?|serial"
     r"|policy|booking|tracking|customer|parts?|zip|postcode|postal|isbn|issn|doi|pp?|pages?|version|room"
-    r"|build|patent|passport|licen[cs]e|eur|usd|gbp|sgd|article|vol(?:ume)?|sku|cat|vat|ein|model)\b"
-    r"[^\w\n]{0,3}(?:(?:no|nr|code|number|is|was|of)\b[^\w\n]{0,3}){0,2}|[$\u20ac\u00a3\u00a5]\s?)[(+]*\Z",
+    r"|build|patent|passport|licen[cs]e|eur|usd|gbp|sgd|article|vol(?:ume)?|sku|cat|vat|ein|model"
+    r"|(?:bestell|kunden|auftrags|rechnungs|artikel|vertrags|mitglieds|konto|sendungs|vorgangs|beleg"
+    r"|serien|personal|steuer|buchungs|versicherungs|ticket|teile)[- ]?(?:nummern?|nr))\b"
+    r"[^\w\n]{0,3}(?:(?:no|nr|code|number|is|was|of|ist|lautet)\b[^\w\n]{0,3}){0,2}|[$\u20ac\u00a3\u00a5]\s?)[(+]*\Z",
     re.I,
 )
 _UNIT_AFTER = re.compile(
@@ -61,6 +63,7 @@ _NEVER = re.compile(
 )
 _HARDLY = re.compile(
     r"[1-9]\d{0,2}(?:\.\d{3})+\Z|[1-9]\d{0,2}(?: \d{3}){0,4} 000(?: \d{3}){0,4}\Z"  # thousands
+    r"|[1-9](?:[ \u00a0]\d{3}){2}\Z"  # millions
     r"|\d{5}-\d{3,4}\Z"  # a postcode
     r"|(?:1[89]|20)\d{2} ?[^\d ] ?\d{4}\Z"  # years, and the numbers of laws
     # decimals, shares, lists of notes

@@ -57,6 +57,8 @@ def test_numbers_of_every_country_are_found_exactly(frame: str, form: int, least
         ("01.84.17.61.18", "01.84.17.61.18"),
         ("Mobil 0176/12345678", "0176/12345678"),
         ("abends 030/901820", "030/901820"),
+        ("Rufnummer 030 1234567", "030 1234567"),
+        ("Tel. 8 804 190", "8 804 190"),
         ("tel.0494\u00a092\u00a082\u00a032", "0494\u00a092\u00a082\u00a032"),
     ],
 )
@@ -72,6 +74,8 @@ def test_forms_people_write(text: str, number: str) -> None:
         "doi:10.1001/jama.2020.1585", "1 250 000 people", "EUR 12.345.678", "2000-04-16 11:34:35",
         "ISBN 978-3-16-148410-0", "the zip is 04101-1234", "1/100 000 cells", "room 12 204 3301",
         "call 123-45-6789", "from 10.12.14.16", "7943 2027 Prospect St",
+        "Bestellnummer: 4711 0815 22", "Ihre Kundennummer lautet 030 1234567.",
+        "Die 8 804 190 Leute", "Kunden-Nr.: 0301 234567", "Rechnungsnummer 0301-234567",
     ],
 )  # fmt: skip
 def test_other_digits_are_no_phone(text: str) -> None:
