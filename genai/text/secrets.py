@@ -52,6 +52,11 @@ _BLOCK_END = re.compile(
 )
 # a word drawn at random: the three kinds of character, and as many bits as chance would give
 _DRAWN = re.compile(r"(?<![A-Za-z0-9+/_=.-])[A-Za-z0-9+/_-]{28,400}={0,2}(?![A-Za-z0-9+/_=-])")
+# what a file, a package or a public key is checked by
+_DIGEST = re.compile(
+    r"(?i)(?:sha(?:256|384|512)[-:]|\bh1:)[a-z0-9+/](?:[a-z0-9+/]{42}=?|[a-z0-9+/]{63}"
+    r"|[a-z0-9+/]{85}(?:==)?)\Z"
+)
 # a name may have others before it, as in MISTRAL_API_KEY; a call, an index, a variable and a
 # placeholder are no value
 _IS = (
@@ -68,6 +73,13 @@ _SAID = re.compile(
     r"(?i)(?<![a-z0-9])(?:(?:api\skey|token)" + _IS % 16 + r"|(?:bearer|authorization:\s?basic)\s"
     r"([A-Za-z0-9._~+/-]{20,2000}={0,2}))"
 )
+# of a sentence, as "the password is": how it is kept, such as SHA256 or base64-coded, is no value
+_TOLD = re.compile(
+    r"(?i)(?<![a-z0-9])(?:password|passwort|kennwort|mot\sde\spasse|contrase\u00f1a|wachtwoord)"
+    r"\s(?:is|ist|lautet|est|es):?\s[\"']?(?!(?:sha|md|aes|base|pbkdf|argon|rot)\d|[bs]crypt"
+    r"|\d+(?:char|bit|sign|zeichen))"
+    r"([^\s\"'`,;&:/()-]{8,200})"
+)
 _PROVIDER = re.compile(
     r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_\w{22,255}|sk-[A-Za-z0-9_-]{20,200}"
     r"|hf_[A-Za-z0-9]{30,60}|AIza[\w-]{35}|ya29\.[\w-]{40,400}|glpat-[\w.-]{20,80}"
@@ -77,6 +89,10 @@ _PROVIDER = re.compile(
     r"|AGE-SECRET-KEY-1[A-Z0-9]{58})"
 )
 _LOGIN = re.compile(r"://:([^\s/@]{3,200})@")  # a password without a user, as Redis has
+_EXAMPLE = re.compile(  # of a manual
+    r"(?:pass(?:word|wd)?|pwd|secret)@(?:localhost|127\.0\.0\.1|host"
+    r"|(?:[\w-]+\.)?example\.(?:com|org))(?![\w.-])"
+)
 _SHORTEST = 23  # characters of a key that `_PROVIDER` or `_DRAWN` knows
 # what `_ASSIGNED` and `_SAID` find is named one of these
 _NAMED = (
@@ -105,14 +121,20 @@ def find_secrets(text: str) -> list[Span]:
     # most texts hold no word as long as a key, and speak of none
     if longest >= _SHORTEST:
         found += [_secret(*m.span()) for m in _PROVIDER.finditer(text)]
-        found += [_secret(*m.span()) for m in _DRAWN.finditer(text) if _drawn(m[0])]
+        drawn = (m for m in _DRAWN.finditer(text) if _drawn(m[0]))
+        found += [
+            _secret(*m.span())
+            for m in drawn
+            if not _DIGEST.search(text, max(0, m.start() - 8), m.end())
+        ]
     if "-----BEGIN" in text:
         found += [_secret(*m.span()) for m in _BLOCK.finditer(text)]
     if "-----END" in text:
         found += [_secret(*m.span()) for m in _BLOCK_END.finditer(text)]
     if any(word in lower for word in _NAMED):
         found += _named(text)
-    found += [_secret(*match.span(1)) for match in _LOGIN.finditer(text)]
+    logins = (match.span(1) for match in _LOGIN.finditer(text))
+    found += [_secret(*span) for span in logins if not _EXAMPLE.match(text, span[0])]
     if longest < _SUSPECT and "BEGIN " not in text:
         return _chosen(found)
     for start, line in _lines(text):
@@ -123,7 +145,7 @@ def find_secrets(text: str) -> list[Span]:
 
 
 def _named(text: str) -> Iterator[Span]:
-    for match in _ASSIGNED.finditer(text):
+    for match in (*_ASSIGNED.finditer(text), *_TOLD.finditer(text)):
         if _random(match[1]):
             yield _secret(*match.span(1))
     for match in _SAID.finditer(text):
@@ -155,11 +177,12 @@ def _suspect(line: str) -> bool:
 def _everywhere(line: str, value: str, start: int) -> Iterator[Span]:
     position = line.find(value) if value else -1
     while position >= 0:
-        begin = start + position
+        behind = position + len(value)
         # a plugin may name the head of a secret alone; the word it stands in goes with it
-        word = _WORD.match(line, begin + len(value))
-        yield _secret(begin, word.end() if word else begin + len(value))
-        position = line.find(value, position + len(value))
+        word = _WORD.match(line, behind)
+        if not _EXAMPLE.match(line, position):
+            yield _secret(start + position, start + (word.end() if word else behind))
+        position = line.find(value, behind)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

@@ -181,6 +181,8 @@ def test_secrets_are_found(secret: str) -> None:
         ("API key: ", "dd713a865a142a741c275557ecee965d"),
         ('"token": "', "282d92c3bd5510700794c72821447cb0"),
         ("Authorization: Bearer ", "a3ef2f6172dea5e9abc3331030a0c76c"),
+        ("the password is ", "hunter2horse!"), ("Das Passwort lautet ", "rotkohl2024"),
+        ("My password is: ", "Sommer2024!"), ("postgres://user:", "hunter2horse"),
         ("Authorization: Basic ", "YWRtaW46aHVudGVyMiF4eXo="), ("redis://:", "uodj2orVE0G8ArZn"),
         ("", "pplx-" + "Wr9gta7MV2S7" * 4), ("", "hvs." + "KITXgT1vQOvo" * 4),
         ("", "xapp-1-ADTIPVJUHV4-4382103553097-" + "afd17772" * 8),
@@ -188,7 +190,7 @@ def test_secrets_are_found(secret: str) -> None:
     ],
 )  # fmt: skip
 def test_the_value_of_a_setting_of_any_name_is_found(before: str, secret: str) -> None:
-    behind = "@cache:6379/0" if before.startswith("redis") else '"' if before[:1] == '"' else ""
+    behind = "@cache:6379/0" if "//" in before else '"' if before[:1] == '"' else ""
     text = f"Why does this fail?\n{before}{secret}{behind}\nThanks."
     assert [text[s.start : s.end] for s in find_secrets(text)] == [secret]
 
@@ -207,7 +209,12 @@ def test_a_private_key_is_found_whole() -> None:
      "550e8400-e29b-41d4-a716-446655440000", "internationalisation_of_the_interface_2026",
      "token: base64-encoded string", "OPENAI_API_KEY=your-key-goes-here-1234", "max_tokens: 4096",
      "password: ${DB_PASSWORD_1}", "token = hashlib.sha256(data).hexdigest()",
-     "https://x.test/?token=abc&expires=1710231330", "Authorization: Bearer <token-of-32-letters>"],
+     "https://x.test/?token=abc&expires=1710231330", "Authorization: Bearer <token-of-32-letters>",
+     '"integrity": "sha512-' + "9bFlIkpYt5HfavHYMD5hzcS7hsPRxCcQPDRMQYnrLx5" * 2 + '=="',
+     "h1:LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE=", "postgres://user:password@localhost:5432/db",
+     "https://user:pass@example.com/x", "the password is stored hashed",
+     "The password is required.",
+     "the password is SHA256-hashed", "the password is base64-encoded", "Das Passwort ist falsch."],
 )  # fmt: skip
 def test_hashes_paths_and_words_are_no_secrets(text: str) -> None:
     assert find_secrets(text) == []
