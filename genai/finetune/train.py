@@ -23,6 +23,7 @@ from genai.finetune import lock as locks
 from genai.finetune.job import Job, hub_off, prepare, rank
 from genai.finetune.recipe import Recipe
 from genai.finetune.watch import COUNT, WHOLE, Watch
+from genai.models.engine import is_of_memory
 from genai.models.weights import is_adapter, weights_digest, write_manifest
 from genai.project import Project, write_whole
 
@@ -106,7 +107,7 @@ def _told_of_room(recipe: Recipe, folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # each package has its own class for a file that cannot be written
-        if _is_of_memory(error):
+        if is_of_memory(error):
             raise InputError(
                 f"{recipe.name}: the memory is full ({' '.join(str(error).split())[:200]}); lower"
                 f" `training.batch` (now {recipe.training.batch}) and raise `training.accumulation`"
@@ -121,11 +122,6 @@ def _told_of_room(recipe: Recipe, folder: Path) -> Iterator[None]:
             f"{recipe.name}: a checkpoint could not be written ({said}; {free:,.0f} MB are free);"
             f" free space and run it again, it goes on from {step.name if step else 'the start'}"
         ) from error
-
-
-def _is_of_memory(error: Exception) -> bool:
-    kind = extras.load("torch", "finetune").OutOfMemoryError  # of a GPU; for its own it has none
-    return isinstance(error, kind) or "DefaultCPUAllocator" in str(error)
 
 
 def _is_of_disk(error: Exception) -> bool:

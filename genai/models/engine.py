@@ -1,9 +1,11 @@
 """Generation on weights in this process: many requests in one batch, adapters swapped between them.
 
 One thread decodes. It takes what waits for the same adapter as one batch, so that many callers cost
-little more than one. It ends, and the weights leave the memory, once nobody holds the engine. A
-reply is greedy unless a temperature is asked for, and under a schema only tokens are taken that
-keep it.
+little more than one. A batch has at most 64 requests, and at most 65,536 tokens: the longest prompt
+and reply of it, times its requests. Where that is more than the memory holds, the bound is halved
+and the replies go on from where they were, down to one at a time. The thread ends, and the weights
+leave the memory, once nobody holds the engine. A reply is greedy unless a temperature is asked for,
+and under a schema only tokens are taken that keep it.
 """
 
 import codecs
@@ -23,6 +25,7 @@ from genai.errors import ModelError
 from genai.models.constrain import Reader
 
 _BATCH = 64  # requests decoded together
+_TOKENS = 1 << 16  # of a batch; keys and values of Llama 3.1 8B take 8 GiB for as many
 _GATHER = 0.002  # seconds to let others join a batch
 _CONTEXT = 8  # tokens before a new one that its text may depend on
 _BEST = 32  # tokens looked at first for one that a schema allows
@@ -51,9 +54,16 @@ class Job:
     _text: str = ""
     _window: int = 0
     _random: Any = None
+    _ended: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the prompt and of the longest reply that it may have."""
+        return len(self.prompt) + self.most
 
     def finish(self, reason: str) -> None:
         """End the reply with what is left of its text."""
+        self._ended = True
         rest, self._sent = self._text[self._sent :], len(self._text)
         self.emit(rest, reason)
 
@@ -69,6 +79,7 @@ class Engine:
         self._thread: threading.Thread | None = None
         weakref.finalize(self, self._queue.put, None).atexit = False
         self._starting = threading.Lock()
+        self._tokens = _TOKENS
         self._lock = threading.Lock()  # held while a batch decodes: no caller may wait for it
         self.adapters: set[str] = set()
         self._ends = ends_of(model.generation_config, tokenizer)
@@ -106,14 +117,34 @@ class Engine:
     # -- the engine's thread ---------------------------------------------------------------------
 
     def decode(self, jobs: Sequence[Job]) -> None:
-        """Make the replies of jobs for one adapter; an error is told to each of them."""
-        try:
-            with self._lock, self._torch.inference_mode():
-                self._on_adapter(jobs[0].adapter, jobs)
-        except Exception as error:
-            for job in jobs:
-                job.error = error
-                job.emit("", "error")
+        """Make the replies of jobs for one adapter; an error is told to those that it kept back."""
+        waiting = list(jobs)
+        while waiting:
+            batch = self.together(waiting)
+            del waiting[: len(batch)]
+            try:
+                with self._lock, self._torch.inference_mode():
+                    self._on_adapter(batch[0].adapter, batch)
+            except Exception as error:
+                left = [job for job in batch if not job._ended]
+                if len(batch) > 1 and is_of_memory(error):
+                    self._tokens = len(batch) * max(job.tokens for job in batch) // 2
+                    waiting = left + waiting
+                    continue
+                for job in left:
+                    job.error = error
+                    job.emit("", "error")
+
+    def together(self, jobs: Sequence[Job]) -> list[Job]:
+        """Give the first jobs that make one batch."""
+        batch: list[Job] = []
+        longest = 0
+        for job in jobs[:_BATCH]:
+            longest = max(longest, job.tokens)
+            if batch and (len(batch) + 1) * longest > self._tokens:
+                break
+            batch.append(job)
+        return batch
 
     def _on_adapter(self, adapter: str, jobs: Sequence[Job]) -> None:
         training = self.model.training
@@ -134,10 +165,11 @@ class Engine:
     def run(self, jobs: Sequence[Job]) -> None:
         """Decode a batch to its end, on the weights as they are set now."""
         torch, device = self._torch, self.model.device
-        longest = max(len(job.prompt) for job in jobs)
-        pads = [longest - len(job.prompt) for job in jobs]
+        begun = [job.prompt + job.made for job in jobs]
+        longest = max(map(len, begun))
+        pads = [longest - len(each) for each in begun]
         ids = torch.tensor(
-            [[self._pad] * n + job.prompt for n, job in zip(pads, jobs, strict=True)], device=device
+            [[self._pad] * n + each for n, each in zip(pads, begun, strict=True)], device=device
         )
         mask = torch.tensor([[0] * n + [1] * (longest - n) for n in pads], device=device)
         places = (mask.cumsum(1) - 1).clamp(min=0)
@@ -286,11 +318,17 @@ def _next_batch(asked: _Queue, waiting: list[tuple[Engine, Job] | None]) -> bool
     if not found:
         return False
     engine, first = found[0]
-    jobs = [job for _, job in found if job.adapter == first.adapter][:_BATCH]
+    jobs = engine.together([job for _, job in found if job.adapter == first.adapter])
     taken = set(map(id, jobs))
     waiting[:] = [each for each in found if id(each[1]) not in taken]
     engine.decode(jobs)
     return True
+
+
+def is_of_memory(error: Exception) -> bool:
+    """Whether an error of torch says that a GPU's memory or the machine's is full."""
+    kind = extras.load("torch", "finetune").OutOfMemoryError  # of a GPU; for its own it has none
+    return isinstance(error, kind) or "DefaultCPUAllocator" in str(error)
 
 
 def ends_of(generation: Any, tokenizer: Any) -> set[int]:

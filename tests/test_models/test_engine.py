@@ -102,3 +102,82 @@ def test_replies_of_a_batch_end_one_by_one_where_layers_keep_a_state(kind: str) 
         return [job.made for job in jobs]
 
     assert said(2, 5, 3) == [said(n)[0] for n in (2, 5, 3)]
+
+
+def tiny_engine() -> Engine:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(
+        "llama", vocab_size=320, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
+        num_attention_heads=2, initializer_range=0.5, max_position_embeddings=1 << 20,
+    )  # fmt: skip
+    return Engine(AutoModelForCausalLM.from_config(config), tiny_tokenizer())
+
+
+@pytest.mark.parametrize("held", [5, 2, 1])
+def test_replies_go_on_in_smaller_batches_where_memory_runs_out(
+    held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    engine = tiny_engine()
+    said: dict[tuple[str, int], str] = {}
+
+    def job(kind: str, n: int) -> Job:
+        def put(text: str, _: str) -> None:
+            said[kind, n] = said.get((kind, n), "") + text
+
+        return Job(list(range(9, 12 + n)), put, most=6 + n)
+
+    alone, jobs = ([job(kind, n) for n in range(7)] for kind in ("alone", "together"))
+    for each in alone:
+        engine.decode([each])
+    forward, most = engine.model.forward, [0]
+
+    def full(**given: Any) -> Any:
+        rows, length = given["attention_mask"].shape
+        if rows > held and length > 12:  # some tokens have been sent by then
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        most[0] = max(most[0], rows)
+        return forward(**given)
+
+    monkeypatch.setattr(engine.model, "forward", full)
+    engine.decode(jobs)
+    assert [job.error for job in jobs] == [None] * 7
+    assert [job.made for job in jobs] == [job.made for job in alone]
+    assert [said["together", n] for n in range(7)] == [said["alone", n] for n in range(7)]
+    assert most[0] == 7  # they began together
+
+
+def test_a_request_too_big_for_the_memory_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    engine = tiny_engine()
+    forward = engine.model.forward
+
+    def full(**given: Any) -> Any:
+        if given["attention_mask"].shape[1] > 100:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(**given)
+
+    monkeypatch.setattr(engine.model, "forward", full)
+    jobs = [Job([9] * n, lambda *_: None, most=3) for n in (5, 200, 7)]
+    engine.decode(jobs)
+    assert [job.error is None for job in jobs] == [True, False, True]
+
+
+def test_a_batch_is_bounded_by_its_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = tiny_engine()
+    shapes = []
+
+    def seen(**given: Any) -> Any:
+        shapes.append(given["attention_mask"].shape)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(engine.model, "forward", seen)
+    sizes = [8000] * 9 + [70_000] + [10] * 70
+    engine.decode([Job([9] * n, lambda *_: None, most=100) for n in sizes])
+    assert [rows for rows, _ in shapes] == [8, 1, 1, 64, 6]
+    assert all(rows == 1 or rows * (length + 100) <= 65_536 for rows, length in shapes)
