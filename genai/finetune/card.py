@@ -11,14 +11,15 @@ from typing import Any
 
 from genai.errors import ConfigError
 from genai.finetune.gate import Gate
-from genai.finetune.recipe import Recipe
+from genai.finetune.recipe import Recipe, located
+from genai.project import Project
 
 _HOLES = ("More Information Needed", "TODO", "TBD")
 
 
 def write_card(
     path: Path, held: Mapping[str, Any], recipe: Recipe, gates: Sequence[Gate], *,
-    folder: str, refusal: str = "",
+    project: Project, folder: str, refusal: str = "",
 ) -> None:  # fmt: skip
     """Write the card of a run, for a folder of this name.
 
@@ -34,7 +35,7 @@ def write_card(
         raise ConfigError(f"{recipe.name}: `card.{missing[0]}` is empty; say it in the recipe and"
                           " give it to `genai finetune run` again, which trains nothing anew"
                           )  # fmt: skip
-    parts = [*_head(recipe), *_body(held, recipe, gates, refusal), *_use(recipe, folder)]
+    parts = [*_head(recipe, project), *_body(held, recipe, gates, refusal), *_use(recipe, folder)]
     text = "\n".join(parts) + "\n"
     if hole := next((word for word in _HOLES if word in text), ""):
         raise ConfigError(f"{recipe.name}: the card would hold {hole!r}; say it in the recipe"
@@ -42,10 +43,11 @@ def write_card(
     path.write_text(text, encoding="utf-8")
 
 
-def _head(recipe: Recipe) -> list[str]:
+def _head(recipe: Recipe, project: Project) -> list[str]:
     """Give the front matter that model hubs read."""
     lines = ["---", f"license: {recipe.card.licence.lower()}", "library_name: transformers"]
-    if recipe.weights == "pretrained" and not recipe.base.startswith((".", "/")):
+    local = recipe.base.startswith((".", "/", "~")) or located(project, recipe.base).is_dir()
+    if recipe.weights == "pretrained" and not local:
         lines.append(f"base_model: {recipe.base}")
     lines += ["language:", *(f"- {each}" for each in recipe.card.languages)]
     return [*lines, f"tags: [{recipe.method}, {recipe.tuning.kind}]", "---", ""]

@@ -79,7 +79,10 @@ def export_run(
         copy_model(source, draft)
     for name in (LOCK, GATE):
         shutil.copy2(run / name, draft / name)
-    write_card(draft / "README.md", held, recipe, read_gate(run), folder=target.name, refusal=why)
+    write_card(
+        draft / "README.md", held, recipe, read_gate(run), project=project, folder=target.name,
+        refusal=why,
+    )  # fmt: skip
     words = list(write_serving(draft, recipe))
     made = None
     if gguf is not None:

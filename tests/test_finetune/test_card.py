@@ -10,6 +10,7 @@ from tuning import recipe
 from genai.errors import ConfigError
 from genai.finetune.card import write_card
 from genai.finetune.gate import Gate, SliceRow
+from genai.project import Project
 
 LOCK = {
     "ended": 1_790_000_000.0, "weights": "a" * 64, "engine": "trl", "template": "b" * 64,
@@ -32,7 +33,10 @@ GATE = Gate("g1", "small", "a" * 64, "base", "c" * 64, "quick", "dada", "IMPROVE
 
 def card(tmp_path: Path, **changes: object) -> str:
     given = {"budget": {"hourly_price": 3.6, "watts": 50}, **changes}
-    write_card(tmp_path / "README.md", LOCK, recipe(**given), [GATE], folder="merged")
+    project = Project(tmp_path, tmp_path / ".genai")
+    write_card(
+        tmp_path / "README.md", LOCK, recipe(**given), [GATE], project=project, folder="merged"
+    )
     return (tmp_path / "README.md").read_text()
 
 
@@ -65,6 +69,18 @@ def test_the_head_is_what_hubs_read(tmp_path: Path) -> None:
     assert head["license"] == "cc0-1.0"
     assert head["language"] == ["en"]
     assert head["tags"] == ["sft", "full"]
+
+
+def test_a_base_of_the_hub_is_named_to_hubs_and_a_folder_of_the_project_is_not(
+    tmp_path: Path,
+) -> None:
+    def base_model(base: str) -> object:
+        head = card(tmp_path, base=base, weights="pretrained").split("---")[1]
+        return yaml.safe_load(head).get("base_model")
+
+    (tmp_path / "models" / "x").mkdir(parents=True)
+    assert base_model("models/x") is None
+    assert base_model("someone/x") == "someone/x"
 
 
 def test_what_nobody_told_is_unknown_and_no_zero(tmp_path: Path) -> None:
