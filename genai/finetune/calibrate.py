@@ -31,6 +31,7 @@ _SURE = 2.0  # standard errors of the mean length
 _GENERATED = 0.8  # tokens generated in the time that one is trained; measured on a tiny model
 _BYTES = {"fp32": 4.0, "bf16": 2.0}
 _QLORA, _OPTIMIZED = 0.6, 16.0  # bytes of a 4-bit weight; of a weight, its gradient and two moments
+_LOGIT = 4 * 4.0  # bytes of a logit: four copies in float32
 _PROCESS = 1.0  # GiB of the process itself
 
 
@@ -42,6 +43,7 @@ class Shape:
     trainable: int
     hidden: int
     layers: int
+    vocabulary: int
 
 
 def plan_run(
@@ -88,7 +90,8 @@ def shape_of(recipe: Recipe, base: str) -> Shape:
                          " causal language model") from error  # fmt: skip
     count = sum(each.numel() for each in model.parameters())
     trainable = count if recipe.tuning.kind == "full" else _adapter(recipe, model, torch)
-    return Shape(count, trainable, int(text.hidden_size), int(text.num_hidden_layers))
+    sizes = (text.hidden_size, text.num_hidden_layers, text.vocab_size)
+    return Shape(count, trainable, *map(int, sizes))
 
 
 def _adapter(recipe: Recipe, model: Any, torch: Any) -> int:
@@ -220,7 +223,10 @@ def gib(recipe: Recipe, shape: Shape, most: int, sequences: int) -> tuple[float,
     """Count the GiB of weights with what the optimizer keeps, of activations, of the process.
 
     A reference is among the weights. Activations are an estimate: 2 bytes a hidden value with
-    checkpointing, some 34 without (Korthikanti et al. 2022), in half precision.
+    checkpointing, some 34 without (Korthikanti et al. 2022), in half precision. ORPO adds batch x
+    length x vocabulary, four times in float32: logits, log-probabilities and the gradient of each,
+    as PyTorch's cross-entropy holds them. The other methods compute their head in tiles of 4,096
+    tokens (TRL's `ChunkedLogProbFunction`), which are part of the process.
     """
     training = recipe.training
     size = _BYTES["bf16" if training.precision == "bf16" else "fp32"]
@@ -232,8 +238,10 @@ def gib(recipe: Recipe, shape: Shape, most: int, sequences: int) -> tuple[float,
         base = _QLORA if recipe.tuning.kind == "qlora" else size
         weights = shape.parameters * base + shape.trainable * _OPTIMIZED
     values = training.batch * sequences * most * shape.hidden * shape.layers
+    drawn = training.batch * sequences * most * shape.vocabulary if recipe.method == "orpo" else 0
     kept = 2.0 if training.activation_checkpointing is True else 34.0
-    return weights / 2**30, values * kept * size / 2 / 2**30, _PROCESS
+    activations = values * kept * size / 2 + drawn * _LOGIT
+    return weights / 2**30, activations / 2**30, _PROCESS
 
 
 def _precomputed(recipe: Recipe) -> bool:

@@ -205,8 +205,8 @@ def test_money_is_held_in_its_currency() -> None:
 
 
 def test_memory_and_arithmetic_follow_the_shape() -> None:
-    eight = Shape(8 * 10**9, 8 * 10**9, 4096, 32)
-    small = Shape(8 * 10**9, 40 * 10**6, 4096, 32)
+    eight = Shape(8 * 10**9, 8 * 10**9, 4096, 32, 128_256)
+    small = Shape(8 * 10**9, 40 * 10**6, 4096, 32, 128_256)
     training = {"learning_rate": 1e-5, "steps": 10, "batch": 1, "precision": "bf16",
                 "activation_checkpointing": True}  # fmt: skip
     full = recipe_of("sft", training=training)
@@ -227,8 +227,17 @@ def test_memory_and_arithmetic_follow_the_shape() -> None:
     assert flops(recipe_of("dpo", training=training, **reference), small, 100) == 6 * 8e9 * 100
 
 
+def test_the_logits_that_orpo_holds_whole_are_in_its_plan() -> None:
+    training = {"learning_rate": 1e-5, "steps": 10, "batch": 2, "precision": "bf16"}
+    dpo, orpo = (recipe_of(method, training=training) for method in ("dpo", "orpo"))
+    wide, none = (Shape(10**9, 10**6, 2048, 16, words) for words in (151_936, 0))
+    whole = 2 * 2 * 1024 * 151_936 * 16 / 2**30  # two rows are four sequences
+    assert gib(orpo, wide, 1024, 2)[1] - gib(orpo, none, 1024, 2)[1] == pytest.approx(whole)
+    assert gib(dpo, wide, 1024, 2) == gib(dpo, none, 1024, 2)  # its head is computed in tiles
+
+
 def test_a_full_preference_run_holds_its_reference_too() -> None:
-    shape = Shape(10**9, 10**9, 8, 2)
+    shape = Shape(10**9, 10**9, 8, 2, 320)
     training = {"learning_rate": 1e-5, "steps": 10, "precision": "fp32"}
     given: dict[str, Any] = {"training": training, "tuning": {"kind": "full"}}
     with_ = gib(recipe_of("dpo", **given), shape, 8, 2)[0]
