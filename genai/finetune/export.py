@@ -32,6 +32,7 @@ _UNJUDGED = (
     "`model.gguf` was not judged: it is another form of the weights, and a wrong template or"
     " architecture in it is word salad. Serve it with llama.cpp and run the suite on it."
 )
+_ROOM = 2.5  # of the weights in fp32: two models, and what decoding takes
 _LOGITS, _TEXTS = 16, 100  # prompts compared by number, and by what is said
 
 
@@ -100,7 +101,7 @@ def export_run(
 
 def _merge(adapter: Path, target: Path) -> None:
     base = find_folder(read_manifest(adapter)["base"])
-    model, tokenizer = load_model(base, dtype="float32")
+    model, tokenizer = load_model(base, device="cpu", dtype="float32")  # a GPU may hold half
     merged = on_base(model, adapter).merge_and_unload(safe_merge=True)
     merged.save_pretrained(target)
     tokenizer.save_pretrained(target)
@@ -111,15 +112,18 @@ def check_merge(
 ) -> tuple[float, int, int]:
     """Compare a merged folder with base and adapter: logits on 16 prompts, answers on 100.
 
-    Gives the largest difference of a logit, and how many of how many answers are the same.
+    Gives the largest difference of a logit, and how many of how many answers are the same. Both
+    stay in fp32, since in fewer bits a sound merge differs too; so they are compared on a GPU only
+    where its free memory holds both.
 
     Raises:
         InputError: something differs; names it.
     """
     base = find_folder(read_manifest(adapter)["base"])
-    model, tokenizer = load_model(base, dtype="float32")
+    device = _device(merged)
+    model, tokenizer = load_model(base, device=device, dtype="float32")
     before = on_base(model, adapter)
-    after, own = load_model(merged)
+    after, own = load_model(merged, device=device)
     _check_tokenizers(merged, tokenizer, own, after, prompts)
     tokens = [encode(own, [{"role": "user", "content": each}]) for each in prompts[:_TEXTS]]
     difference = max(_difference(before, after, each) for each in tokens[:_LOGITS])
@@ -136,6 +140,13 @@ def check_merge(
             " that the adapter does not; merge again from whole weights"
         )
     return difference, same, len(tokens)
+
+
+def _device(merged: Path) -> str:
+    """Choose where two models of this size and a batch of answers have room."""
+    cuda = extras.load("torch", "finetune").cuda
+    size = sum(path.stat().st_size for path in merged.glob("*.safetensors"))
+    return "cuda" if cuda.is_available() and cuda.mem_get_info()[0] > _ROOM * size else "cpu"
 
 
 def _check_tokenizers(
@@ -162,8 +173,7 @@ def _difference(before: Any, after: Any, tokens: Sequence[int]) -> float:
 
 
 def answers(model: Any, tokenizer: Any, prompts: Sequence[list[int]], most: int) -> list[str]:
-    """Give the greedy answers of a model in memory, as a batch."""
-    torch = extras.load("torch", "finetune")
+    """Give the greedy answers of a model in memory."""
     found = [""] * len(prompts)
 
     def put(at: int, text: str) -> None:
@@ -173,8 +183,9 @@ def answers(model: Any, tokenizer: Any, prompts: Sequence[list[int]], most: int)
         Job(prompt, lambda text, _, at=at: put(at, text), most=most)  # type: ignore[misc]
         for at, prompt in enumerate(prompts)
     ]
-    with torch.no_grad():
-        Engine(model, tokenizer).run(jobs)
+    Engine(model, tokenizer).decode(jobs)
+    if error := next((job.error for job in jobs if job.error), None):
+        raise error
     return found
 
 

@@ -344,7 +344,9 @@ def on_base(model: Any, folder: Path, name: str = "default") -> Any:
     peft = extras.load("peft", "finetune")
     # peft asks transformers by a name that goes in its next major version
     warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-    return peft.PeftModel.from_pretrained(model, str(folder), adapter_name=name).eval()
+    at = str(model.device)  # else peft reads it onto a GPU
+    made = peft.PeftModel.from_pretrained(model, str(folder), adapter_name=name, torch_device=at)
+    return made.eval()
 
 
 def _nucleus(shares: Any, top_p: float) -> Any:

@@ -189,8 +189,10 @@ def _load(folder: Path) -> Engine:
     return engine
 
 
-def load_model(folder: Path, **options: Any) -> tuple[Any, Any]:
-    """Load a whole model in its own number format, and its tokenizer; on a GPU where there is one.
+def load_model(folder: Path, *, device: str = "", **options: Any) -> tuple[Any, Any]:
+    """Load a whole model in its own number format, and its tokenizer.
+
+    Where no device is named it is a GPU, if there is one.
 
     Raises:
         ModelError: the folder holds no model that can be loaded.
@@ -209,8 +211,8 @@ def load_model(folder: Path, **options: Any) -> tuple[Any, Any]:
             f"{folder}: cannot be loaded as a model ({said}); is it the whole folder?",
             "unknown_model",
         ) from error
-    if torch.cuda.is_available():
-        model = model.to("cuda")
+    if device or torch.cuda.is_available():
+        model = model.to(device or "cuda")
     return model.eval(), tokenizer
 
 

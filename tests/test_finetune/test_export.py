@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -58,6 +59,31 @@ def test_a_merged_export_says_what_the_adapter_says(
     for line in (made.folder / "SHA256SUMS").read_text().splitlines():
         digest, name = line.split("  ")
         assert hashlib.sha256((made.folder / name).read_bytes()).hexdigest() == digest
+
+
+def test_a_merge_that_a_gpu_has_no_room_for_is_made_and_compared_without_it(
+    project: Project, tuned: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    size = sum(each.stat().st_size for each in find_folder(
+        read_manifest(tuned.model)["base"]).glob("*.safetensors"))  # fmt: skip
+    asked: list[str] = []
+    whole = torch.nn.Module.to
+
+    def to(model: Any, *given: Any, **options: Any) -> Any:
+        asked.extend(each for each in given if isinstance(each, str))
+        return whole(model, *("cpu" if each == "cuda" else each for each in given), **options)
+
+    monkeypatch.setattr(torch.nn.Module, "to", to)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2 * size, 4 * size))
+    made = export_run(tuned.folder, project, tmp_path / "small")
+    assert "cuda" not in asked
+    assert (made.same, made.asked) == (24, 24)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (3 * size, 4 * size))
+    check_merge(tuned.model, made.folder, QUESTIONS, 16)
+    assert asked.count("cuda") == 2  # where there is room, both
 
 
 def test_one_changed_weight_of_a_merge_is_found(
