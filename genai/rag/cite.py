@@ -19,7 +19,10 @@ from genai.text.support import Weight, coverage, support
 from genai.types import Citation, Passage
 
 # the number of a list's item, which claims nothing, and no day of a month in German
-_ITEM = re.compile(rf"\s*[*_]*\d{{1,3}}[.)][*_]*(?=\s+(?!\s|(?:{'|'.join(MONTHS)})\b))")
+_ITEM = re.compile(
+    r"\s*[*_]*(?:\d{1,3}[.)]|\(\d{1,3}\)|[Ss]tep \d{1,3}[.):])[*_]*"
+    rf"(?=\s+(?!\s|(?:{'|'.join(MONTHS)})\b))"
+)
 _NUMBER = re.compile(r"[*_]*\d{1,3}[.)][*_]*")
 _NAME = re.compile(r"(?<=[\w,;] )[A-Z]\w+")  # a capital inside a sentence
 _DIGITS = re.compile(r"\d+")

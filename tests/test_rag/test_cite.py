@@ -205,6 +205,9 @@ def test_a_numbered_list_keeps_its_numbers_and_lines(chain: genai.Chain) -> None
     answer = replied(chain, f"1. {NOTICE} [1].\n2) {KEYS}. [1]\n**3.** {KEYS} [1].")
     assert answer.text == f"1. {NOTICE}. [1]\n2) {KEYS}. [2]\n**3.** {KEYS}. [2]"
     assert [each.state for each in answer.trace.sentences] == ["released"] * 3
+    answer = replied(chain, f"(1) {NOTICE} [1].\nStep 2: {KEYS} [1].\n**Step 3:** {KEYS} [1].")
+    assert [each.state for each in answer.trace.sentences] == ["released"] * 3
+    assert "Step 2: Anna" in answer.text
 
 
 @pytest.mark.parametrize(
