@@ -382,7 +382,10 @@ def test_the_template_that_a_run_serves_is_the_one_that_trains(project: Project)
     (served / "chat_template.jinja").write_text(text)
     assert failed(checked(project, clean())) == []
     (served / "chat_template.jinja").write_text(text + " ")
-    assert failed(checked(project, clean())) == ["template"]
+    report = checked(project, clean())
+    assert failed(report) == ["template"]
+    assert "of the run quick-sft is" in report.finding("template").message
+    assert "train under another `name`" in report.finding("template").message
     (served / "chat_template.jinja").unlink()
 
 

@@ -210,13 +210,14 @@ def dated(tokenizer: Any) -> list[Finding]:
 def templates(tokenizer: Any, base: str, served: Path | None) -> Finding:
     """Compare the template that trains with every other one that could serve, byte for byte."""
     trains = tokenizer.chat_template
-    others = {"chat_template.jinja": Path(base) / "chat_template.jinja"}
+    others = {"chat_template.jinja": (Path(base), "make them one")}
     if served is not None:
-        others[f"{served.parent.name}/{served.name}"] = served / "chat_template.jinja"
-    for name, path in others.items():
+        cure = "restore the base's, or train under another `name`"  # an edit there spoils the run
+        others[f"that of the run {served.parent.name}"] = (served, cure)
+    for name, (folder, cure) in others.items():
+        path = folder / "chat_template.jinja"
         if path.is_file() and path.read_text(encoding="utf-8") != trains:
-            return Finding("template", "fail", f"{name} is not the template that trains; make them"
-                           " one")  # fmt: skip
+            return Finding("template", "fail", f"{name} is not the template that trains; {cure}")
     inside = Path(base) / "tokenizer_config.json"
     if inside.is_file():
         held = json.loads(inside.read_text(encoding="utf-8"))
