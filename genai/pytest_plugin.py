@@ -282,9 +282,9 @@ class Verdicts:
         self, session: pytest.Session, exitstatus: int
     ) -> Generator[None, None, None]:
         """Say by the exit status what is wrong where nothing is worse."""
+        yield  # the reports are written, and other plugins have had their say of the status
         kinds = set(self._kinds)
         if exitstatus == 1 and kinds <= set(_STATUS) and session.testsfailed <= len(self._kinds):
             session.exitstatus = next(status for kind, status in _STATUS.items() if kind in kinds)
-        yield  # the summary is printed, and the reports are written
         if self._unwritten and not session.exitstatus:
             session.exitstatus = 1
