@@ -107,7 +107,7 @@ def test_200_000_changed_cases_make_a_small_page(tmp_path: Path) -> None:
     count = 200_000
     flips = tuple(Flip(f"c{n}", 1.0, 0.0) for n in range(count))
     rows = [Row(f"c{n}", card.rows[0].values, tags=(f"t{n}",)) for n in range(count)]
-    Scorecard(card.head, rows).write(report.folder / "scorecard.jsonl")
+    Scorecard(replace(card.head, cases=count), rows).write(report.folder / "scorecard.jsonl")
     many = replace(first, flips=flips, losses=count, n=count)
     text = page(replace(report, cases=count), replace(decision, comparisons=(many,)))
     assert len(text.encode()) < 5_000_000
