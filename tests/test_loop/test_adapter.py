@@ -158,7 +158,7 @@ Question: {{question}}
 """
 HELD = ("fig", "plum", "date", "melon")
 TAUGHT, RATED, NEW = range(10, 90, 4), (11, 33, 47, 58, 70, 85), range(12, 90, 8)
-FACTS = "It is a fig. It is a plum. It is a date. It is a melon. It is unknown.\n"
+FACTS = "It is a fig. It is a plum. It is a date. It is a melon. It is unknown. It is ripe.\n"
 CHAT = """version: 1
 chain: {model: %s, min_confidence: 0.0}
 index: {documents: docs}
