@@ -86,29 +86,45 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-@contextmanager
-def on_cluster(address: str, workers: int = 0) -> Iterator[Any]:
-    """Give Ray, connected to the cluster at `address`; one of its own ("") ends with the block.
-
-    Raises:
-        InputError: there is no such cluster.
-        MissingExtra: Ray is not installed.
-    """
-    package: Any = extras.load("ray", "scale")
-    own = not package.is_initialized()
-    _look_for(address)
-    if own:
+def _join(package: Any, address: str, workers: int) -> None:
+    """Connect to a cluster, or start one of our own; its first start may take too long for Ray."""
+    for last in (False, True):
         try:
             package.init(
                 address=address or None, include_dashboard=False if not address else None,
                 num_cpus=(workers or None) if not address else None, log_to_driver=False,
                 logging_level="ERROR", configure_logging=False,
             )  # fmt: skip
+            return
         except ConnectionError as error:
             raise InputError(
                 f"no Ray cluster at {address!r} ({error}); start one: ray start --head; where it"
                 " asks for a token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
             ) from error
+        except Exception as error:  # it has no class of its own for this
+            if "timed out during startup" not in str(error):
+                raise
+            package.shutdown()
+            if last:
+                raise InputError(
+                    "Ray did not start here in time; try again when the machine is less busy, or"
+                    " name a cluster that runs: ray start --head"
+                ) from error
+
+
+@contextmanager
+def on_cluster(address: str, workers: int = 0) -> Iterator[Any]:
+    """Give Ray, connected to the cluster at `address`; one of its own ("") ends with the block.
+
+    Raises:
+        InputError: there is no such cluster, or none starts here.
+        MissingExtra: Ray is not installed.
+    """
+    package: Any = extras.load("ray", "scale")
+    own = not package.is_initialized()
+    _look_for(address)
+    if own:
+        _join(package, address, workers)
     try:
         yield package
     finally:

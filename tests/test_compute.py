@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,3 +87,24 @@ def test_workers_end_with_the_process_that_started_them_even_by_a_kill() -> None
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         process.communicate(timeout=60)  # the pipe is open for as long as a worker lives
         assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_a_ray_that_is_slow_to_start_is_started_again_and_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ray = pytest.importorskip("ray", reason="ray is not installed")
+    slow = Exception("The current node timed out during startup. This could happen because")
+    real, errors = ray.init, [slow]
+
+    def init(**given: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return real(**given)
+
+    monkeypatch.setattr(ray, "init", init)
+    assert sorted(scatter(double, [3, 4], ray="")) == [6, 8]
+    errors += [slow, slow]
+    with pytest.raises(InputError, match="^Ray did not start here in time; try again") as caught:
+        list(scatter(double, [3], ray=""))
+    assert "\n" not in str(caught.value)
