@@ -8,6 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 from suites import NASTY, judged, nasty, right, run, suite, wrong_below
 
 from genai.evals import Decision, Report
@@ -107,7 +108,9 @@ def test_200_000_changed_cases_make_a_small_page(tmp_path: Path) -> None:
     count = 200_000
     flips = tuple(Flip(f"c{n}", 1.0, 0.0) for n in range(count))
     rows = [Row(f"c{n}", card.rows[0].values, tags=(f"t{n}",)) for n in range(count)]
-    Scorecard(replace(card.head, cases=count), rows).write(report.folder / "scorecard.jsonl")
+    Scorecard(msgspec.structs.replace(card.head, cases=count), rows).write(
+        report.folder / "scorecard.jsonl"
+    )
     many = replace(first, flips=flips, losses=count, n=count)
     text = page(replace(report, cases=count), replace(decision, comparisons=(many,)))
     assert len(text.encode()) < 5_000_000
