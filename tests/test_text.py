@@ -272,7 +272,6 @@ def test_the_handbook_raises_no_alarm(page: Path) -> None:
 
 
 @given(st.text(max_size=300))
-@settings(deadline=None)
 def test_detectors_stay_inside_any_text(text: str) -> None:
     for find in (find_pii, find_secrets, find_injection):
         for span in find(text):
@@ -319,7 +318,7 @@ EVERY = [
         lambda each: st.tuples(st.just(each), st.from_regex(each[2], fullmatch=True))
     )
 )
-@settings(deadline=None, max_examples=150, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 def test_what_a_pattern_matches_holds_what_it_needs(made: tuple[Any, str]) -> None:
     (which, place, pattern), text = made
     lower = lowered(text)

@@ -1,15 +1,13 @@
 """The guard for answers that their passages do not support; the measure is that of citations."""
 
-import re
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from genai.guards.base import Scope
+from genai.text.marks import strip_marks
 from genai.text.sentences import sentences
 from genai.text.support import support
 from genai.types import Place, Span
-
-_MARK = re.compile(r"\[\d{1,3}\]")  # says where it was read; it is no number of the claim
 
 
 @runtime_checkable
@@ -46,7 +44,9 @@ class GroundedGuard:
             raise ValueError("no evidence to judge by")
         found = []
         for start, end in sentences(text):
-            best = max(support(_MARK.sub("", text[start:end]), self._evidence), default=0.0)
+            # a mark says where it was read; it is no number of the claim
+            claim = strip_marks(text[start:end])
+            best = max(support(claim, self._evidence), default=0.0)
             found.append(Span(start, end, "unsupported", round(1 - best, 6), "[unsupported]"))
         return found
 

@@ -160,7 +160,7 @@ def test_a_distractor_comes_from_another_case(tmp_path: Path) -> None:
 
 
 @given(st.text(min_size=1), st.sampled_from(sorted(RELATIONS)), st.integers(0, 9))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_text_breaks_a_change(text: str, relation: str, seed: int) -> None:
     case = Case(id="x", input=text, expected=["12", "Anna"], contexts=(text[:5],))
     words = Words(groups=GROUPS, passages=(("other", "A passage."),))
@@ -169,7 +169,6 @@ def test_no_text_breaks_a_change(text: str, relation: str, seed: int) -> None:
 
 
 @given(st.text("abc ABCD123`", min_size=1), st.integers(0, 9))
-@settings(deadline=None)
 def test_a_typo_keeps_ends_numbers_and_code(text: str, seed: int) -> None:
     found = RELATIONS["typo"].change(Case(id="x", input=text), Random(seed), Words())
     if found is not None:

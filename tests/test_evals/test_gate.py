@@ -307,7 +307,7 @@ def test_holm_guards_the_family_and_others_are_only_suspects() -> None:
     assert not found["e"].gate
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=12, max_size=80))
 def test_swapping_the_sides_mirrors_the_bounds(pairs: list[tuple[int, int]]) -> None:
     one, other = card([a for a, _ in pairs]), card([b for _, b in pairs])
@@ -317,7 +317,7 @@ def test_swapping_the_sides_mirrors_the_bounds(pairs: list[tuple[int, int]]) -> 
     assert not (str(forth.word) == str(back.word) == "REGRESSION")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(0, 1), min_size=3, max_size=60), st.randoms(use_true_random=False))
 def test_a_run_against_itself_is_never_worse_and_order_does_not_matter(
     values: list[float], dice: random.Random

@@ -79,7 +79,7 @@ def test_every_scorer_says_what_it_is_for() -> None:
 @example(text="\ud800\x00", expected="\udfff")
 @example(text="\u0301" * 80, expected="\u0323\u0301" * 80)
 @example(text='{"\\ud800": {}}', expected="1")
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_text_is_scored_within_bounds(name: str, text: str, expected: str) -> None:
     try:
         said = judge(name, whole(text, expected), TOOLS, **PARAMS.get(name, {}))
@@ -94,7 +94,7 @@ def test_any_text_is_scored_within_bounds(name: str, text: str, expected: str) -
 
 @pytest.mark.parametrize("name", SYMMETRIC)
 @given(one=ANY_TEXT, other=ANY_TEXT)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_order_of_the_two_texts_does_not_matter(name: str, one: str, other: str) -> None:
     there, back = score(name, whole(one, other)), score(name, whole(other, one))
     if None not in (there, back):
@@ -103,7 +103,7 @@ def test_order_of_the_two_texts_does_not_matter(name: str, one: str, other: str)
 
 @pytest.mark.parametrize("name", [*SHARES, "exact", "exact_normalised"])
 @given(text=ANY_TEXT)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_text_is_most_like_itself(name: str, text: str) -> None:
     value = score(name, whole(text, text))
     assert value is None or value == pytest.approx(1)
@@ -121,7 +121,6 @@ def edits(one: str, other: str) -> int:
 @given(one=st.text("ab\u00e9\ud800", max_size=40), other=st.text("abc\u00e9", max_size=40))
 @example(one="bbbabccbaca", other="caccaacaaba")
 @example(one="bcaacaacabab", other="bbbbccccaaaba")
-@settings(deadline=None)
 def test_edits_are_those_of_the_plain_table(one: str, other: str) -> None:
     longest = max(len(one), len(other), 1)
     value = score("edit_similarity", trial(one, {"expected": other}))

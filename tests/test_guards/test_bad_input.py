@@ -86,7 +86,7 @@ def test_a_secret_in_halves_is_one_secret() -> None:
 
 
 @given(st.text(alphabet=st.characters(), max_size=300))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_no_text_breaks_a_detector(text: str) -> None:
     for find in (find_injection, find_secrets, lambda t: find_pii(t, RULES)):
         for span in find(text):  # type: ignore[operator]

@@ -270,6 +270,9 @@ def test_an_unsupported_sentence_is_found_by_the_measure_of_citations() -> None:
     evidence = ["The notice period for tenants is three months."]
     verdicts = policy.check(text, "answer", evidence=evidence)
     assert policy.apply(text, verdicts) == ("The notice period is three months. [unsupported]")
+    for mark in ("[1]", "[1, 2]", "[Passage 1]"):  # no number of the claim
+        said = f"The notice period is three months {mark}."
+        assert policy.apply(said, policy.check(said, "answer", evidence=evidence)) == said
     assert policy.check(text, "answer")[0].decision is Action.BLOCK  # nothing to judge by
 
 

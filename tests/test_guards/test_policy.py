@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from genai.errors import ConfigError
@@ -204,7 +204,6 @@ def test_the_hash_follows_the_content(tmp_path: Path) -> None:
 @given(
     st.text(max_size=400), st.sampled_from(["question", "passage", "tool_call", "answer", "log"])
 )
-@settings(deadline=None)
 def test_no_text_breaks_a_policy(policy: Policy, text: str, place: Place) -> None:
     verdicts = policy.check(text, place)
     assert combine(verdicts) in Action

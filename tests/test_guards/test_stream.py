@@ -174,7 +174,7 @@ WORDS = st.sampled_from(
 
 
 @given(st.lists(st.one_of(WORDS, st.text(max_size=12)), max_size=60), st.integers(0, 9999))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_any_text_in_any_pieces(parts: list[str], seed: int) -> None:
     text = "".join(parts)
     made = COMBINED[seed % 2]

@@ -184,7 +184,7 @@ cents = st.integers(0, 60)
 
 
 @given(steps=st.lists(st.tuples(st.booleans(), cents, st.integers(0, 9)), max_size=25))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_what_is_over_the_limit_is_the_excess_of_calls_in_flight_together(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[bool, int, int]]
 ) -> None:

@@ -110,7 +110,7 @@ def test_an_empty_ledger_has_no_figures(tmp_path: Path) -> None:
         sums(ledger.database, ["colour"])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.floats(1e-6, 1e4), min_size=1, max_size=400), st.sampled_from([0.5, 0.95, 0.99]))
 def test_a_percentile_is_at_most_one_percent_off(values: list[float], share: float) -> None:
     counts: dict[int, int] = {}

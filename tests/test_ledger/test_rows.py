@@ -38,7 +38,7 @@ def test_a_row_comes_back_as_it_went_in(ledger: Ledger) -> None:
     tokens=st.integers(0, 10**9),
     text=st.text(max_size=50),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_row_comes_back(
     tmp_path_factory: pytest.TempPathFactory, cost: Decimal | None, tokens: int, text: str
 ) -> None:

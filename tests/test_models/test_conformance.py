@@ -12,7 +12,7 @@ import httpx
 import openai
 import pytest
 from faults import Fault, faulty, reply
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genai.config import ModelSettings
@@ -89,7 +89,7 @@ def sdk_bytes(messages: list[dict[str, Any]], params: dict[str, Any], streamed: 
     return bytes(cause.args[0])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(messages=st.sampled_from(CONVERSATIONS), params=PARAMS, streamed=st.booleans())
 def test_the_request_is_the_same_bytes(
     messages: list[dict[str, Any]], params: dict[str, Any], streamed: bool
@@ -101,7 +101,7 @@ def test_the_request_is_the_same_bytes(
     assert body == sdk_bytes(messages, params, streamed)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=st.text())
 def test_any_text_is_written_alike_or_refused_alike(text: str) -> None:
     ours = OpenAI("m")._body(as_messages(text), {})
@@ -380,7 +380,7 @@ def test_a_stream_is_read_at_any_cut() -> None:
         assert asyncio.run(cut(size)) == whole
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(body=st.binary(max_size=200))
 def test_any_bytes_are_a_delta_or_a_value_error(body: bytes) -> None:
     with contextlib.suppress(ValueError, wire.ServerSaid):

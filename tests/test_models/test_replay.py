@@ -35,7 +35,7 @@ def key(**changed: Any) -> str:
     return key_of(given["provider"], given["name"], given["url"], messages, given["params"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.one_of(
         st.fixed_dictionaries({"provider": st.text(min_size=1)}),
@@ -92,7 +92,6 @@ def rich_key(messages: list[dict[str, Any]]) -> str:
     return key_of("openai", "openai/m", "h", as_messages(messages), {})
 
 
-@settings(deadline=None)
 @given(path=st.sampled_from(leaves(RICH)), text=st.text(max_size=6))
 def test_each_part_of_an_image_a_file_and_a_tool_call_is_in_the_key(
     path: tuple[Any, ...], text: str

@@ -263,9 +263,7 @@ TOLD = [f"The otter number {n} sleeps under bridge {n} today." for n in (1, 2, 3
 
 @pytest.mark.parametrize("model", ["extractive", "scripted"])
 @given(pieces=st.lists(PIECES, min_size=1, max_size=20), ending=st.sampled_from(ENDINGS))
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_citation_of_a_generated_document_quotes_its_passage_and_that_its_document(
     chain: genai.Chain, model: str, pieces: list[str], ending: str
 ) -> None:

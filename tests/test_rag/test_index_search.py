@@ -139,9 +139,7 @@ def test_text_from_right_to_left_without_spaces_and_of_many_parts_is_found_and_c
 
 
 @given(st.text(max_size=60))
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_question_is_safe_to_search(index: Index, question: str) -> None:
     for hit in index.search(question, 3):
         assert hit.passage.document in {"budgets.md", "birds.txt"}

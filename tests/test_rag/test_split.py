@@ -36,7 +36,7 @@ LIMIT = {"tokens": 160, "tokens, overlapping": 160, "tokens, counted": 640, "Lan
 
 @pytest.mark.parametrize("name", SPLITTERS)
 @given(pieces=st.lists(PIECES, min_size=1, max_size=30), ending=st.sampled_from(ENDINGS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_spans_are_exact_and_nothing_is_lost(name: str, pieces: list[str], ending: str) -> None:
     try:
         read = parse(f"x{ending}", source(pieces, ending))
