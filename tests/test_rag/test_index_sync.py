@@ -208,6 +208,20 @@ def test_a_too_large_file_and_a_link_out_of_the_folder_are_refused(
     assert report.added == 2
 
 
+def test_files_of_kinds_that_are_not_read_are_counted(
+    tmp_path: Path, index: Index, folder: Path
+) -> None:
+    for name in ("a.xlsx", "b.XLSX", "mail.eml", "Makefile", ".hidden", "birds.txt.meta.yaml"):
+        (folder / name).write_text("{}", encoding="utf-8")
+    found = index.sync(folder)
+    assert found.unread == {".xlsx": 2, ".eml": 1, "Makefile": 1}
+    assert found.failed == ()
+    (tmp_path / "sheets").mkdir()
+    (tmp_path / "sheets" / "plan.xlsx").touch()
+    with pytest.raises(InputError, match=r"can be read; 1 \.xlsx are of kinds that are not read"):
+        Index(tmp_path / "other", Embedder("mine", hashed)).sync(tmp_path / "sheets")
+
+
 def test_no_folder_and_an_emptied_folder_remove_nothing(index: Index, folder: Path) -> None:
     with pytest.raises(InputError, match="is not a folder"):
         index.sync(folder / "nowhere")

@@ -6,6 +6,7 @@ import sys
 import genai
 from genai.cli import count
 from genai.rag.index import Workers
+from genai.rag.index.sync import kinds_said
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +38,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"  generation {report.generation} answers; back: genai index rollback")
     if report.quarantined:
         print(f"  held back by the guards: {report.quarantined} (see them: genai index show)")
+    if report.unread:
+        print(f"  of kinds that are not read: {kinds_said(report.unread)}")
     for name, note in report.notes:
         print(f"  note: {name}: {note}")
     for alarm in report.alarms:

@@ -7,7 +7,8 @@ headings and tables survive; a PDF becomes its pages' text; each CSV row becomes
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from genai.rag.documents.pdf import read_pdf
 from genai.rag.documents.rows import read_csv
 from genai.rag.documents.word import read_docx
 
-__all__ = ["ENDINGS", "Document", "find_documents", "parse", "read_source"]
+__all__ = ["ENDINGS", "Document", "find_documents", "other_kinds", "parse", "read_source"]
 
 
 _HIDDEN = (".", "~$")  # `~$plan.docx` lies beside a file that somebody has open in Word
@@ -52,18 +53,38 @@ def find_documents(folder: Path) -> list[Path]:
     A link to a folder outside, and a folder that cannot be listed, are in it too, so that reading
     them says why what they hold is not.
     """
-    found: list[Path] = []
+    closed: list[OSError] = []
+    found = [
+        path
+        for place, folders, files in _walk(folder, closed.append)
+        for path in (Path(place, name) for name in (*folders, *files))
+        if _listed(path, folder)
+    ]
+    failed = (Path(error.filename) for error in closed)
+    return sorted([*found, *(path for path in failed if path != folder)])
 
-    def unlisted(error: OSError) -> None:
-        path = Path(error.filename)
-        if path != folder:
-            found.append(path)
 
-    for place, folders, files in os.walk(folder, onerror=unlisted):
+def other_kinds(folder: Path) -> dict[str, int]:
+    """Count the folder's files of kinds that we do not read, by how their names end.
+
+    Hidden ones are left out, and the YAML files that hold metadata.
+    """
+    names = (Path(name) for _, _, files in _walk(folder) for name in files)
+    endings = Counter(
+        path.suffix.lower() or path.name
+        for path in names
+        if path.suffix.lower() not in _READERS and not path.name.endswith(".meta.yaml")
+    )
+    return dict(endings.most_common())
+
+
+def _walk(
+    folder: Path, onerror: Callable[[OSError], None] | None = None
+) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walk through the folder, leaving out what is hidden: place, folders, files."""
+    for place, folders, files in os.walk(folder, onerror=onerror):
         folders[:] = [name for name in folders if not name.startswith(_HIDDEN)]
-        shown = [Path(place, name) for name in (*folders, *files) if not name.startswith(_HIDDEN)]
-        found += [path for path in shown if _listed(path, folder)]
-    return sorted(found)
+        yield place, folders, [name for name in files if not name.startswith(_HIDDEN)]
 
 
 def _listed(path: Path, folder: Path) -> bool:

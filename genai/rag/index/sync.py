@@ -6,7 +6,7 @@ Every step can be done again, so a sync that was killed is gone on with by the n
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -15,7 +15,7 @@ from genai import extras
 from genai.config import digest
 from genai.errors import DocumentError, InputError, shown
 from genai.models import Embedder
-from genai.rag.documents import find_documents, parse, read_source
+from genai.rag.documents import find_documents, other_kinds, parse, read_source
 from genai.rag.index import graph
 from genai.rag.index.embed import BATCH, Open, Workers, embed
 from genai.rag.index.opened import Opened
@@ -34,7 +34,8 @@ class SyncReport:
     """What a sync did, counted from the store after it. `failed` pairs a document and why.
 
     `quarantined` passages are kept and never found. `recall` is that of the graph against exact
-    search, None where no graph is used; `alarms` are sentences that somebody has to read.
+    search, None where no graph is used; `alarms` are sentences that somebody has to read; `unread`
+    counts the folder's files of kinds that are not read, by how their names end.
     """
 
     added: int = 0
@@ -50,6 +51,7 @@ class SyncReport:
     notes: tuple[tuple[str, str], ...] = ()
     recall: float | None = None
     alarms: tuple[str, ...] = ()
+    unread: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ class Sync:
             notes=tuple(run.notes),
             recall=recall,
             alarms=alarms,
+            unread=other_kinds(root),
         )
 
     def _write(self, root: Path, files: Iterable[Path]) -> None:
@@ -218,7 +221,10 @@ def look(root: Path, known: Iterable[str], *, prune: bool) -> list[Path]:
     files = find_documents(root)
     before = set(known)
     if not files and not (prune and before):
-        hint = "is it mounted? nothing was removed" if before else "put some there"
+        hint = "is it mounted? nothing was removed"
+        if not before:
+            others = kinds_said(other_kinds(root))
+            hint = f"{others} are of kinds that are not read" if others else "put some there"
         raise InputError(f"{name}: holds no document that can be read; {hint}")
     gone = _gone(before, root, files)
     if len(gone) > _MANY and 2 * len(gone) > len(before) and not prune:
@@ -227,6 +233,12 @@ def look(root: Path, known: Iterable[str], *, prune: bool) -> list[Path]:
             " folder? nothing was removed; if so, run `genai index sync --prune`"
         )
     return files
+
+
+def kinds_said(others: Mapping[str, int]) -> str:
+    """Say how many files there are of each kind, the commonest first: `3 .xlsx, 1 .eml`."""
+    said = [f"{count} {ending}" for ending, count in others.items()]
+    return ", ".join([*said[:5], *[f"{len(said) - 5} kinds more"] * (len(said) > 5)])
 
 
 def _gone(known: Iterable[str], root: Path, files: Iterable[Path]) -> set[str]:

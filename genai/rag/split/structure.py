@@ -56,11 +56,15 @@ def _rows(text: str, table: Block) -> Iterator[Block]:
 
 
 def headed(passage: Passage) -> str:
-    """Give a passage's text; a later piece of a table stands under its column names."""
-    names = passage.heading.rpartition(" > ")[2]
-    if " | " not in names or not passage.text.startswith("|") or _HEAD.match(passage.text):
-        return passage.text
-    return f"| {names} |\n{'|---' * len(names.split(' | '))}|\n{passage.text}"
+    """Give a passage's text under its headings, a later piece of a table under its columns."""
+    text, trail = passage.text, passage.heading.split(" > ")
+    names = trail[-1]
+    if " | " in names and text.startswith("|") and not _HEAD.match(text):
+        text = f"| {names} |\n{'|---' * len(names.split(' | '))}|\n{text}"
+        trail.pop()
+    if trail and trail[-1].strip("# ") == passage.text.partition("\n")[0].strip("# \t\r"):
+        trail.pop()  # it opens the text
+    return f"# {' > '.join(trail)}\n\n{text}" if any(trail) else text
 
 
 def page_of(pages: tuple[int, ...], start: int) -> int | None:
