@@ -87,8 +87,9 @@ def _quotable(passage: str) -> list[tuple[int, int]]:
     code = False
     for start, end in sentences(passage):
         line = passage[start:end]
-        if line.startswith(("```", "~~~")):
-            code = not code
+        before = passage[passage.rfind("\n", 0, start) + 1 : start]
+        if line.startswith(("```", "~~~")) and not before.strip():
+            code = not code  # and not where code in a line of prose opens a sentence
         elif _RULE.match(line) and spans:
             spans.pop()  # the line above a table's rule is its head
         elif not (code or line.startswith("#") or line.endswith("?")):

@@ -308,3 +308,8 @@ def test_a_table_row_is_quoted_with_its_column_names_and_code_is_not_quoted() ->
     assert open_model("extractive", provider=chosen)(passages(table)).text == (
         "topic: notice period; value: 30 days [1]"
     )
+
+
+def test_code_that_opens_a_sentence_hides_nothing_behind_it() -> None:
+    told = "Read the terms. ```terms.md``` holds them. The notice period is 30 days."
+    assert open_model("extractive")(passages(told)).text == "The notice period is 30 days. [1]"
