@@ -1,6 +1,6 @@
-"""Tokens as six sources report them, as one `Usage` whose ten buckets are disjoint.
+"""Tokens as their sources report them, as one `Usage` whose ten buckets are disjoint.
 
-Providers disagree on what a total includes; each function says what its source does. A count that
+Sources disagree on what a total includes; each function says what its own does. A count that
 does not add up sets `flag` and never raises: the reply is the user's, the doubt is the ledger's.
 """
 
@@ -10,7 +10,6 @@ from typing import Any
 
 from genai.types import Usage
 
-_FEES = {"web_search_requests": "web_search"}
 _MOST = 2**31  # tokens of one call; more is a fault of the source, and no money for it fits a row
 _EMPTY: dict[str, Any] = {}
 _INWARD = ("read", "write_5m", "write_1h", "audio_in", "image_in")
@@ -20,7 +19,7 @@ _OUTWARD = ("reasoning", "audio_out", "image_out")
 def openai_usage(raw: Any) -> Usage:
     """Read OpenAI's chat or Responses usage; both totals include their details, xAI's no thoughts.
 
-    LiteLLM's `Usage` has the same shape, with Anthropic's counts added up already.
+    LiteLLM's `Usage` has the same shape, with Anthropic's counts added up and its searches beside.
     """
     quick = _plain(raw)
     if quick is not None:
@@ -39,7 +38,8 @@ def openai_usage(raw: Any) -> Usage:
     thought = _int(out.get("reasoning_tokens"))
     if thought and total == _int(raw.get(names[0])) + _int(said) + thought:
         said = _int(said) + thought  # xAI counts thoughts beside the completion
-    return checked(
+    searches = _int(_mapping(raw.get("server_tool_use")).get("web_search_requests"))
+    found = checked(
         input_total=raw.get(names[0]),
         output_total=said,
         total=total,
@@ -53,6 +53,7 @@ def openai_usage(raw: Any) -> Usage:
         image_out=out.get("image_tokens"),
         flag=doubt,
     )
+    return replace(found, fees=(("web_search", searches),)) if searches else found
 
 
 def _plain(raw: Any) -> Usage | None:
@@ -66,6 +67,8 @@ def _plain(raw: Any) -> Usage | None:
         return None
     if type(out) is not dict or raw.get("total_tokens") != inward + outward:
         return None
+    if raw.get("server_tool_use"):
+        return None
     cached, thought = into.get("cached_tokens") or 0, out.get("reasoning_tokens") or 0
     for key, part in (*into.items(), *out.items()):
         if part and key not in ("cached_tokens", "reasoning_tokens"):
@@ -74,49 +77,6 @@ def _plain(raw: Any) -> Usage | None:
         if 0 <= cached <= inward < _MOST and 0 <= thought <= outward < _MOST:
             return Usage(inward, outward, cached, "provider", 0, 0, 0, 0, thought)
     return None
-
-
-def anthropic_usage(raw: Any) -> Usage:
-    """Read Anthropic's usage; `input_tokens` excludes what the cache read and wrote."""
-    raw = _mapping(raw)
-    turns = raw.get("iterations")
-    if isinstance(turns, list) and turns:
-        total = Usage(source="provider")
-        for turn in turns:
-            total += anthropic_usage({**_mapping(turn), "iterations": None})
-        return total
-    read, wrote = raw.get("cache_read_input_tokens"), raw.get("cache_creation_input_tokens")
-    split = _mapping(raw.get("cache_creation"))
-    write_5m, write_1h, doubt = _split(
-        wrote, split.get("ephemeral_5m_input_tokens"), split.get("ephemeral_1h_input_tokens")
-    )
-    fees = _mapping(raw.get("server_tool_use"))
-    found = checked(
-        input_total=_int(raw.get("input_tokens")) + _int(read) + _int(wrote),
-        output_total=raw.get("output_tokens"),
-        read=read,
-        write_5m=write_5m,
-        write_1h=write_1h,
-        flag=doubt,
-    )
-    billed = tuple((_FEES[k], _int(v)) for k, v in fees.items() if k in _FEES and _int(v))
-    return replace(found, fees=billed)
-
-
-def gemini_usage(raw: Any) -> Usage:
-    """Read Gemini's usage; whether candidates include thoughts shows in the total."""
-    raw = _mapping(raw)
-    prompt, tool = _int(raw.get("promptTokenCount")), _int(raw.get("toolUsePromptTokenCount"))
-    said, thoughts = _int(raw.get("candidatesTokenCount")), _int(raw.get("thoughtsTokenCount"))
-    total = _int(raw.get("totalTokenCount"))
-    includes = thoughts == 0 or prompt + said + tool == total
-    return checked(
-        input_total=prompt + tool,
-        output_total=said if includes else said + thoughts,
-        total=raw.get("totalTokenCount"),
-        read=raw.get("cachedContentTokenCount"),
-        reasoning=thoughts,
-    )
 
 
 def langchain_usage(raw: Any) -> Usage:

@@ -73,3 +73,21 @@ def test_thoughts_that_xai_counts_beside_the_completion_are_output(
     (row,) = ledger.calls()
     assert (row.output_tokens, row.usage.reasoning_tokens, row.usage.flag) == (387, 386, "")
     assert (row.cost.amount, row.cost.status) == (Decimal("0.0001971"), "priced")
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_searches_that_a_provider_ran_are_in_the_cost_of_the_call(
+    listed: Prices, tmp_path: Path, streamed: bool
+) -> None:
+    """LiteLLM's proxy tells Anthropic's searches so; each is a cent beside the tokens."""
+    ledger = Ledger(tmp_path / "ledger.db")
+    usage = {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500,
+             "server_tool_use": {"web_search_requests": 2}}  # fmt: skip
+    price = partial(listed.cost, "anthropic/claude-sonnet-4-5")
+    hooks = Hooks(price=lambda _, *given, **more: price(*given, **more), record=ledger.record)
+    with faulty(reply(usage=usage)) as (url, _):
+        model = open_model("openai/claude", settings=ModelSettings(base_url=url), hooks=hooks)
+        assert [*model.stream("hi")] if streamed else model("hi")
+    (row,) = ledger.calls()
+    assert (row.usage.fees, row.usage.flag) == ((("web_search", 2),), "")
+    assert (row.cost.amount, row.cost.fee) == (Decimal("0.0305"), Decimal("0.02"))
