@@ -10,17 +10,16 @@ from genai.stats.intervals import (
     percentile_ranks,
     rule_of_three,
     wilson,
-    wilson_lower,
 )
 from genai.stats.paired import mcnemar, sign_flip
 from genai.stats.power import cases_for_drop, cases_to_prove, detectable, pass_at, pass_hat
-from genai.stats.shift import day_permutation, edges, histogram, jensen_shannon, psi
+from genai.stats.shift import day_permutation, edges, histogram, psi
 from genai.stats.unpaired import clustered_difference, newcombe, score_test, split_p
 
 __all__ = [
-    "day_permutation", "edges", "histogram", "jensen_shannon", "psi",
+    "day_permutation", "edges", "histogram", "psi",
     "Agreement", "Interval", "agreement", "benjamini_hochberg", "bonett_price", "cases_for_drop",
     "cases_to_prove", "clustered", "clustered_difference", "corrected", "detectable", "holm",
     "kappa", "log_ratio", "mcnemar", "newcombe", "pass_at", "pass_hat", "percentile_ranks",
-    "rule_of_three", "score_test", "sign_flip", "split_p", "wilson", "wilson_lower",
+    "rule_of_three", "score_test", "sign_flip", "split_p", "wilson",
 ]  # fmt: skip

@@ -26,11 +26,6 @@ def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
-def wilson_lower(k: int, n: int, confidence: float = 0.90) -> float:
-    """Give the one-sided lower Wilson bound of `k` successes in `n` trials."""
-    return wilson(k, n, 2 * confidence - 1)[0]
-
-
 def rule_of_three(n: int, confidence: float = 0.95) -> float:
     """Give the exact upper bound of a failure rate after `n` trials without one; 1 for n = 0."""
     return 1 - (1 - confidence) ** (1 / n) if n else 1.0

@@ -24,20 +24,6 @@ def psi(reference: Sequence[float], current: Sequence[float]) -> float:
     return math.fsum((b - a) * math.log(b / a) for a, b in pairs)
 
 
-def jensen_shannon(reference: Sequence[float], current: Sequence[float]) -> float:
-    """Give the Jensen-Shannon distance (base 2, square root): 0 the same, 1 nothing in common.
-
-    Lin, Divergence measures based on the Shannon entropy, IEEE Trans Inf Theory 37 (1991).
-    """
-    total = math.fsum(
-        share * math.log2(2 * share / (a + b))
-        for a, b in zip(_shares(reference), _shares(current), strict=True)
-        for share in (a, b)
-        if share
-    )
-    return math.sqrt(max(total / 2, 0.0))
-
-
 def _shares(counts: Sequence[float]) -> list[float]:
     total = math.fsum(counts)
     if total <= 0:
