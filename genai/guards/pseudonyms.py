@@ -16,7 +16,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from genai.guards.base import Scope
@@ -35,15 +34,6 @@ CREATE TABLE IF NOT EXISTS said (
 CREATE TABLE IF NOT EXISTS permitted (
   scope TEXT NOT NULL, reader TEXT NOT NULL, PRIMARY KEY (scope, reader));
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """A text with the values put back, how many were, and how many stand-ins stayed."""
-
-    text: str
-    restored: int
-    kept: int
 
 
 class Pseudonyms:
@@ -119,17 +109,14 @@ class Pseudonyms:
                 self._table.execute(f"DELETE FROM {table} WHERE scope = ?", (scope,))
         return gone
 
-    def restore(self, text: str, reader: str, scope: str = "") -> Restored:
+    def restore(self, text: str, reader: str, scope: str = "") -> str:
         """Put the values back that this person may see, in one pass; a value is not looked into."""
-        restored = kept = 0
 
         def put(match: re.Match[str]) -> str:
-            nonlocal restored, kept
             value = self._value(match[0], reader, scope)
-            restored, kept = restored + (value is not None), kept + (value is None)
             return match[0] if value is None else value
 
-        return Restored(FORM.sub(put, text), restored, kept)
+        return FORM.sub(put, text)
 
     def restoring(self, reader: str, scope: str = "") -> "Restoring":
         """Restore a text that comes in pieces."""
@@ -181,7 +168,7 @@ class Restoring:
         open_ = begin >= 0 and "]" not in text[begin:] and len(text) - begin < LONGEST
         cut = begin if open_ else len(text)
         self._held = text[cut:]
-        return self._table.restore(text[:cut], self._reader, self._scope).text
+        return self._table.restore(text[:cut], self._reader, self._scope)
 
     def finish(self) -> str:
         """Give the rest."""

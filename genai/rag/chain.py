@@ -324,7 +324,7 @@ class Chain:
     def _restored(self, turn: Turn) -> str:
         """Give the answer with what was hidden, for the person who may see it."""
         who = turn.context
-        return self.guards.pseudonyms.restore(turn.text, who.user, who.tenant).text
+        return self.guards.pseudonyms.restore(turn.text, who.user, who.tenant)
 
     def _refuse(self, turn: Turn, reason: str) -> Refusal:
         call = self._tally.close(turn, self.model.name, "refusal", reason)

@@ -48,14 +48,13 @@ def test_only_who_said_it_or_was_permitted_gets_it_back() -> None:
     table = Pseudonyms(KEY)
     made = policy(table)
     said = hidden(made, "I am ann@firm.com.")
-    assert table.restore(said, "ann", "t1").text == "I am ann@firm.com."
+    assert table.restore(said, "ann", "t1") == "I am ann@firm.com."
     for reader, tenant in (("bob", "t1"), ("ann", "t2"), ("", "t1"), ("bob", "t2")):
-        kept = table.restore(said, reader, tenant)
-        assert (kept.text, kept.restored, kept.kept) == (said, 0, 1)
+        assert table.restore(said, reader, tenant) == said
     table.permit("bob", "t1")
-    assert table.restore(said, "bob", "t1").text == "I am ann@firm.com."
+    assert table.restore(said, "bob", "t1") == "I am ann@firm.com."
     table.revoke("bob", "t1")
-    assert table.restore(said, "bob", "t1").text == said
+    assert table.restore(said, "bob", "t1") == said
     assert hidden(made, "I am ann@firm.com.", tenant="t2") != said
 
 
@@ -65,14 +64,14 @@ def test_what_looks_like_a_stand_in_is_hidden_too() -> None:
     theirs = hidden(made, "I am ann@firm.com.").removeprefix("I am ").removesuffix(".")
     forged = hidden(made, f"What is {theirs}?", user="eve")
     assert theirs not in forged
-    assert table.restore(forged, "eve", "t1").text == f"What is {theirs}?"
-    assert table.restore("[EMAIL_AAAAAAAAAA]", "ann", "t1").kept == 1
+    assert table.restore(forged, "eve", "t1") == f"What is {theirs}?"
+    assert table.restore("[EMAIL_AAAAAAAAAA]", "ann", "t1") == "[EMAIL_AAAAAAAAAA]"
 
 
 def test_restoring_a_stream_equals_restoring_the_whole() -> None:
     table = Pseudonyms(KEY)
     said = hidden(policy(table), "ann@firm.com and bob@firm.org [not one] [[ and ann@firm.com")
-    whole = table.restore(said, "ann", "t1").text
+    whole = table.restore(said, "ann", "t1")
     assert "bob@firm.org" in whole
     for seed in range(40):
         chance = random.Random(seed)
@@ -88,24 +87,24 @@ def test_a_value_that_holds_a_stand_in_is_not_looked_into() -> None:
     table = Pseudonyms(KEY)
     inner = table.hide("secret", "name", "t", "ann")
     outer = table.hide(f"x {inner} y", "note", "t", "ann")
-    assert table.restore(outer, "ann", "t").text == f"x {inner} y"
+    assert table.restore(outer, "ann", "t") == f"x {inner} y"
 
 
 def test_the_file_holds_no_value_and_needs_the_key(tmp_path: Path) -> None:
     path = tmp_path / "hidden.db"
     name = Pseudonyms(KEY, path).hide("ann@firm.com", "email", "t", "ann")
     assert b"ann@firm" not in path.read_bytes()
-    assert Pseudonyms(KEY, path).restore(name, "ann", "t").text == "ann@firm.com"
-    assert Pseudonyms(bytes(32), path).restore(name, "ann", "t").text == name
+    assert Pseudonyms(KEY, path).restore(name, "ann", "t") == "ann@firm.com"
+    assert Pseudonyms(bytes(32), path).restore(name, "ann", "t") == name
     table = Pseudonyms(KEY, path)
     assert table.forget("t") == 1
-    assert table.restore(name, "ann", "t").text == name
+    assert table.restore(name, "ann", "t") == name
 
 
 def test_a_value_ends_with_its_time() -> None:
     table = Pseudonyms(KEY, days=-1)
     name = table.hide("ann@firm.com", "email", "t", "ann")
-    assert table.restore(name, "ann", "t").text == name
+    assert table.restore(name, "ann", "t") == name
 
 
 def test_a_short_key_is_refused() -> None:
