@@ -51,11 +51,6 @@ class Agreement:
     hit: tuple[float, float, float] | None
     slip: tuple[float, float, float] | None
 
-    @property
-    def may_gate(self) -> bool:
-        """At least 50 labels, and a kappa of .4 or more at the lower bound."""
-        return self.n >= 50 and self.low is not None and self.low >= 0.4
-
 
 def agreement(
     person: Sequence[bool], judge: Sequence[bool], *, draws: int = 2000, seed: int = 20_260
