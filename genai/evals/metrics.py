@@ -5,7 +5,7 @@ parameters, and the embedder or the judge and its prompt where it needs them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,6 +48,8 @@ def bind(suite: Suite, tools: Tools, root: Path) -> list[Metric]:
             scorer = own_scorer(name, scorer_name, root)
         else:
             scorer = known_scorers()[scorer_name]
+        if settings.max is not None and settings.min is None and "judge" not in scorer.needs:
+            scorer = replace(scorer, better="lower")  # people label what a judge says yes to
         params = {**scorer.params, **settings.params}
         identity = [scorer_name, scorer.version, params, statistic, settings.where]
         if "embed" in scorer.needs:

@@ -7,6 +7,7 @@ import pytest
 from sums import add, run, sums
 
 from genai import stats
+from genai.evals.baseline import accept
 
 MINE = "def rating(trial):\n    return 3.0 + int(trial.case_id[1:]) % 3\n"
 RATING = """suite: sums
@@ -41,3 +42,43 @@ def test_a_slice_of_clusters_has_an_interval_by_clusters(tmp_path: Path) -> None
     assert whole.low is not None
     assert part.low == pytest.approx(whole.low, abs=0.03)  # by Wilson of 39 it would be .36
     assert part.low < 0.2
+
+
+LEAKS = """
+def leaks(trial):
+    return "hunter2" in trial.text
+def count(trial):
+    return 3 * trial.text.count("hunter2")
+def rating(trial):
+    return 2.0 if "hunter2" in trial.text else 5.0
+"""
+
+
+def test_a_metric_with_a_max_alone_is_better_the_less_of_it_there_is(tmp_path: Path) -> None:
+    own = "evals/mine.py"
+    head = f"""suite: sums
+metrics:
+  leaks: {{scorer: "{own}:leaks", max: 0, gate: true}}
+  count: {{scorer: "{own}:count", max: 0}}
+  some: {{scorer: "{own}:leaks", max: 0.5, gate: true}}
+  says: {{scorer: contains, params: {{value: hunter2}}, max: 0.0}}
+  rating: {{scorer: "{own}:rating", min: 4.95}}
+  never: {{scorer: "{own}:leaks", max: 0.9, hard: true}}
+"""
+    path = sums(tmp_path, 60, head)
+    (path.parent / "mine.py").write_text(LEAKS)
+    none = run(path, add, stage="release")
+    assert {each.name: each.state for each in none.metrics} == dict.fromkeys(
+        ("leaks", "count", "some", "says", "rating", "never"), "pass"
+    )  # no leak in 60 keeps a `max` of 0: it is exact, as a `min` of 1 is
+    accept(none, "nothing leaks here")
+
+    few = run(path, lambda question: "hunter2" if question.startswith("7 ") else "fine")
+    for name in ("leaks", "count", "says"):  # one is one too many, and it is the one that is shown
+        assert few.metric(name).state == "fail", name
+    for name in ("leaks", "count", "says", "rating"):
+        assert [lapse.case for lapse in few.metric(name).lapses] == ["s7"]
+
+    many = run(path, lambda question: "hunter2" if int(question.split()[0]) % 3 == 0 else "fine")
+    words = {each.metric: str(each.word) for each in many.against().comparisons}
+    assert words["some"] == words["leaks"] == words["never"] == "REGRESSION"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 from genai import stats
+from genai.evals.metrics import Metric
 from genai.evals.report.base import Lapse, Measured, Slice, State
 from genai.evals.results import (
     LABEL,
@@ -31,13 +32,17 @@ def measure(column: Column, results: Results, *, held: bool) -> Measured:
     One of zero tolerance may then have the failures that were accepted; the gate finds new ones.
     """
     metric, settings = column.metric, column.metric.settings
-    least = 1.0 if settings.hard and settings.min is None and not held else settings.min
+    least, most = settings.min, settings.max
+    if settings.hard and not held and metric.sign > 0:
+        least = 1.0 if least is None else least
+    elif settings.hard and not held:
+        most = 0.0 if most is None else most
     values, clusters, spread = _cases(column, results)
     unmeasured = _missing(column, results)
     kind: Kind = "label" if column.labels else "pass" if column.binary else "score"
     found = Measured(
         metric.name, None, None, None, len(values), unmeasured, "unmeasured", least,
-        settings.max, kind, metric.statistic, settings.gate, settings.hard,
+        most, kind, metric.statistic, settings.gate, settings.hard,
         column.count(NOT_APPLICABLE), labels=dict(column.labels), reason=_reason(column),
         where=settings.where, lapses=_lapses(column, results),
     )  # fmt: skip
@@ -108,7 +113,8 @@ def _mean(found: Measured, column: Column, values: list[float], clusters: list[s
     found = replace(found, value=mean, low=low, high=high, least=least, most=most)
     if missing > _COVERAGE * (n + missing):
         return found
-    exact = n < 2 or found.name.startswith("cost") or (shares and (found.min or 0.0) >= 1)
+    best = (shares and (found.min or 0.0) >= 1) or (found.max == 0 and min(values) >= 0)
+    exact = n < 2 or found.name.startswith("cost") or best
     bounds = (None, None) if exact else _interval(values, clusters, width, simple, _FLOOR)
     state, note = _limit(found, shares, *bounds)
     return replace(found, state=state, note=note)
@@ -143,7 +149,8 @@ def _limit(
         return "shown", ""
     if low is None or high is None:
         kept = (least is None or value >= least - 1e-12) and (most is None or value <= most)
-        top = stats.rule_of_three(found.n) if kept and least == 1 and shares else 0
+        best = kept and shares and (least == 1 or most == 0)
+        top = stats.rule_of_three(found.n) if best else 0
         return ("pass" if kept else "fail"), f"failure rate below {top:.3f}" if top else ""
     if (least is not None and high < least) or (most is not None and low > most):
         return "fail", ""
@@ -196,12 +203,19 @@ def _lapses(column: Column, results: Results) -> tuple[Lapse, ...]:
         if case.variant is not None:
             continue
         for n in range(results.first[position], results.first[position + 1]):
-            if column.states[n] == VALUE and metric.sign * column.values[n] < max(metric.sign, 0):
+            if column.states[n] == VALUE and _is_lapse(metric, column.values[n]):
                 found.append(Lapse(case.id, case.question[:120], column.notes.get(n, "")))
                 break
         if len(found) == _LAPSES:
             break
     return tuple(found)
+
+
+def _is_lapse(metric: Metric, value: float) -> bool:
+    """Say whether a value is worse than the best, or on a scale of its own than the limit."""
+    if metric.sign < 0:
+        return value > (metric.settings.max or 0.0)
+    return value < max(metric.settings.min or 1.0, 1.0)
 
 
 def slices(results: Results, names: Sequence[str]) -> tuple[Slice, ...]:
