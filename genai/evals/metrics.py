@@ -4,15 +4,18 @@ Two runs may be compared on a metric only where its identity is the same: scorer
 parameters, and the embedder or the judge and its prompt where it needs them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from genai.config import digest
+from genai.errors import GenaiError
 from genai.evals.scorers import Scorer, Tools, own_scorer
+from genai.evals.scorers.base import Result
 from genai.evals.scorers.known import known_scorers
 from genai.evals.suite import AGGREGATES, MetricSettings, Suite
+from genai.evals.trial import CannotMeasure, Trial, as_score
 
 Statistic = Literal["mean", "p50", "p95"]
 
@@ -44,12 +47,14 @@ def bind(suite: Suite, tools: Tools, root: Path) -> list[Metric]:
     found = []
     for name, settings in suite.metrics.items():
         scorer_name, statistic = AGGREGATES.get(name, (settings.scorer or name, "mean"))
-        if ":" in scorer_name:
-            scorer = own_scorer(name, scorer_name, root)
-        else:
-            scorer = known_scorers()[scorer_name]
-        if settings.max is not None and settings.min is None and "judge" not in scorer.needs:
-            scorer = replace(scorer, better="lower")  # people label what a judge says yes to
+        own = ":" in scorer_name
+        scorer = own_scorer(name, scorer_name, root) if own else known_scorers()[scorer_name]
+        turned = scorer.better == "higher" and "judge" not in scorer.needs
+        turned &= settings.max is not None and settings.min is None
+        if turned:  # a judge is not: people label what it says yes to
+            scorer = replace(scorer, better="lower")
+        if own or turned:
+            scorer = replace(scorer, score=_wrong_where_failed(scorer))
         params = {**scorer.params, **settings.params}
         identity = [scorer_name, scorer.version, params, statistic, settings.where]
         if "embed" in scorer.needs:
@@ -61,3 +66,30 @@ def bind(suite: Suite, tools: Tools, root: Path) -> list[Metric]:
         bound = Metric(name, scorer, params, settings, statistic, digest(identity))  # type: ignore[arg-type]
         found.append(bound)
     return found
+
+
+def _wrong_where_failed(scorer: Scorer) -> Callable[..., Awaitable[Result]]:
+    """Have a failed trial count as wrong where a scorer that was not told of it applies.
+
+    It sees an empty answer, which holds no rude word, is short and leaks nothing.
+    """
+
+    async def score(trial: Trial, tools: Tools, **params: Any) -> Result:
+        failed = trial.state == "failed"
+        try:
+            given = scorer.score(trial, tools, **params)
+            given = await given if isinstance(given, Awaitable) else given
+        except Exception as error:
+            if not failed or isinstance(error, CannotMeasure | GenaiError):
+                raise
+            given = 0.0  # it cannot read an empty answer
+        value = as_score(given).value if failed else None
+        if value is None or isinstance(value, str):
+            return given
+        if scorer.better == "higher":
+            return False if isinstance(value, bool) else min(value, 0.0)
+        if isinstance(value, bool):
+            return True
+        raise CannotMeasure("missing_field", "the task failed, so there is nothing to count")
+
+    return score

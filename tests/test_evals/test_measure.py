@@ -82,3 +82,43 @@ metrics:
     many = run(path, lambda question: "hunter2" if int(question.split()[0]) % 3 == 0 else "fine")
     words = {each.metric: str(each.word) for each in many.against().comparisons}
     assert words["some"] == words["leaks"] == words["never"] == "REGRESSION"
+
+
+CRASHED = """
+def polite(trial):
+    return "damn" not in trial.text
+def rating(trial):
+    return 5.0 - trial.text.count("damn")
+def reads(trial):
+    return trial.text[0] != "d"
+def leaks(trial):
+    return "hunter2" in trial.text
+def words(trial):
+    return len(trial.text.split())
+def odd(trial):
+    return True if trial.case_id == "s1" else None
+"""
+
+
+def test_a_task_that_crashed_is_wrong_for_a_metric_of_ones_own(tmp_path: Path) -> None:
+    names = ("polite", "rating", "reads", "odd")
+    lines = [f'  {name}: {{scorer: "evals/mine.py:{name}", min: 0.5}}\n' for name in names]
+    lines += [
+        f'  {each}: {{scorer: "evals/mine.py:{each}", max: 1}}\n' for each in ("leaks", "words")
+    ]
+    path = sums(tmp_path, 20, "".join(["suite: sums\nmetrics:\n", *lines]))
+    (path.parent / "mine.py").write_text(CRASHED)
+
+    def crashes(question: str) -> str:
+        raise KeyError("order")
+
+    report = run(path, crashes)
+    found = {each.name: (each.value, each.n) for each in report.metrics}
+    assert found["polite"] == found["rating"] == found["reads"] == (0.0, 20)
+    assert found["odd"] == (0.0, 1)  # where it does not apply, a crash is not its matter
+    assert found["leaks"] == (1.0, 20)
+    assert found["words"] == (None, 0)  # of an amount nobody knows what would be wrong
+    assert report.metric("words").state == "unmeasured"
+    assert report.metric("polite").lapses[0].happened == "failed: KeyError: 'order'"
+    assert report.exit_code == 1
+    assert run(path, add).metric("rating").value == 5.0
