@@ -35,15 +35,25 @@ def open_task(name: str, *, model_name: str = "") -> Any:
     model than the configured one.
 
     Raises:
-        InputError: it cannot be found.
+        InputError: it cannot be found, or takes no model.
     """
     if name == "model":
         return model(model_name)
     if ":" in name:
+        refuse_model(name, model_name)
         return _function(name)
     if name != "chain":
         raise InputError(f"task {name!r}: use `chain`, `model` or `package.module:function`")
     return open_chain(projects.find_project(), model=model_name or None)
+
+
+def refuse_model(task: str, model_name: str) -> None:
+    """Say that a function chooses its model itself, where another one is wanted of it."""
+    if model_name:
+        raise InputError(
+            f"task {task!r}: chooses its model itself, so {model_name} would not be asked; set it"
+            " there and run again, or judge the model alone: --task model"
+        )
 
 
 def open_chain(project: Project, **given: Any) -> "Chain":

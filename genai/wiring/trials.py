@@ -14,13 +14,14 @@ from genai.config import Config
 from genai.errors import InputError
 from genai.evals import Options, Suite, Tools, load_suite
 from genai.evals import evaluate as run_suite
+from genai.evals.task import describe
 from genai.models import Embedder, Model
 from genai.models.address import bare
 from genai.project import Project
 from genai.prompts import load_prompt
 from genai.wiring import tracked
 from genai.wiring.parts import embedder, model, open_ledger, settings
-from genai.wiring.tasks import as_task, open_chain, open_task
+from genai.wiring.tasks import as_task, open_chain, open_task, refuse_model
 
 if TYPE_CHECKING:
     from genai.evals import Report
@@ -49,7 +50,11 @@ def evaluate(
     config = settings(found)
     where = tracked.store(found, config)
     given = task if task is not None else loaded.settings.task
-    task = open_task(given, model_name=model) if isinstance(given, str) else as_task(given)
+    if isinstance(given, str):
+        task = open_task(given, model_name=model)
+    else:
+        refuse_model(describe(given)[0], model)
+        task = as_task(given)
     options.setdefault("record", open_ledger(found).record)
     options.setdefault("stage", config.evals.stage)
     chosen = Options(**options)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import genai
+from genai.cli import main
 from genai.errors import CaseError
 from genai.evals import Options, Report, Tools, load_suite
 from genai.evals import evaluate as run
@@ -206,3 +207,22 @@ def test_the_shipped_suite_has_the_cases_it_should() -> None:
     assert {kind: kinds.count(kind) for kind in set(kinds)} == {
         "answerable": 56, "unanswerable": 16, "ambiguous": 8, "adversarial": 8,
     }  # fmt: skip
+
+
+def test_another_model_is_refused_of_a_task_that_chooses_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "evals").mkdir()
+    (tmp_path / "birdshop.py").write_text("def answer(question): return 'storks'\n")
+    (tmp_path / "evals" / "birds.yaml").write_text(
+        "suite: birds\ntask: birdshop:answer\nmetrics:\n  contains: {min: 1}\n"
+        "cases:\n  - {id: a, input: Who nests?, expected: storks}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["eval", "birds", "--model", "openai/other"]) == 64
+    said = capsys.readouterr().err
+    assert "'birdshop:answer': chooses its model itself, so openai/other would not be" in said
+    with pytest.raises(genai.InputError, match="chooses its model itself"):
+        genai.evaluate("birds", lambda question: "storks", model="openai/other")
+    assert not list(tmp_path.glob(".genai/runs/*/*"))
+    assert main(["eval", "birds"]) == 0
