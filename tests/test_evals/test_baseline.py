@@ -80,6 +80,19 @@ def test_a_project_that_was_moved_or_copied_accepts_its_own_run(
     assert not copied or read_scorecard(folder / kept).head.reason == "the version before"
 
 
+def test_a_comparison_keeps_to_the_margins_of_the_suite(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = HEAD + "gate: {margin: 0.2, release_margin: 0.15}\n"
+    accept(run(suite(folder, head), right), "the first version")
+    report = run(suite(folder, head), wrong_below(4))
+    assert str(report.against().word) == "PASS"
+    for words in ([], ["--stage", "release"]):
+        assert main(["eval", "compare", "sums", "main", *words]) == 0
+        assert "PASS against main" in capsys.readouterr().out
+    assert main(["eval", "compare", "sums", "main", "--stage", "release", "--margin", "0.02"]) == 2
+
+
 def test_zero_tolerance_forgives_what_was_accepted_and_nothing_new(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

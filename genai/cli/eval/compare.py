@@ -15,7 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("now", nargs="?", default="", help="a run (default: the newest)")
     parser.add_argument("--stage", choices=("pull_request", "release"), default="pull_request",
                         help="how strict the gate is (pull_request)")  # fmt: skip
-    parser.add_argument("--margin", type=float, help="a drop that may be: 0.05 for 5 points")
+    parser.add_argument("--margin", type=float,
+                        help="a drop that may be, 0.05 for 5 points (the suite's)")  # fmt: skip
     parser.add_argument("--flips", type=int, default=10, help="changed cases to list a metric")
 
 
@@ -24,7 +25,10 @@ def run(options: argparse.Namespace) -> int:
     project = genai.find_project()
     runs = project.state / "runs"
     before = card_of(runs, project.root / "evals", options.suite, options.before)
-    now = find_run(runs, options.suite, options.now).scorecard
-    decision = decide(before, now, stage=options.stage, margin=options.margin, name=options.before)
+    now = find_run(runs, options.suite, options.now)
+    margin = now.margins.get(options.stage) if options.margin is None else options.margin
+    decision = decide(
+        before, now.scorecard, stage=options.stage, margin=margin, name=options.before
+    )
     print(decision_text(decision, options.flips))
     return decision.exit_code
