@@ -65,7 +65,9 @@ class Trial(msgspec.Struct, kw_only=True, omit_defaults=True):
             found = ", ".join(dict.fromkeys(hit.passage.document for hit in self.hits))
             inside = ", ".join(filter(None, (self.reason, sure)))
             return f"refused ({inside}); saw {found or 'nothing'}"
-        return f"answered{f' ({sure})' if sure else ''}: {' '.join(self.text.split())[:500]}"
+        calls = (f"{call.name}({call.arguments})" for call in self.tool_calls)
+        said = " ".join(" ".join((self.text, *calls)).split())
+        return f"answered{f' ({sure})' if sure else ''}: {said[:500]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,9 @@
 """Reports say what the exit code says, and what a model wrote stays text in each of them."""
 
+import json
 import re
 import subprocess
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -322,3 +324,30 @@ def test_suites_of_one_name_in_two_projects_of_a_repository_have_comments_of_the
     assert [head.partition("<!-- ")[2] for head in heads] == [
         "genai-evals:sums -->", "genai-evals:apps-red-sums -->", "genai-evals:apps-gr-n-sums -->",
     ]  # fmt: skip
+
+
+def test_of_repeats_the_answer_that_was_wrong_is_shown(tmp_path: Path) -> None:
+    head = "suite: sums\nrepeats: 3\nmetrics:\n  exact: {hard: true, min: 1}\n"
+    path = suite(tmp_path, head, count=12)
+    accept(run(path, right), "as it is today")
+    asked: Counter[str] = Counter()
+
+    def flaky(question: str) -> str:
+        asked[question] += 1
+        return "wrong" if question.startswith("3 ") and asked[question] == 2 else right(question)
+
+    report = run(path, flaky, concurrency=1)
+    assert [(each.case, each.happened) for each in report.metric("exact").lapses] == [
+        ("s3", "answered: wrong")
+    ]  # its first repeat was right
+    (flip,) = report.against().comparisons[0].flips
+    assert (flip.said_before, flip.said_after) == ("answered: 4", "answered: wrong")
+
+
+def test_a_tool_call_is_shown_where_nothing_else_was_said(tmp_path: Path) -> None:
+    path = suite(tmp_path, "suite: sums\nmetrics:\n  tool_calls: {min: 1}\n", count=2)
+    rows = [json.loads(line) for line in (path.parent / "sums.jsonl").read_text().splitlines()]
+    rows = [{**row, "expected_tools": [{"name": "add", "args": {"to": 1}}]} for row in rows]
+    (path.parent / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    report = run(path, lambda question: {"tool_calls": [{"name": "add", "args": {"to": 2}}]})
+    assert report.scorecard.rows[0].answer == 'answered: add({"to": 2})'

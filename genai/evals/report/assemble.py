@@ -9,8 +9,7 @@ from genai.evals import scorecard as cards
 from genai.evals.case import Case
 from genai.evals.metrics import Metric
 from genai.evals.report.base import Measured, Report, baseline_path
-from genai.evals.report.measure import measure, row_values, slices
-from genai.evals.results import Results
+from genai.evals.report.measure import measure, row_values, slices, telling
 from genai.evals.scorers import Tools
 from genai.evals.suite import Suite
 
@@ -25,22 +24,17 @@ def assemble(run: "Run", suite: Suite, options: "Options") -> Report:
     """Write a run's report and scorecard, and give the report."""
     results, log, gate = run.results, run.log, suite.settings.gate
     held = baseline_path(suite.path.parent, suite.name, gate.baseline).exists()
-    measured = tuple(measure(column, results, held=held) for column in results.columns.values())
+    columns = results.columns.values()
+    measured = tuple(measure(column, results, run.said, held=held) for column in columns)
     distrust = {
         each.name: distrust_of(each, run.tools, suite)
-        for each in (column.metric for column in results.columns.values())
+        for each in (column.metric for column in columns)
     }
     measured = tuple(
         replace(
             each,
             state="shown" if distrust[each.name] and each.state != "unmeasured" else each.state,
             note=distrust[each.name] or each.note,
-            lapses=tuple(
-                replace(
-                    lapse, happened=lapse.happened or run.said.get(_first(results, lapse.case), "")
-                )
-                for lapse in each.lapses
-            ),
         )
         for each in measured
     )
@@ -64,10 +58,6 @@ def assemble(run: "Run", suite: Suite, options: "Options") -> Report:
     return found
 
 
-def _first(results: Results, case: str) -> int:
-    return next((n for n, each, _ in results.units() if each.id == case), -1)
-
-
 def _scorecard(run: "Run", suite: Suite, measured: Sequence[Measured]) -> cards.Scorecard:
     results, head = run.results, run.log.head
     heads = [
@@ -85,7 +75,7 @@ def _scorecard(run: "Run", suite: Suite, measured: Sequence[Measured]) -> cards.
         cards.Row(
             case.id, row_values(results, position), case.cluster,
             (*_kind(case), *case.tags, *case.risks, *_relation(case)),
-            cards.kept_answer(run.said.get(results.first[position], ""), count),
+            cards.kept_answer(run.said.get(telling(results, position), ""), count),
         )
         for position, case in enumerate(suite.cases)
     ]  # fmt: skip

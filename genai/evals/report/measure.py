@@ -1,7 +1,7 @@
 """From the columns of a run to its metrics: means, intervals, limits, slices."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -26,8 +26,10 @@ _LAPSES = 500
 _FEW = 59  # calls below which the 95th percentile has no upper bound
 
 
-def measure(column: Column, results: Results, *, held: bool) -> Measured:
-    """Give one metric of a run. `held`: there is a baseline to hold it to.
+def measure(
+    column: Column, results: Results, said: Mapping[int, str], *, held: bool
+) -> Measured:  # fmt: skip
+    """Give one metric of a run. `said`: what was answered; `held`: there is a baseline.
 
     One of zero tolerance may then have the failures that were accepted; the gate finds new ones.
     """
@@ -44,7 +46,7 @@ def measure(column: Column, results: Results, *, held: bool) -> Measured:
         metric.name, None, None, None, len(values), unmeasured, "unmeasured", least,
         most, kind, metric.statistic, settings.gate, settings.hard,
         column.count(NOT_APPLICABLE), labels=dict(column.labels), reason=_reason(column),
-        where=settings.where, lapses=_lapses(column, results),
+        where=settings.where, lapses=_lapses(column, results, said),
     )  # fmt: skip
     if kind == "label":
         return replace(found, state="shown", n=column.count(LABEL))
@@ -193,22 +195,43 @@ def _reason(column: Column) -> str:
     return most if first == most else f"{most}: {first}"
 
 
-def _lapses(column: Column, results: Results) -> tuple[Lapse, ...]:
-    """Name the first cases that lower the metric; what happened is filled in from the log."""
+def _lapses(column: Column, results: Results, said: Mapping[int, str]) -> tuple[Lapse, ...]:
+    """Name the first cases that lower the metric, and what happened the first time they did."""
     metric = column.metric
     if metric.statistic != "mean" or metric.scorer.width != 1.0:
         return ()
     found = []
     for position, case in enumerate(results.cases):
-        if case.variant is not None:
-            continue
-        for n in range(results.first[position], results.first[position + 1]):
-            if column.states[n] == VALUE and _is_lapse(metric, column.values[n]):
-                found.append(Lapse(case.id, case.question[:120], column.notes.get(n, "")))
-                break
+        n = None if case.variant is not None else _lapse([column], results, position)
+        if n is not None:
+            happened = column.notes.get(n) or said.get(n, "")
+            found.append(Lapse(case.id, case.question[:120], happened))
         if len(found) == _LAPSES:
             break
     return tuple(found)
+
+
+def _lapse(columns: Sequence[Column], results: Results, position: int) -> int | None:
+    """Find the first repeat of a case that lowers one of the metrics."""
+    for n in range(results.first[position], results.first[position + 1]):
+        if any(c.states[n] == VALUE and _is_lapse(c.metric, c.values[n]) for c in columns):
+            return n
+    return None
+
+
+def telling(results: Results, position: int) -> int:
+    """Choose the repeat of a case that is shown: the first that lowers what decides.
+
+    Where none does, it is the first.
+    """
+    deciding = [
+        each
+        for each in results.columns.values()
+        if (each.metric.settings.gate or each.metric.settings.hard)
+        and each.metric.scorer.width == 1.0
+    ]
+    found = _lapse(deciding, results, position)
+    return results.first[position] if found is None else found
 
 
 def _is_lapse(metric: Metric, value: float) -> bool:
