@@ -232,7 +232,7 @@ def draw_comparison(decision: genai.Decision) -> None:
                 "metric": named(each.metric),
                 "baseline": number(each.before),
                 "now": number(each.after),
-                "bounds": between(each.low, each.high, signed=True),
+                "bounds": between(*each.bounds, signed=True) if each.low is not None else "",
                 "in margins": ""
                 if each.low is None or each.high is None
                 else Bar(each.low / each.margin, each.high / each.margin, -reach, reach, -1.0, 0.0),

@@ -56,6 +56,7 @@ class Comparison:
     case taken at its worst, `within` the share of the variance that comes from repeats.
     `ratio` is now to before, with its bounds, for amounts such as cost and seconds. `least` is the
     number of independent cases below which a score cannot pass: fewer do not show a rare loss.
+    `turned`: less is better, so that `low` and `high` are those of before minus now.
     """
 
     metric: str
@@ -84,6 +85,13 @@ class Comparison:
     least: int = 0
     note: str = ""
     flips: tuple[Flip, ...] = field(default=(), repr=False)
+    turned: bool = False
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The bounds of now minus before, which stand beside what was before and is now."""
+        low, high = self.low or 0.0, self.high or 0.0
+        return (-high, -low) if self.turned else (low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +199,7 @@ def _compare(
     if head.kind not in _PAIRED:
         return None  # nothing to pair: labels have no order, a percentile has no case
     gate = (head.gate or head.hard) and not head.distrust
-    margin = head.margin or margin * head.width
+    share, margin = margin, head.margin or margin * head.width
     old = baseline.metric(head.name)
     if old is None or old.id != head.id:
         what = "is new" if old is None else f"changed ({changed_metric(old, head)})"
@@ -206,15 +214,23 @@ def _compare(
             head.name, Word.CANNOT_COMPARE, gate, margin, coverage=coverage, n=len(pairs.cells),
             note=problem,
         )  # fmt: skip
-    found = _judge(head, pairs, gate, margin, coverage)
+    scale = _scale(head, pairs)
+    found = _judge(head, pairs, gate, head.margin or share * scale, coverage, scale)
     if problem and found.word is not Word.REGRESSION:  # what was not measured may have failed
         return replace(found, word=Word.CANNOT_COMPARE, note=problem)
     return found
 
 
+def _scale(head: MetricHead, pairs: Pairs) -> float:
+    """Give what a margin is a share of: a metric's range, of an amount at most what it was."""
+    before = [cell.mean or 0.0 for cell, _ in pairs.cells] if head.width != 1.0 else []
+    return min(head.width, math.fsum(before) / max(len(before), 1)) or head.width
+
+
 def _judge(
-    head: MetricHead, pairs: Pairs, gate: bool, margin: float, coverage: tuple[float, float]
-) -> Comparison:
+    head: MetricHead, pairs: Pairs, gate: bool, margin: float, coverage: tuple[float, float],
+    scale: float,
+) -> Comparison:  # fmt: skip
     sign = -1 if head.better == "lower" else 1
     before = [cell.mean or 0.0 for cell, _ in pairs.cells]
     after = [cell.mean or 0.0 for _, cell in pairs.cells]
@@ -223,7 +239,7 @@ def _judge(
     losses, gains = sum(each < 0 for each in d), sum(each > 0 for each in d)
     clusters = [old.cluster or f"\x00{old.case}" for old, _ in pairs.rows]
     count = len(set(clusters))
-    least = 0 if head.hard else least_cases(margin / head.width)
+    least = 0 if head.hard else least_cases(margin / scale)
     simple = count == n and head.width == 1.0 and all(map(_verdict, pairs.cells))
     if simple:
         bounds, p, test = (
@@ -232,7 +248,7 @@ def _judge(
             "McNemar",
         )
     else:
-        bounds = stats.clustered(d, clusters, width=head.width)
+        bounds = stats.clustered(d, clusters, width=scale)
         p, test = stats.sign_flip(d, clusters), "sign-flip"
     spread = (
         math.sqrt(math.fsum((x - math.fsum(d) / n) ** 2 for x in d) / (n - 1)) if n > 1 else 0.0
@@ -245,11 +261,11 @@ def _judge(
         flips=_flips(pairs, before, after, d),
     )  # fmt: skip
     found = replace(found, within=_within(pairs, spread), ratio=_ratio(head, before, after),
-                    least=0 if simple else least)  # fmt: skip
+                    least=0 if simple else least, turned=sign < 0)  # fmt: skip
     word, note = _word(found, head, p)
     found = replace(found, word=word, note=note, hard=head.hard)
     if max(pairs.unmeasured):
-        found = replace(found, worst=_worst(head, pairs, found, simple))
+        found = replace(found, worst=_worst(head, pairs, found, simple, scale))
     return found
 
 
@@ -336,7 +352,9 @@ def least_cases(margin: float) -> int:
     return most
 
 
-def _worst(head: MetricHead, pairs: Pairs, found: Comparison, simple: bool) -> Word:
+def _worst(
+    head: MetricHead, pairs: Pairs, found: Comparison, simple: bool, scale: float
+) -> Word:  # fmt: skip
     """Give the word if every case unmeasured now had failed, and every one before had passed."""
     lost = found.losses + max(pairs.unmeasured)
     n = found.n + max(pairs.unmeasured)
@@ -344,7 +362,7 @@ def _worst(head: MetricHead, pairs: Pairs, found: Comparison, simple: bool) -> W
         bounds = stats.bonett_price(lost, found.gains, n)
         low, high, p = bounds.low, bounds.high, stats.mcnemar(lost, found.gains)
     else:
-        shift = head.width * max(pairs.unmeasured) / n
+        shift = scale * max(pairs.unmeasured) / n
         low, high = (found.low or 0.0) - shift, (found.high or 0.0) - shift
         p = found.p or 1.0
     return _word(replace(found, losses=lost, n=n, low=low, high=high), head, p)[0]

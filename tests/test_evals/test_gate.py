@@ -126,11 +126,28 @@ def test_a_constant_difference_is_not_certainty() -> None:
 
 
 def test_less_is_better_where_the_metric_says_so() -> None:
-    before, after = card([1.0] * 40, kind="score", better="lower", width=10.0), None
-    after = card([3.0 + n % 3 for n in range(40)], kind="score", better="lower", width=10.0)
+    before, after = card([11.0] * 40, kind="score", better="lower", width=10.0), None
+    after = card([13.0 + n % 3 for n in range(40)], kind="score", better="lower", width=10.0)
     decision = decide(before, after)
     assert str(decision) == "REGRESSION"
     assert decision.comparisons[0].margin == pytest.approx(0.5)  # on the scale of the metric
+
+
+@pytest.mark.parametrize(("before", "width"), [(0.00003, 0.1), (0.02, 0.1), (40, 1000), (0.4, 10)])
+def test_the_margin_of_an_amount_is_a_share_of_what_it_was(before: float, width: float) -> None:
+    """An app of a cent may not become four times as dear within half a cent a case."""
+    kind = {"kind": "score", "better": "lower", "width": width}
+
+    def taken(factor: float) -> Scorecard:
+        return card([before * factor * (1 + n % 7 / 10) for n in range(80)], **kind)
+
+    for factor, word in ((1, "PASS"), (1.01, "PASS"), (1.1, "REGRESSION"), (0.8, "IMPROVED")):
+        assert str(decide(taken(1), taken(factor))) == word, factor
+    assert decide(taken(1), taken(1.1)).comparisons[0].margin == pytest.approx(
+        0.065 * before, rel=0.01
+    )
+    free = decide(card([0.0] * 80, **kind), card([0.0] * 80, **kind))
+    assert str(free) == "PASS"
 
 
 def test_repeats_are_averaged_and_the_advice_follows_the_variance() -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -17,6 +18,7 @@ from genai.evals import Decision, Report, load_suite
 from genai.evals.baseline import accept
 from genai.evals.design import write_design
 from genai.evals.report.findings import changed, verdict
+from genai.evals.report.text import comparison_text, decision_text
 
 
 def junit(report: Report, decision: Decision | None) -> ET.Element:
@@ -351,3 +353,25 @@ def test_a_tool_call_is_shown_where_nothing_else_was_said(tmp_path: Path) -> Non
     (path.parent / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     report = run(path, lambda question: {"tool_calls": [{"name": "add", "args": {"to": 2}}]})
     assert report.scorecard.rows[0].answer == 'answered: add({"to": 2})'
+
+
+def test_a_change_that_makes_it_dearer_is_a_regression_in_its_own_figures(tmp_path: Path) -> None:
+    head = "suite: sums\nmetrics:\n  cost_per_case: {gate: true}\n  exact: {min: 1}\n"
+    path = suite(tmp_path, head)
+
+    def costs(dollars: float) -> Callable[[str], dict[str, object]]:
+        return lambda question: {
+            "text": right(question), "cost": dollars * (1 + int(question.split()[0]) % 7 / 10)
+        }  # fmt: skip
+
+    accept(run(path, costs(0.00002)), "as it is today")
+    report = run(path, costs(0.00006))
+    decision = report.against()
+    assert str(decision) == "REGRESSION"  # by a five-hundredth of a cent
+    table = decision_text(decision)
+    assert re.search(
+        r"cost_per_case +2\.5\de-05 +7\.\d+e-05 +\+5\.\d+e-05 +\+4\.\S+ to \+5\.", table
+    )
+    said = comparison_text(decision.comparisons[0])
+    assert re.match(r"cost_per_case rose from 2\.5\de-05 to 7\.\d+e-05 \(bounds \+", said)
+    assert re.search(r"\| \+5\.\d+e-05 \| \[\+4\.\S+, \+5\.", markdown(report, decision))

@@ -128,10 +128,10 @@ def _compared(decision: Decision | None) -> str:
         "verdict",
     )  # fmt: skip
     note = (
-        "L and U bound the mean difference, one-sided at 95 % each, with more being better. The"
-        f" picture spans {reach:.1f} margins to each side: the solid line is no difference, the"
-        " dashed one the margin. A metric passes when its interval lies right of the dashed line;"
-        " a hard one when no case that passed before fails now."
+        "L and U bound the mean difference, one-sided at 95 % each. In the picture, which"
+        f" spans {reach:.1f} margins to each side, better is to the right: the solid line is no"
+        " difference, the dashed one the margin. A metric passes when its interval lies right of"
+        " the dashed line; a hard one when no case that passed before fails now."
     )
     return f"<h2>Against the baseline</h2>\n{_table(heads, rows, note)}"
 
@@ -141,9 +141,10 @@ def _comparison(each: Comparison, reach: float) -> list[str]:
     last = [str(each.n), coverage(each), _word(word)]
     if each.before is None or each.after is None or each.low is None or each.high is None:
         return [_text(each.metric), *[""] * 6, *last]
+    low, high = each.bounds
     return [
         _text(each.metric), f"{each.before:.4g}", f"{each.after:.4g}",
-        f"{each.after - each.before:+.3g}", f"[{each.low:+.3g}, {each.high:+.3g}]",
+        f"{each.after - each.before:+.3g}", f"[{low:+.3g}, {high:+.3g}]",
         difference_bar(each, reach), _text(probability(each.q)), *last,
     ]  # fmt: skip
 

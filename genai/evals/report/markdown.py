@@ -102,9 +102,10 @@ def _compared(each: Comparison) -> Sequence[str]:
     name = _plain(each.metric)
     if each.before is None or each.after is None or each.low is None or each.high is None:
         return (name, "", "", "", "", "", str(each.n), coverage(each), word)
+    low, high = each.bounds
     return (
         name, f"{each.before:.4g}", f"{each.after:.4g}", f"{each.after - each.before:+.3g}",
-        f"[{each.low:+.3g}, {each.high:+.3g}]", probability(each.q), str(each.n),
+        f"[{low:+.3g}, {high:+.3g}]", probability(each.q), str(each.n),
         coverage(each), word,
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from genai import stats
 from genai.evals.gate import Comparison, Decision, cases
+from genai.evals.report.base import figure
 
 if TYPE_CHECKING:
     from genai.evals.report.base import Measured, Report
@@ -45,7 +46,8 @@ def money(report: "Report") -> str:
 
 
 def _row(metric: "Measured") -> tuple[str, ...]:
-    between = "" if metric.low is None else f"{metric.low:.3f} to {metric.high:.3f}"
+    known = metric.low is not None and metric.high is not None
+    between = f"{figure(metric.low or 0.0)} to {figure(metric.high or 0.0)}" if known else ""
     value = "-" if metric.value is None else metric.shown
     if metric.labels:
         value = " ".join(f"{name}:{count}" for name, count in sorted(metric.labels.items()))
@@ -156,18 +158,20 @@ def _compared(each: Comparison) -> tuple[str, ...]:
         return (each.metric, "-", "-", "-", "", "", str(each.n), coverage(each), str(each.word))
     word = str(each.word) if each.gate else "(shown)"
     q = "" if each.q is None else f"{each.q:.3f}"
+    low, high = each.bounds
     return (
-        each.metric, f"{each.before:.3f}", f"{each.after:.3f}", f"{each.after - each.before:+.3f}",
-        f"{each.low:+.3f} to {each.high:+.3f}", q, str(each.n), coverage(each), word,
+        each.metric, figure(each.before), figure(each.after), figure(each.after - each.before, "+"),
+        f"{figure(low, '+')} to {figure(high, '+')}", q, str(each.n), coverage(each), word,
     )  # fmt: skip
 
 
 def comparison_text(each: Comparison) -> str:
     """Give one metric's difference with its bounds, and the cases that are worse."""
-    before, after = each.before or 0.0, each.after or 0.0
+    before, after, (low, high) = each.before or 0.0, each.after or 0.0, each.bounds
     head = (
-        f"{each.metric} fell from {before:.3f} to {after:.3f} (bounds {each.low:+.3f} to"
-        f" {each.high:+.3f}, margin {each.margin:g}, q {each.q:.3f}, n {each.n})"
+        f"{each.metric} {'rose' if after > before else 'fell'} from {figure(before)} to"
+        f" {figure(after)} (bounds {figure(low, '+')} to {figure(high, '+')},"
+        f" margin {each.margin:.3g}, q {each.q:.3f}, n {each.n})"
     )
     return "\n".join([head, *_flips(each, 10)])
 
