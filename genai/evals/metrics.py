@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from genai.config import digest
 from genai.errors import GenaiError
+from genai.evals.case import Case
 from genai.evals.scorers import Scorer, Tools, own_scorer
 from genai.evals.scorers.base import Result
 from genai.evals.scorers.known import known_scorers
@@ -35,6 +36,11 @@ class Metric:
     def sign(self) -> int:
         """1 where more is better, -1 where less is."""
         return -1 if self.scorer.better == "lower" else 1
+
+    def wants(self, case: Case) -> bool:
+        """Say whether the case has the tag that the metric keeps to."""
+        tag = self.settings.where
+        return not tag or tag in (*case.tags, *case.risks)
 
     @property
     def judge(self) -> bool:

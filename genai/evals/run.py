@@ -9,7 +9,7 @@ import bisect
 import itertools
 import sys
 import time
-from collections.abc import Awaitable, Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -31,7 +31,7 @@ from genai.evals.spend import Purse
 from genai.evals.store import Head, RunLog, Scores, answers_of, copy_answers, open_run
 from genai.evals.suite import Suite, load_suite
 from genai.evals.task import CODES, Asker, Task, describe, width
-from genai.evals.trial import CannotMeasure, Trial
+from genai.evals.trial import CannotMeasure, Trial, as_score
 from genai.evals.vary import check_variants
 from genai.ledger import scope
 from genai.ledger.cap import Cap, capped, dollars
@@ -227,8 +227,7 @@ class Run:
 
     async def _score(self, column: Column, n: int, trial: Trial) -> Any:
         metric = column.metric
-        tag = metric.settings.where
-        if tag and tag not in (*trial.case.tags, *trial.case.risks):
+        if not metric.wants(trial.case):
             return column.put(n, None)
         try:
             given = metric.scorer.score(trial, self.tools, **metric.params)
@@ -250,13 +249,26 @@ class Run:
         return of_score(column, n, given)
 
     def _missed(self, n: int, code: str, note: str) -> None:
+        case = self._case(n)
         for column in self.results.columns.values():
-            tag = column.metric.settings.where
-            case = self._case(n)
-            if tag and tag not in (*case.tags, *case.risks):
-                column.put(n, None)
-            else:
+            if self._applies(column.metric, case):
                 column.miss(n, code, note)
+            else:
+                column.put(n, None)
+
+    def _applies(self, metric: Metric, case: Case) -> bool:
+        """Say whether a metric judges a case that gave nothing, by what it says of a failed one."""
+        if not metric.wants(case):
+            return False
+        failed = Trial(unit="", case_id=case.id, state="failed", case=case)
+        try:
+            given = metric.scorer.score(failed, self.tools, **metric.params)
+        except Exception:  # it has something to say of the case
+            return True
+        if isinstance(given, Coroutine):  # a judge's, or of somebody's own
+            given.close()
+            return True
+        return as_score(given).value is not None
 
     def _case(self, n: int) -> Case:
         return self.results.cases[bisect.bisect_right(self.results.first, n) - 1]

@@ -122,3 +122,36 @@ def test_a_task_that_crashed_is_wrong_for_a_metric_of_ones_own(tmp_path: Path) -
     assert report.metric("polite").lapses[0].happened == "failed: KeyError: 'order'"
     assert report.exit_code == 1
     assert run(path, add).metric("rating").value == 5.0
+
+
+def test_a_case_that_is_unmeasured_is_so_only_where_a_metric_judges_it(tmp_path: Path) -> None:
+    head = "suite: sums\nmetrics:\n  tool_calls: {gate: true}\n  contains: {gate: true}\n"
+    path = sums(tmp_path, 70, head)
+    rows = [json.loads(line) for line in (path.parent / "sums.jsonl").read_text().splitlines()]
+    for row in rows[60:]:  # these ask for a tool, the others for words
+        del row["expected"]
+        row["expected_tools"] = [{"name": "add"}]
+    (path.parent / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    down = {"7 + 1"}
+
+    def task(question: str) -> dict[str, object]:
+        if question in down:
+            raise ConnectionError("the server is away")
+        return {"text": add(question), "tool_calls": [{"name": "add", "args": {}}]}
+
+    report = run(path, task)
+    found = {each.name: (each.n, each.unmeasured, each.state) for each in report.metrics}
+    assert found["contains"] == (59, 1, "shown")  # 1 of 60 is within two percent
+    assert found["tool_calls"] == (10, 0, "shown")
+
+    def crashes(question: str) -> dict[str, object]:
+        if question in down:
+            raise KeyError("words")
+        return task(question)
+
+    assert run(path, crashes).metric("tool_calls").n == 10  # nor is a crash of another's case its
+    accept(report, "as it is today")
+    down |= {"65 + 1"}
+    words = {each.metric: str(each.word) for each in run(path, task, resume=False).against().gating}
+    assert words["contains"] == "PASS"
+    assert words["tool_calls"] == "CANNOT_COMPARE"  # 1 of its 10

@@ -19,10 +19,8 @@ Order = Literal["any", "exact", "subset"]
 Args = Literal["exact", "subset", "ignore"]
 
 
-@judged(wrong=False)
-def tool_calls(
-    trial: Trial, tools: Tools, order: Order = "any", args: Args = "exact"
-) -> Score | None:
+@judged(wrong=False, calls=True)
+def tool_calls(trial: Trial, tools: Tools, order: Order = "any", args: Args = "exact") -> Score:
     """Say whether the expected tool calls were made. False or True.
 
     None where the case expects no call. `order`: `any`, those calls and no other; `exact`, in that
@@ -33,8 +31,6 @@ def tool_calls(
         if given not in known:
             raise ValueError(f"`{name}` is {given!r}; it is one of {', '.join(known)}")
     expected: Sequence[ExpectedTool] = trial.case.expected_tools
-    if not expected:
-        return None
     made = [(call, _arguments(call)) for call in trial.tool_calls]
     fits = [
         {n for n, (call, given) in enumerate(made) if _fits(each, call.name, given, args)}
@@ -92,15 +88,13 @@ def _made(trial: Trial) -> str:
     return f"made: {', '.join(repr(call.name) for call in trial.tool_calls[:8]) or 'none'}"
 
 
-@judged(wrong=0.0)
-def tool_names(trial: Trial, tools: Tools) -> Score | None:
+@judged(wrong=0.0, calls=True)
+def tool_names(trial: Trial, tools: Tools) -> Score:
     """Give F1 of the names called against those expected, repeats counted, order aside.
 
     0 to 1; None where the case expects no call. F1 = 2 common / (made + expected).
     """
     expected = Counter(each.name for each in trial.case.expected_tools)
-    if not expected:
-        return None
     made = Counter(call.name for call in trial.tool_calls)
     return Score(2 * (made & expected).total() / (made.total() + expected.total()), _made(trial))
 

@@ -30,12 +30,13 @@ _NUMBER = re.compile(
 
 
 def judged(
-    wrong: bool | float, expected: bool = False, unless: str = ""
+    wrong: bool | float, expected: bool = False, unless: str = "", calls: bool = False
 ) -> Callable[[Callable[Concatenate[Trial, P], Result]], Callable[Concatenate[Trial, P], Result]]:
     """Make a scorer of a function that judges answers alone.
 
     `wrong` is the value of a failed trial and of a refusal where an answer was due. With
-    `expected` the scorer applies only where the case has that, or the parameter `unless` is given.
+    `expected` the scorer applies only where the case has that, or the parameter `unless` is given;
+    with `calls` only where the case expects tool calls.
     """
 
     def wrap(
@@ -44,6 +45,8 @@ def judged(
         @functools.wraps(score)
         def judge(trial: Trial, /, *args: P.args, **params: P.kwargs) -> Result:
             if expected and unless not in params and trial.case.expected is None:
+                return None
+            if calls and not trial.case.expected_tools:
                 return None
             if trial.state == "refused" and trial.case.expect == "refusal":
                 return None
