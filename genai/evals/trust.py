@@ -21,15 +21,17 @@ from genai.config import digest
 from genai.errors import CaseError
 from genai.evals.judge import judge_version
 from genai.evals.metrics import Metric
-from genai.evals.scorecard import MetricHead, Scorecard
+from genai.evals.scorecard import MetricHead
 from genai.evals.scorers.base import Scorer, Tools
 from genai.evals.scorers.known import known_scorers
+from genai.evals.store import Scores, read_log
 from genai.evals.trial import CannotMeasure, Trial, as_score
 from genai.ledger.context import repeated
 from genai.project import write_whole
 
 if TYPE_CHECKING:
     from genai.evals.labels import Labelling
+    from genai.evals.report import Report
 
 Share = tuple[float, float, float]  # with its two-sided 95 % interval
 _LABELS, _KAPPA = 50, 0.4  # a judge gates from here on
@@ -119,7 +121,7 @@ def calibrate(
         raise CaseError(f"{where}: was measured by another judge, prompt or rubric than now; run"
                         f" it again: genai eval {report.suite}")  # fmt: skip
     verdicts = labelling.verdicts()
-    judged = _passes(card, metric.name)
+    judged = _passes(report, metric.name)
     both = sorted(verdicts.keys() & judged.keys())
     if not both:
         raise CaseError(f"{where}: no answer has a settled label and a judgement; label some:"
@@ -191,7 +193,7 @@ def corrected_score(labelling: "Labelling", metric: str) -> stats.Interval:
     Raises:
         CaseError: fewer than 2 labels, or fewer than 2 judged answers without one.
     """
-    judged = _passes(labelling.report.scorecard, metric)
+    judged = _passes(labelling.report, metric)
     lost = [judged.pop(case) for case in labelling.unanswered & judged.keys()]
     verdicts = {case: word for case, word in labelling.verdicts().items() if case in judged}
     others = [value for case, value in judged.items() if case not in verdicts]
@@ -298,11 +300,34 @@ def _changed(kept: Calibration, now: Mapping[str, Any]) -> str:
     return ", ".join(found)
 
 
-def _passes(card: Scorecard, metric: str) -> dict[str, float]:
-    """Give what the judge said by case, turned so that more is better."""
+def _passes(report: "Report", metric: str) -> dict[str, float]:
+    """Give what the judge said of each case's first answer, turned so that more is better.
+
+    People label that one; a mean of several repeats is of answers that nobody has seen.
+    """
+    card = report.scorecard
     head = card.known(metric)
-    cells = {row.case: card.cell(row, metric).mean for row in card.rows}
-    return {case: _better(head, value) for case, value in cells.items() if value is not None}
+    cells = {row.case: card.cell(row, metric) for row in card.rows}
+    found = {case: cell.mean for case, cell in cells.items() if cell.mean is not None}
+    if any(cell.repeats > 1 for cell in cells.values()):
+        found |= {case: value for case, value in _first(report, head.id).items() if case in found}
+    return {case: _better(head, value) for case, value in found.items()}
+
+
+def _first(report: "Report", metric: str) -> dict[str, float]:
+    """Give the scores of the first answers, by case."""
+    cases: dict[str, str] = {}
+    said: dict[str, Any] = {}
+    for path in sorted(report.folder.glob("log-*.jsonl")):
+        for line in read_log(path):
+            if not isinstance(line, Scores):
+                cases[line.unit] = line.case_id
+            elif line.unit.endswith(".0") and metric in line.values:
+                said.setdefault(line.unit, line.values[metric])
+    plain = {unit: kept[1] if isinstance(kept, list) else kept for unit, kept in said.items()}
+    return {
+        cases[unit]: float(kept) for unit, kept in plain.items() if isinstance(kept, int | float)
+    }
 
 
 def _better(of: Scorer | MetricHead, value: float) -> float:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,17 +57,18 @@ class Labelled:
     """
 
     def __init__(
-        self, root: Path, judged: Sequence[bool | None], people: list[bool], count: int = 0
-    ) -> None:
+        self, root: Path, judged: Sequence[bool | None], people: list[bool], count: int = 0,
+        head: str = "", wrap: Callable[[dict[str, str]], Mapping[str, str]] = dict,
+    ) -> None:  # fmt: skip
         (root / "evals").mkdir()
         path = root / "evals" / "birds.yaml"
         rows = [{"id": f"c{n}", "input": f"c{n}", "expected": "x"} for n in range(len(judged))]
         (root / "evals" / "cases.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-        path.write_text(SUITE + "files: cases.jsonl\n")
+        path.write_text(SUITE + head + "files: cases.jsonl\n")
         self.evals, self.tools = root / "evals", tools(reads)
         says = {True: "judge pass", False: "judge fail"}
         words = {f"c{n}": says[each] for n, each in enumerate(judged) if each is not None}
-        evaluate(path, words.__getitem__, root / "runs", self.tools)
+        evaluate(path, wrap(words).__getitem__, root / "runs", self.tools)
         count = count or max(len(people), 1)
         self.labelling = Labelling(root / "runs", self.evals, "birds", "correctness", count=count)
         self.metric = self.bound(self.tools)
@@ -235,3 +237,21 @@ def test_a_judge_that_prefers_a_place_has_its_swap_flips_counted(good: Labelled)
 )
 def test_a_judge_of_the_same_family_is_warned_of(judge: str, task: str, warns: bool) -> None:
     assert bool(family_warning(judge, task)) is warns
+
+
+def test_with_repeats_a_judge_is_held_to_the_answers_that_people_saw(tmp_path: Path) -> None:
+    """The first of three answers is labelled; the others say the opposite."""
+    judged, people = table(30, 1, 1, 28)
+    asked: Counter[str] = Counter()
+
+    class Wavering(dict[str, str]):
+        def __getitem__(self, case: str) -> str:
+            asked[case] += 1
+            first = super().__getitem__(case)
+            other = "judge fail" if first == "judge pass" else "judge pass"
+            return first if asked[case] == 1 else other
+
+    run = Labelled(tmp_path, judged, people, head="repeats: 3\nconcurrency: 1\n", wrap=Wavering)
+    made = calibrate(run.labelling, run.metric, run.tools)
+    assert made.table == ((30, 1), (1, 28))
+    assert trust_of(run.metric, run.tools, run.evals).may_gate
