@@ -17,10 +17,13 @@ def incomparable(baseline: Scorecard, candidate: Scorecard) -> str:
         return f"the baseline is of the suite `{old.suite}`, the run of `{new.suite}`"
     if old.dataset != new.dataset:
         ids = {row.case for row in baseline.rows}, {row.case for row in candidate.rows}
-        said = [f"{len(ids[1] - ids[0])} cases are new", f"{len(ids[0] - ids[1])} are gone"]
+        came, went = len(ids[1] - ids[0]), len(ids[0] - ids[1])
+        said = "no case is new or gone, some were edited"
+        said = f"cases: {came} new, {went} gone" if came or went else said
         return (
-            f"the dataset changed ({old.dataset} to {new.dataset}: {', '.join(said)}); run both"
-            " versions on it, or accept a new baseline: genai eval accept"
+            f"the dataset changed ({old.dataset} to {new.dataset}: {said}; see what changed: genai"
+            f" eval diff REVISION:evals/{new.suite}.yaml {new.suite}); run both versions on it, or"
+            " accept a new baseline: genai eval accept"
         )
     if old.repeats != new.repeats:
         return f"the baseline has {old.repeats} repeats a case, the run {new.repeats}"

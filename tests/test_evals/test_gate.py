@@ -195,7 +195,8 @@ def test_a_margin_that_allows_nothing_or_everything_is_refused(margin: float) ->
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ({}, {"dataset": "d2"}, "the dataset changed (d1 to d2"),
+        ({}, {"dataset": "d2"}, "the dataset changed (d1 to d2: no case is new or gone, some were"),
+        ({}, {"dataset": "d2"}, "genai eval diff REVISION:evals/s.yaml s"),
         ({}, {"suite": "other"}, "the baseline is of the suite `s`, the run of `other`"),
         ({}, {"repeats": 3}, "the baseline has 1 repeats a case, the run 3"),
         ({}, {"id": "m2"}, "exact changed (scorer, version, parameters, embedder or judge)"),
