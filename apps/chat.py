@@ -218,12 +218,13 @@ def draw_feedback(turn: Turn, version: dict[str, Any], good: bool) -> None:
         sent = st.form_submit_button("Send feedback")
     if sent:
         outcome = version["outcome"]
+        question = outcome.trace.question or turn["question"]  # what a follow-up alone does not say
         genai.open_ledger().feedback(
             outcome.call_id,
             good,
             reason=reason,
             comment=comment,
-            turn=(turn["question"], version["text"] or outcome.text),
+            turn=(question, version["text"] or outcome.text),
             consent=consent,
         )
         version["thanked"] = True

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import openai_server
 from suites import judged, right
 
+import genai
 from genai import project
 from genai.ledger import Ledger
 from genai.types import Call
@@ -173,6 +175,27 @@ def test_code_of_an_answer_is_shown_as_it_stands_in_the_document(place: Path) ->
     app.chat_input[0].set_value("By what is the lamp lit?").run()
     shown = said.replace("$5 <today>", "\\$5 &lt;today&gt;")
     assert app.chat_message[1].markdown[0].value == f"{shown} [1]"
+
+
+def test_a_ticked_thumb_on_a_follow_up_keeps_the_question_that_was_asked(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENAI_LEDGER_CONTENT", "feedback")
+    with openai_server(text="What does an index hold in it?") as (url, _):
+        monkeypatch.setenv("GENAI_CHAIN_REWRITE", f"openai/m@{url}")
+        app = drawn("chat.py")
+        app.chat_input[0].set_value("What does an index hold?").run()
+        app.chat_input[0].set_value("And in it?").run()
+    turn = app.session_state["turns"][1]["id"]
+    app.session_state[f"thumb-{turn}-0"] = 0
+    app.run()
+    app.checkbox[0].check()
+    pressed(app, "Send feedback")
+    assert not app.exception
+    loop = genai.open_loop()
+    loop.refresh()
+    (item,) = loop.items()
+    assert item.question == "What does an index hold in it?"
 
 
 def pressed(app: Any, label: str) -> None:

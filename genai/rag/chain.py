@@ -189,6 +189,7 @@ class Chain:
             written = await standalone(aide, allowed, turn.asked, turn.context)
             if written != turn.asked:
                 turn.asked = await self._guarded(turn, written, ours=True)
+                turn.standalone = "" if turn.stopped else turn.asked
 
     async def _wordings(self, turn: Turn) -> list[str]:
         if self.steps.queries is None:

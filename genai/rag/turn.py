@@ -48,6 +48,7 @@ class Turn:
     start: float = field(default_factory=time.perf_counter)
     context: Context = Context()
     asked: str = ""
+    standalone: str = ""  # the question that was asked, where a model made one of a follow-up
     queries: tuple[str, ...] = ()
     found: list[Hit] = field(default_factory=list)
     quarantined: dict[str, str] = field(default_factory=dict)
@@ -235,7 +236,8 @@ class Tally:
             reason=reason,
             tags=turn.tags,
         )
-        self._record(call, question=turn.question, answer=turn.text)
+        # a follow-up alone says nothing to who reads, tests or searches it again
+        self._record(call, question=turn.standalone or turn.question, answer=turn.text)
         if self._telemetry is not None and turn.span is not None:
             asked = Message("user", (Part(turn.asked, "untrusted", "question"),))  # as guarded
             self._telemetry.end(turn.span, call, messages=(asked,), reply=turn.text)

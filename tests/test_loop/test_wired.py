@@ -1,8 +1,10 @@
 """Online evals on a project's own chain: what an answer was made from is searched again."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from servers import openai_server
 
 import genai
 from genai.cli import main
@@ -46,3 +48,42 @@ def test_passages_come_from_the_index_and_a_changed_one_leaves_calls_out(
     out = capsys.readouterr().out
     assert "0 answers in the sample" in out
     assert "1 left out: the index or its settings have changed since" in out
+
+
+ALONE = {
+    "a lamp": ("Within how many days may guests return a sofa?", "a sofa within ten days"),
+    "a hall": ("When does the hall of the sofa open?", "The hall of the sofa opens at nine"),
+}
+
+
+def test_follow_ups_are_kept_judged_and_reviewed_as_the_questions_that_were_asked(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "docs" / "terms.md").write_text("Guests may return a sofa within ten days.")
+    (project / "docs" / "hall.md").write_text("The hall of the sofa opens at nine.")
+    assert main(["index", "sync"]) == 0
+
+    def reply(body: dict[str, Any]) -> str:
+        asked = body["messages"][-1]["content"]
+        for about, (alone, said) in ALONE.items():
+            if alone in asked or about in asked:
+                return f"{said} [1]." if alone in asked else alone
+        raise AssertionError(asked)
+
+    with openai_server(answer=reply) as (url, _):
+        settings = project / "configs" / "genai.yaml"
+        text = settings.read_text().replace("model: extractive", f"model: openai/m@{url}")
+        text = text.replace('rewrite: "off"', "rewrite: auto").replace("top_k: 6", "top_k: 1")
+        settings.write_text(text.replace("min_confidence: 0.4", "min_confidence: 0.0"))
+        chain, ledger = genai.load(), genai.open_ledger()
+        for about in ALONE:
+            answer = chain([{"role": "user", "content": f"What of {about}?"},
+                            {"role": "user", "content": "And the sofa?"}])  # fmt: skip
+            assert isinstance(answer, genai.Answer)
+            ledger.feedback(answer.call_id, False)
+    assert main(["loop", "score"]) == 0
+    assert "2 answers in the sample" in capsys.readouterr().out
+    assert all(each["support"] > 0.9 for each in online_scores(ledger, 0.0).values())
+    loop = genai.open_loop()
+    loop.refresh()
+    assert {item.question for item in loop.items()} == {alone for alone, _ in ALONE.values()}
