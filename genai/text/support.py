@@ -1,12 +1,14 @@
 """How far one text is supported by another, without a model.
 
 Support is the share of a sentence's idf-weighted content words that the evidence holds, and zero
-when the evidence lacks a number the sentence states; `30,000`, `30.000` and `30 000` are the same.
+when the evidence lacks a number the sentence states; `30,000`, `30.000` and `30 000` are the same,
+and evidence that says `five` holds a 5.
 """
 
 import re
 from collections.abc import Callable, Sequence
 
+from genai.text.numerals import with_digits
 from genai.text.terms import content_stems
 
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
@@ -32,6 +34,7 @@ def coverage(claim: str, evidence: Sequence[str], weight: Weight | None = None) 
 
 def support(claim: str, evidence: Sequence[str], weight: Weight | None = None) -> list[float]:
     """Give `coverage`, but 0 for an evidence text that lacks a number stated in the claim."""
+    evidence = [with_digits(text) for text in evidence]
     wanted = [_numbers(each) for each in (claim, _joined(claim))]
     held = [_numbers(text) | _numbers(_joined(text)) for text in evidence]
     return [

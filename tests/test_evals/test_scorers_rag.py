@@ -194,20 +194,21 @@ def test_numbers_stand_in_the_passages() -> None:
     assert share("On 2024-05-01, that is 1 May 2024") == 1
     assert share("On 2024-05-02") == 0
     assert share("Nothing to count [1].") is None
-    given = trial("7", {"contexts": ("seven is 7",)})
-    assert score("number_support", given) == 1
+    for said in ("seven is 7", "it has seven parts"):
+        assert score("number_support", trial("7", {"contexts": (said,)})) == 1
 
 
 def test_support_is_that_of_the_text_room() -> None:
-    passages = ("Storks nest on chimneys in 2 villages.", "The heron fishes in ponds.")
+    passages = ("Storks nest on chimneys in 2 villages.", "The heron fishes in five ponds.")
     sentences = (
         "Storks nest on chimneys.", "Herons fish in the river.", "Storks nest in 3 villages.",
+        "The heron fishes in 5 ponds.",
     )  # fmt: skip
     shares = [max(support(each, passages)) for each in sentences]
     assert 0 < shares[1] < 1
-    assert shares[2] == 0
+    assert shares[2:] == [0, 1]
     given = trial(" ".join(f"{each} [1]" for each in sentences), hits=hits(*passages))
-    assert score("support", given) == pytest.approx(sum(shares) / 3)
+    assert score("support", given) == pytest.approx(sum(shares) / 4)
     assert score("support", given, over="min") == 0
     assert judge("support", given).reason == "least supported: 'Storks nest in 3 villages.'"
     assert score("support", trial("Storks nest.")) == 0

@@ -217,9 +217,12 @@ def test_a_numbered_list_keeps_its_numbers_and_lines(chain: genai.Chain) -> None
         ("30'000", "30 000", True), ("1.234,50", "1,234.50", True), ("5,50", "5.50", True),
         ("30.000", "30", False), ("1,5", "15", False), ("30.000", "3,000", False),
         ("2,02", "202", False), ("10:30", "1030", False), ("0.500", "500", False),
+        ("five", "5", True), ("twenty-four", "24", True), ("forty", "40", True),
+        ("f\u00fcnf", "5", True), ("vierundzwanzig", "24", True), ("drei\u00dfig", "30", True),
+        ("six", "5", False), ("twenty-four", "20", False), ("five hundred", "5", False),
     ],
 )  # fmt: skip
-def test_a_number_is_the_same_in_the_notation_of_another_country(
+def test_a_number_is_the_same_in_words_and_in_the_notation_of_another_country(
     chain: genai.Chain, stated: str, said: str, held: bool
 ) -> None:
     source = f"The lease of the large hall in the old town costs {stated} euros a year.\n"

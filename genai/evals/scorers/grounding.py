@@ -14,6 +14,7 @@ from genai.evals.scorers.answer import nfkc, numbers
 from genai.evals.scorers.base import Scorer, Tools
 from genai.evals.trial import CannotMeasure, Score, Trial
 from genai.text.marks import LEADING, numbered, strip_marks
+from genai.text.numerals import with_digits
 from genai.text.sentences import sentences
 from genai.text.terms import content_stems
 
@@ -162,12 +163,12 @@ def _quotes(text: str) -> list[str]:
 def number_support(trial: Trial, tools: Tools) -> float | Score | None:
     """Give the share of the answer's distinct numbers and dates that its passages state.
 
-    0 to 1; None where the answer has none. `1,234.50` is `1234.5`, and a date in figures must
-    stand as written; a month in words counts by its day and year. Marks `[n]` and the numbers of
-    list items are not numbers of the answer.
+    0 to 1; None where the answer has none. `1,234.50` is `1234.5`, a passage's `five` states a 5,
+    and a date in figures must stand as written; a month in words counts by its day and year. Marks
+    `[n]` and the numbers of list items are not numbers of the answer.
     """
     text = _BULLET.sub(" ", strip_marks(nfkc(trial.text), " "))
-    evidence = nfkc("\n".join(trial.contexts))
+    evidence = nfkc(with_digits("\n".join(trial.contexts)))
     stated = {str(each) for each, _ in numbers(evidence)} | set(_DATE.findall(evidence))
     given = set(_DATE.findall(text))
     given |= {str(each) for each, _ in numbers(_DATE.sub(" ", text))}
@@ -192,10 +193,11 @@ def support(
     """
     bare = [strip_marks(each) for each in _sentences(trial.text)]
     distinct = list(dict.fromkeys(bare))
-    stems = content_stems([_LONG_WORD.sub(r"\1", each) for each in (*distinct, *trial.contexts)])
+    contexts = [with_digits(each) for each in trial.contexts]
+    stems = content_stems([_LONG_WORD.sub(r"\1", each) for each in (*distinct, *contexts)])
     passages = [
         (held, {number for number, _ in numbers(text)})
-        for held, text in zip(stems[len(distinct) :], trial.contexts, strict=True)
+        for held, text in zip(stems[len(distinct) :], contexts, strict=True)
     ]
     held_by: dict[str, float] = {}
     for each, wanted in zip(distinct, stems, strict=False):
