@@ -9,6 +9,7 @@ from typing import Any
 from genai.errors import ModelError
 from genai.ledger.sums import total_cost
 from genai.models.attempts import counted
+from genai.text.thoughts import spoken
 from genai.types import Context, Message, Part, Reply, Usage
 
 _MOST = 2  # times to ask again
@@ -129,7 +130,8 @@ def _short(error: ValueError) -> str:
 
 
 def mend(text: str) -> str:
-    """Take the JSON out of a fence or of prose around it, and drop commas before a bracket."""
+    """Take the JSON out of a fence, prose or thoughts, and drop commas before a bracket."""
+    text = spoken(text)
     fence = re.search(r"```(?:json)?\s*(.*?)```", text, re.DOTALL)
     text = fence.group(1) if fence else text
     starts = [at for at in (text.find("{"), text.find("[")) if at >= 0]

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from genai.models import Model
 from genai.prompts import Prompt
+from genai.text.thoughts import spoken
 from genai.types import Context, Passage
 
 S = TypeVar("S", bound=BaseModel)
@@ -34,7 +35,7 @@ class Aide:
     async def text(self, context: Context, **values: str | Sequence[Passage]) -> str:
         """Give the reply as text. Raises `ModelError`."""
         said: str = (await self._ask(None, context, values)).text
-        return said
+        return spoken(said)
 
     async def fill(self, form: type[S], context: Context, **values: str | Sequence[Passage]) -> S:
         """Give the reply as a `form`. Raises `ModelError`: `bad_reply` where none fits."""

@@ -20,6 +20,7 @@ from genai.rag.steps import Steps
 from genai.rag.trace import Sentence
 from genai.rag.turn import Turn
 from genai.text.marks import strip_marks
+from genai.text.thoughts import Thoughts
 from genai.types import Action, Citation, Message, Part, Reply
 
 # the word of the prompt, as models write it: bold, quoted, after a label, with a reason behind it
@@ -53,12 +54,13 @@ class Release:
 
     async def sentences(self, pieces: AsyncIterator[str | Reply]) -> AsyncGenerator[str, None]:
         """Take the reply in pieces; give what may leave. A guard that stops it ends it."""
-        turn, buffer = self._turn, ""
+        turn, buffer, thoughts = self._turn, "", Thoughts()
         async for piece in pieces:
             ended = isinstance(piece, Reply)
             if isinstance(piece, Reply):
                 turn.reply = piece
-            buffer += await self._guarded("" if isinstance(piece, Reply) else piece, ended)
+            said = thoughts.finish() if isinstance(piece, Reply) else thoughts.feed(piece)
+            buffer += await self._guarded(said, ended)
             done = 0
             for start, end in whole_units(buffer, ended):
                 out = await self._judge(buffer[done:start], buffer[start:end])
