@@ -81,6 +81,8 @@ def draw_outcome(outcome: genai.Answer | genai.Refusal) -> None:
             with st.expander(f"Nearest {number}: {where}"):
                 st.html(f'<div class="quote">{html.escape(hit.passage.text)}</div>')
     else:
+        if outcome.trace.ended:
+            st.html(f'<div class="state">{html.escape(outcome.trace.ended)}</div>')
         passages = {hit.passage.id: hit.passage for hit in outcome.hits}
         for citation in outcome.citations:
             passage = passages[citation.passage_id]

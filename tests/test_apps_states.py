@@ -13,7 +13,10 @@ from suites import judged, right
 
 import genai
 from genai import project
+from genai.cli import main
 from genai.ledger import Ledger
+from genai.models import Fake
+from genai.models.base import Delta
 from genai.types import Call
 
 APPS = Path(__file__).parent.parent / "apps"
@@ -196,6 +199,31 @@ def test_a_ticked_thumb_on_a_follow_up_keeps_the_question_that_was_asked(
     loop.refresh()
     (item,) = loop.items()
     assert item.question == "What does an index hold in it?"
+
+
+class Cut(Fake):
+    """A model that reaches its limit of tokens."""
+
+    async def stream(self, messages: Any, params: Any) -> Any:
+        yield Delta("An index holds passages [1]. It")
+        yield Delta(finish_reason="length")
+
+
+def test_an_answer_that_was_cut_says_so_on_the_page_and_in_the_terminal(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def cut(**given: Any) -> genai.Chain:
+        return load(model=genai.model("fake/cut", provider=Cut()), chain__min_confidence=0.0)
+
+    load = genai.load
+    monkeypatch.setattr(genai, "load", cut)
+    app = drawn("chat.py")
+    app.chat_input[0].set_value("What does an index hold?").run()
+    said = "The answer is cut: the model reached its limit of tokens."
+    assert any(said in each.proto.body for each in app.get("html"))
+    capsys.readouterr()
+    assert main(["ask", "What does an index hold?"]) == 0
+    assert f"An index holds passages. [1]\n{said}\n" in capsys.readouterr().out
 
 
 def pressed(app: Any, label: str) -> None:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from indexes import starter
 from servers import Behaviour, loopback, openai_server
 
+import genai
 from genai.models import open_model
 from genai.models.base import Delta
 from genai.types import Usage
@@ -115,6 +117,37 @@ def test_a_refusal_and_the_probabilities_reach_the_client(client: openai.OpenAI)
         (choice,) = stream.get_final_completion().choices
     assert choice.logprobs is not None
     assert [each.logprob for each in choice.logprobs.content or ()] == [-0.25]
+
+
+class Cut:
+    """A provider whose model reaches its limit of tokens."""
+
+    remote = True
+
+    async def stream(self, messages: Any, params: Any) -> AsyncIterator[Delta]:
+        yield Delta("A lamp is lit by its switch [1]. It is put out by")
+        yield Delta(finish_reason="length", usage=Usage(3, 2, source="provider"))
+
+
+def test_an_answer_of_a_chain_that_was_cut_says_so_to_the_client(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starter(tmp_path, lamp="A lamp is lit by its switch.")
+    monkeypatch.chdir(tmp_path)
+    genai.Index().sync(tmp_path / "docs")
+    chain = genai.load(model=open_model("openai/cut", provider=Cut()), chain__min_confidence=0.0)
+    asked: Any = [{"role": "user", "content": "By what is a lamp lit?"}]
+    with (
+        contextmanager(loopback)({"docs": chain}) as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key="x", max_retries=0) as client,
+    ):
+        (choice,) = client.chat.completions.create(model="docs", messages=asked).choices
+        with client.chat.completions.stream(model="docs", messages=asked) as stream:
+            ends = [e.chunk.choices[0].finish_reason for e in stream if e.type == "chunk"]
+    assert (choice.message.content, choice.finish_reason) == (
+        "A lamp is lit by its switch. [1]", "length",
+    )  # fmt: skip
+    assert ends[-1] == "length"
 
 
 @pytest.mark.parametrize(

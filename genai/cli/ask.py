@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
         else:
             outcome = piece
     if isinstance(outcome, genai.Answer):
-        print("\n")
+        print(f"\n{outcome.trace.ended}\n" if outcome.trace.ended else "\n")
         for each in outcome.citations:
             page = f", page {each.page}" if each.page else ""
             print(f"[{each.number}] {each.document}{page}: {' '.join(each.quote.split())}")

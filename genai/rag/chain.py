@@ -303,8 +303,6 @@ class Chain:
         return "no_evidence" if turn.no_answer else "low_support"
 
     def _answer(self, turn: Turn) -> Answer:
-        if turn.reply and turn.reply.finish_reason == "length":
-            turn.notes.append("cut: the model reached its limit of tokens before its end")
         call = self._tally.close(turn, self.model.name, "ok")
         return Answer(
             text=self._restored(turn),

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from genai.rag.confidence import Signals
 from genai.types import Hit
 
+_ENDS = {
+    "length": "The answer is cut: the model reached its limit of tokens.",
+    "content_filter": "The answer ends early: a guard stopped what came next.",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -42,6 +47,7 @@ class Trace:
 
     `question` is what was searched, after guards and rewriting, and `queries` all its wordings.
     `shares` is what each signal adds to the confidence; `threshold` is what it had to reach.
+    `finish_reason` is `stop`, `length` (the model's limit of tokens) or `content_filter` (a guard).
     """
 
     question: str
@@ -53,6 +59,12 @@ class Trace:
     threshold: float
     sentences: tuple[Sentence, ...] = ()
     notes: tuple[str, ...] = ()
+    finish_reason: str = "stop"
+
+    @property
+    def ended(self) -> str:
+        """Why an answer has no end of its own, in a sentence; else ''."""
+        return _ENDS.get(self.finish_reason, "")
 
     @property
     def quarantined(self) -> tuple[Found, ...]:

@@ -102,7 +102,14 @@ class Turn:
             threshold=threshold,
             sentences=tuple(self.sentences),
             notes=tuple(self.notes),
+            finish_reason=self.finish_reason,
         )
+
+    @property
+    def finish_reason(self) -> str:
+        """Why the answer ended, in a word of the protocol."""
+        cut = self.reply is not None and self.reply.finish_reason == "length"
+        return "content_filter" if self.stopped else "length" if cut else "stop"
 
     @property
     def tags(self) -> dict[str, str | float]:

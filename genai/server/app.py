@@ -178,13 +178,15 @@ def _outcome(outcome: Any) -> Said:
     if isinstance(outcome, Said):
         return outcome
     usage: Any = None
+    ended = outcome.trace.finish_reason if isinstance(outcome, Answer) and outcome.trace else "stop"
     if isinstance(outcome, Answer | Refusal):
         usage, outcome = outcome.usage, outcome.text
     elif isinstance(outcome, Mapping):
         usage, outcome = outcome.get("usage"), text_of(said(outcome))
     if not isinstance(outcome, str):
         raise TypeError(f"a task gave {type(outcome).__name__} where a text belongs")
-    return Said(outcome, "", usage if isinstance(usage, Usage) else Usage(), UNKNOWN_COST, 0.0)
+    counted = usage if isinstance(usage, Usage) else Usage()
+    return Said(outcome, "", counted, UNKNOWN_COST, 0.0, finish_reason=ended)
 
 
 async def _pieces(task: Any, asked: Asked) -> AsyncGenerator[dict[str, Any], None]:

@@ -378,7 +378,8 @@ def test_an_answer_that_was_cut_at_its_limit_says_so_in_its_trace(place: Path) -
     answer = genai.load(model=open_model("fake/cut", provider=Cut()))(QUESTION)
     assert isinstance(answer, genai.Answer)
     assert answer.trace is not None
-    assert answer.trace.notes == ("cut: the model reached its limit of tokens before its end",)
+    assert answer.trace.finish_reason == "length"
+    assert answer.trace.ended == "The answer is cut: the model reached its limit of tokens."
 
 
 class Thinks(Fake):

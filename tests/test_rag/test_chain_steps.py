@@ -349,6 +349,7 @@ def test_the_text_of_a_stopped_sentence_is_in_no_trace(scripted: Make) -> None:
     answer = scripted(f"{fine} The key is {secret} [1].")(QUESTION)
     assert secret not in repr(answer.trace)
     assert [s.state for s in answer.trace.sentences] == ["released", "released", "stopped"]
+    assert answer.trace.ended == "The answer ends early: a guard stopped what came next."
     assert answer.trace.sentences[2].support == 0
 
 
