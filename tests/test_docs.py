@@ -11,10 +11,13 @@ import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
+from statistics import NormalDist
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from genai import stats
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -168,6 +171,21 @@ def test_an_install_line_brings_what_the_lines_below_it_load(
 
 
 # -- figures ---------------------------------------------------------------------------------------
+
+
+def test_the_sizes_of_the_handbook_are_those_of_the_statistics() -> None:
+    text = (ROOT / "docs" / "experiments.md").read_text(encoding="utf-8")
+    rows = re.findall(r"\| (\d+) points \| ([\d,]+) \|", text)
+    assert len(rows) == 4
+    for points, cases in rows:
+        assert stats.cases_for_drop(int(points) / 100, discordant=0.15) == numbers(cases).pop()
+    # two samples: variances add, at the same errors as the pairs above
+    z = NormalDist().inv_cdf(0.95) + NormalDist().inv_cdf(0.8)
+    spread = 0.80 * 0.20 + 0.75 * 0.25
+    said = re.search(r"unpaired .* needs about ([\d,]+) cases on each side for a drop of 5", text)
+    assert said is not None
+    assert numbers(said[1]).pop() == round(z * z * spread / 0.05**2, -1)
+
 
 _NUMBER = re.compile(r"\d[\d,]*\.?\d*|\.\d+")
 
