@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from datetime import date
 from importlib import metadata
 from pathlib import Path
 from statistics import NormalDist
@@ -18,6 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from genai import stats
+from genai.ledger.prices import Prices, load_all
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -168,6 +170,16 @@ def test_an_install_line_brings_what_the_lines_below_it_load(
     line = re.search(r"'(?:genai-workbench|\.)\[([\w,]+)\]'", text)
     assert line is not None
     assert sorted(set(needed.split()) - brought(line[1].split(","))) == []
+
+
+def test_no_model_that_a_page_names_has_an_end() -> None:
+    pages = [*PAGES, *(ROOT / "configs").glob("*.yaml")]
+    named = {
+        name for page in pages for name in re.findall(r"\b[a-z]+/[\w.-]+", page.read_text("utf-8"))
+    }
+    assert "openai/gpt-5-mini" in named
+    known = Prices({}, snapshots=lambda: load_all(ROOT / "configs" / "prices"))
+    assert [(str(day), name) for day, name in known.ending(date.max) if name in named] == []
 
 
 # -- figures ---------------------------------------------------------------------------------------
