@@ -171,9 +171,13 @@ def test_the_command_ranks_and_feeds_the_business_case(
     out = capsys.readouterr().out
     assert out.startswith("handbook: go")
     assert "P(NPV > 0)" in out
+    chapter = (project.root / "docs" / "use-cases.md").read_text(encoding="utf-8")
+    assert ("2.63 dollars" in chapter, "2.63 USD a task" in out) == (True, True)
     code = main(["report", "business", "--usecase", "handbook", "--draws", "500"])
     assert code in (0, 1)
-    assert "find and quote the sentence" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "find and quote the sentence" in out
+    assert ("a likely loss there" in chapter, "net present value USD -" in out) == (True, True)
     folder = project.root / "configs" / "usecases"
     (folder / "plain.yaml").write_text(yaml.safe_dump({**PLAIN, "owner": ""}))
     assert main(["usecase", "score", "plain"]) == 1
