@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 
 from genai import stats
 from genai.ledger.prices import Prices, load_all
+from genai.models import FORMS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -182,6 +183,13 @@ def test_no_model_that_a_page_names_has_an_end() -> None:
     assert [(str(day), name) for day, name in known.ending(date.max) if name in named] == []
 
 
+def test_the_handbook_lists_every_form_of_a_models_name() -> None:
+    text = (ROOT / "docs" / "foundation-models.md").read_text(encoding="utf-8")
+    table = text.partition("| name | served by |")[2].partition("\n\n")[0]
+    forms = [re.split(r"[\s,[]", form)[0] for form in FORMS.values()]
+    assert [form for form in forms if f"`{form}`" not in table] == []
+
+
 # -- figures ---------------------------------------------------------------------------------------
 
 
@@ -227,6 +235,21 @@ def test_the_readme_quotes_only_figures_of_the_table() -> None:
     known = numbers(table)
     for row in rows:
         assert numbers(row.partition(" | ")[2]) <= known, row
+
+
+@pytest.mark.parametrize(
+    ("chapter", "quoted"),
+    [
+        ("data", "1,606 of 6,926 chunks"),
+        ("dependencies", ".90 of our time"),
+        ("experiments", "+1.2 points of recall at 1, -0.4 to +2.7"),
+        ("experiments", "+5.4 points, +3.3 to +7.4"),
+    ],
+)
+def test_the_handbook_quotes_figures_of_the_table(chapter: str, quoted: str) -> None:
+    table = (ROOT / "benchmarks" / "results" / "README.md").read_text(encoding="utf-8")
+    assert quoted in (ROOT / "docs" / f"{chapter}.md").read_text(encoding="utf-8")
+    assert numbers(quoted) <= numbers(table)
 
 
 @pytest.mark.usefixtures("benchmarks")
