@@ -85,7 +85,9 @@ def test_the_readme_is_short() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_file_that_is_named_as_a_proof_is_there(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    named = re.findall(r"`((?:tests|benchmarks|evals|configs|finetune|apps)/[\w./-]+\.\w+)", text)
+    named = re.findall(
+        r"`((?:genai|tests|benchmarks|evals|configs|finetune|apps)/[\w./-]+\.\w+)", text
+    )
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 

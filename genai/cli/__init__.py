@@ -15,7 +15,7 @@ VERBS = {
     "init": "copy the starter project into a folder",
     "check": "find mistakes in every settings file, prompt and suite",
     "ask": "ask one question on the command line",
-    "index": "index a folder, or show what the index holds",
+    "index": "show what the index holds; its words sync a folder, mend and roll back",
     "prompt": "list the prompts, and which of them were evaluated",
     "eval": "run a suite and judge it against its baseline",
     "exp": "list experiments and hold two of them against each other",
@@ -31,7 +31,7 @@ VERBS = {
     "compare": "compare models by your filters and measurements, and write the decision",
     "app": "start the chat in the browser",
     "serve": "answer OpenAI's chat protocol with the chain, models and adapters",
-    "upgrade": "migrate the ledger, the index and the settings to this version",
+    "upgrade": "migrate the ledger to this version; say whether settings and index fit it",
 }
 
 # a verb's further words, each a file of its own
@@ -59,7 +59,7 @@ ACTIONS = {
     "index": {
         "sync": "make the index hold exactly a folder's documents",
         "show": "list documents, generations, and passages held back",
-        "verify": "compare manifest, full text, vectors and graph, and mend them",
+        "verify": "compare manifest, full text, vectors and graph; mend them where asked",
         "rollback": "let the generation before answer again",
         "calibrate": "find the confidence below which a question is refused",
     },

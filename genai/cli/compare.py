@@ -14,8 +14,11 @@ from genai.wiring.parts import prices
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("names", nargs="*", help="models to look at (default: all with a price)")
-    parser.add_argument("--licence", action="append", default=[], help="may be given twice")
-    parser.add_argument("--region", action="append", default=[], help="where data may stay")
+    parser.add_argument("--licence", action="append", default=[],
+                        help="one allowed, such as Apache-2.0; may be given twice")  # fmt: skip
+    parser.add_argument(
+        "--region", action="append", default=[], help="one where data may stay; may be given twice"
+    )
     parser.add_argument("--can", action="append", default=[],
                         help="image, audio, pdf, tools, schema or reasoning")  # fmt: skip
     parser.add_argument("--min-context", type=int, help="tokens")

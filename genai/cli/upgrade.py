@@ -1,4 +1,4 @@
-"""`genai upgrade`: bring a project's ledger, index and settings to this version."""
+"""`genai upgrade`: migrate a project's ledger; say whether its settings and index fit."""
 
 import argparse
 
