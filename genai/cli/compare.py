@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-context", type=int, help="tokens")
     parser.add_argument("--max-input", type=dollars, help="dollars a million tokens")
     parser.add_argument("--max-output", type=dollars, help="dollars a million tokens")
-    parser.add_argument("--until", type=day, help="must not end before this day")
+    parser.add_argument("--until", type=day, help="must not end before this day (today)")
     parser.add_argument("--max-p95", type=float, help="seconds, as measured here")
     parser.add_argument("--metric", default="", help="a metric of your suites, to order by")
     parser.add_argument("--min-quality", type=float, help="least value of that metric")
@@ -37,6 +37,7 @@ def run(options: argparse.Namespace) -> int:
     if name is not None and (name in ("", ".", "..") or "/" in name or "\\" in name):
         raise InputError(f"--write {name!r}: must be a name, not a path; it names a file in"
                          " configs/models")  # fmt: skip
+    today = datetime.now(UTC).date()
     wanted = Wanted(
         licences=tuple(options.licence),
         regions=tuple(options.region),
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         min_context=options.min_context,
         max_input_price=options.max_input,
         max_output_price=options.max_output,
-        lives_until=options.until,
+        lives_until=options.until or today,
         max_p95=options.max_p95,
         metric=options.metric,
         min_quality=options.min_quality,
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     known = prices()
     found = compare(options.names, known, genai.open_ledger(), wanted)
     snapshot = known.snapshots[0].hash[:16] if known.snapshots else ""
-    text = record(found, wanted, datetime.now(UTC).date(), snapshot)
+    text = record(found, wanted, today, snapshot)
     print(text)
     if name:
         path = genai.find_project().root / "configs" / "models" / f"{name}.md"

@@ -145,6 +145,19 @@ def test_compare_looks_at_every_priced_model_and_writes_the_record(
     assert "written to configs/models/chat.md" in text
 
 
+def test_compare_chooses_no_model_that_has_ended(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "configs" / "prices.yaml"
+    gone = '  acme/gone: {input: "0.0000001", output: "0.0000001", end_of_life: 2020-01-31}\n'
+    path.write_text(path.read_text().replace("aliases:\n  vllm", f"{gone}aliases:\n  vllm"))
+    found = said(capsys, "compare", "acme/open", "acme/gone")
+    assert left(found) == ["acme/open"]
+    assert "- 1 by ends\n" in found
+    dead = said(capsys, "compare", "acme/open", "acme/gone", "--until", "2020-01-01")
+    assert left(dead) == ["acme/gone", "acme/open"]
+
+
 def test_compare_takes_an_alias_and_finds_what_was_measured_under_it(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
