@@ -109,8 +109,9 @@ def _when(path: Path) -> float:
 class Plan:
     """What a question needs: cases to prove a margin and to see a drop, money and minutes.
 
-    `enough` says whether the suite has the cases. `per_case` is what a case took in the last run;
-    None where there is no run, or its cost is unknown.
+    `cases` are those of the suite that the metric applies to, `asked` the cases of a run that has
+    enough of them. `dollars` and `minutes` are what it takes; None where there is no run, or its
+    cost is unknown.
     """
 
     metric: str
@@ -122,6 +123,7 @@ class Plan:
     basis: str
     dollars: Decimal | None
     minutes: float | None
+    asked: int
 
     @property
     def enough(self) -> bool:
@@ -136,12 +138,12 @@ class Plan:
         verdict = "enough" if self.enough else f"{more} fewer than needed"
         return "\n".join(
             [
-                f"{self.metric}: the suite has {cases(self.cases)}, {verdict} for a margin of"
-                f" {self.margin:g} ({self.basis})",
+                f"{self.metric}: applies to {cases(self.cases)} of the suite, {verdict} for a"
+                f" margin of {self.margin:g} ({self.basis})",
                 f"  to pass four times in five when nothing changed: {cases(self.to_prove)}",
                 f"  to see a drop of {self.margin:g} four times in five: {cases(self.to_see)}",
                 f"  to pass at all, even with no change in any case: {cases(self.least)}",
-                f"  one run of {cases(max(self.cases, self.to_prove))}: {money}, {time}",
+                f"  one run of {cases(self.asked)}: {money}, {time}",
             ]
         )
 
@@ -150,7 +152,8 @@ def plan(suite: Suite, margin: float, last: Sequence[Report]) -> list[Plan]:
     """Say for each metric that gates how many cases a margin needs, and what they cost.
 
     The discordant share, or the spread of the differences, comes from the last two runs where
-    there are two of this dataset; else .10 and .2 are taken.
+    there are two of this dataset; else a share of .10 is taken. The cases that a metric applies to
+    are those of the last run.
 
     Raises:
         CaseError: the margin is not above 0.
@@ -167,13 +170,27 @@ def plan(suite: Suite, margin: float, last: Sequence[Report]) -> list[Plan]:
             to_prove = stats.cases_to_prove(margin, discordant)
             seen = max(discordant, margin * margin * 1.01, margin)
             to_see = stats.cases_for_drop(margin, discordant=seen)
-        count = max(len(suite.cases), to_prove)
-        dollars, minutes = _price(same or last, count)
+        held = _applies(suite, name, same)
+        asked = len(suite.cases) + max(to_prove - held, 0)
+        dollars, minutes = _price(same or last, asked)
         found.append(
-            Plan(name, margin, len(suite.cases), to_prove, to_see, least_cases(margin), basis,
-                 dollars, minutes)
+            Plan(name, margin, held, to_prove, to_see, least_cases(margin), basis, dollars, minutes,
+                 asked)
         )  # fmt: skip
     return found
+
+
+def _applies(suite: Suite, name: str, runs: Sequence[Report]) -> int:
+    """Count the cases whose pairs will decide a metric; before any run, those that it may."""
+    for run in runs[:1]:
+        for metric in run.metrics:
+            if metric.name == name:
+                return metric.n + metric.unmeasured
+    where = suite.metrics[name].where
+    return sum(
+        case.variant is None and (not where or where in (*case.tags, *case.risks))
+        for case in suite.cases
+    )
 
 
 def _spread(runs: Sequence[Report], name: str) -> tuple[float, float, str]:

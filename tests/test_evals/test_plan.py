@@ -1,5 +1,6 @@
 """A plan says how many cases a question needs and what they cost, from how the last runs went."""
 
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 from suites import right, run, suite, wrong_below
 
 from genai import stats
+from genai.cli import main
 from genai.errors import CaseError
 from genai.evals import Report, load_suite
 from genai.evals.baseline import Plan, accept, card_of, find_run, plan, runs_of
@@ -76,14 +78,37 @@ def test_money_and_minutes_are_those_of_a_case_that_was_run(tmp_path: Path) -> N
     assert (nothing.dollars, nothing.minutes) == (None, None)
 
 
+def test_only_cases_that_a_metric_applies_to_are_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = "{refusal_recall: {gate: true}, exact: {gate: true, where: easy}}"
+    path = suite(tmp_path, f"suite: sums\nmetrics: {metrics}\n")
+    with (tmp_path / "evals" / "sums.jsonl").open("a") as file:
+        for n in range(20):
+            file.write(json.dumps({"id": f"r{n}", "input": f"{n} + x", "expect": "refusal"}) + "\n")
+
+    def task(question: str) -> str:
+        return right(question.replace("x", "1"))
+
+    _, early = plan(load_suite(path), 0.1, [])
+    refusals, easy = plan(load_suite(path), 0.1, [run(path, task)])
+    assert (early.cases, easy.cases, refusals.cases) == (30, 30, 20)
+    assert (refusals.to_prove, refusals.asked, refusals.enough) == (62, 80 + 42, False)
+    monkeypatch.chdir(tmp_path)
+    assert main(["eval", "plan", "--margin", "0.1"]) == 2
+    said = capsys.readouterr().out
+    assert "refusal_recall: applies to 20 cases of the suite, 42 fewer than needed" in said
+    assert "one run of 122 cases: " in said
+
+
 def test_as_many_cases_as_are_needed_are_enough() -> None:
-    made = Plan("exact", 0.05, 248, 248, 242, 1, NONE, None, None)
+    made = Plan("exact", 0.05, 248, 248, 242, 1, NONE, None, None, 248)
     assert made.enough
-    assert made.text().startswith("exact: the suite has 248 cases, enough for a margin of 0.05")
+    assert made.text().startswith("exact: applies to 248 cases of the suite, enough for")
     assert "even with no change in any case: 1 case\n" in made.text()
     few = replace(made, cases=247)
     assert not few.enough
-    assert "the suite has 247 cases, 1 fewer than needed" in few.text()
+    assert "applies to 247 cases of the suite, 1 fewer than needed" in few.text()
 
 
 def test_runs_are_found_newest_first_and_the_last_five_are_named(tmp_path: Path) -> None:
