@@ -160,7 +160,7 @@ def load_suite(path: Path) -> Suite:
 
     Raises:
         CaseError: broken YAML, a wrong key, a duplicate id, an unknown metric, or a gold quote
-            that its document does not hold; names file, line and case.
+            that its document does not hold; names file and case, and in the suite the line.
     """
     shown = settings_name(path)
     try:
@@ -175,18 +175,21 @@ def load_suite(path: Path) -> Suite:
     except ConfigError as error:
         raise CaseError(str(error)) from error
     cases = read.inline(settings.cases, text, shown) if settings.cases else []
-    lines = dict(zip((case.id for case in cases), read.lines_of(text), strict=False))
+    lines = zip((case.id for case in cases), read.lines_of(text), strict=False)
+    places = {name: f"{shown}: line {line}" for name, line in lines}
     parts = [(shown, cases)] if cases else []
     for file in settings.files:
         name = f"{path.parent.name}/{file.path}"
-        parts.append((name, read.from_file(path.parent / file.path, name, file.format)))
+        found = read.from_file(path.parent / file.path, name, file.format)
+        places |= dict.fromkeys((case.id for case in found), name)
+        parts.append((name, found))
     cases = read.joined(parts)
     if not cases:
         raise CaseError(f"{shown}: has no case; give `cases` or `files`")
     settings = settings.model_copy(update={"cases": []})
     suite = Suite(settings.suite, settings, cases, path)
     _check_metrics(suite, shown)
-    _check_gold(suite, shown, lines)
+    _check_gold(suite, shown, places)
     return suite
 
 
@@ -227,11 +230,11 @@ def out_of_range(name: str, metric: MetricSettings) -> str:
     return ""
 
 
-def _check_gold(suite: Suite, shown: str, lines: Mapping[str, int]) -> None:
+def _check_gold(suite: Suite, shown: str, places: Mapping[str, str]) -> None:
     texts: dict[str, str | None] = {}
     grounded = any("gold" in needs for needs in _needs(suite))
     for case in suite.cases:
-        where = f"{shown}: line {lines[case.id]}" if case.id in lines else shown
+        where = places.get(case.id, shown)
         if grounded and case.kind and case.expect == "answer" and not case.gold:
             raise CaseError(f"{where}: case `{case.id}` expects an answer; give `gold`")
         for gold in case.gold:

@@ -186,6 +186,14 @@ def test_a_mistake_in_a_suite_names_where(suite: Path, old: str, new: str, said:
     assert str(caught.value).startswith("evals/birds.yaml")
 
 
+def test_a_wrong_quote_in_a_file_of_cases_names_that_file(suite: Path) -> None:
+    gold = '[{"document": "birds.md", "quote": "Storks fly."}]'
+    suite.with_name("more.jsonl").write_text(f'{{"id": "m", "input": "q", "gold": {gold}}}\n')
+    suite.write_text(f"{SUITE}files: more.jsonl\n", encoding="utf-8")
+    with pytest.raises(CaseError, match=r"^evals/more\.jsonl: case `m`: birds\.md does not hold"):
+        load_suite(suite)
+
+
 def test_the_dataset_hash_ignores_order_and_follows_content(suite: Path) -> None:
     base = load_suite(suite).hash
     cases = SUITE.split("  - id: ")
