@@ -151,6 +151,30 @@ def test_an_answer_of_a_chain_that_was_cut_says_so_to_the_client(
 
 
 @pytest.mark.parametrize(
+    "headers",
+    [
+        # sent by a page in a browser of this machine, with no question to the server before
+        {"Origin": "http://other.example", "Content-Type": "text/plain"},
+        {"Origin": "null", "Content-Type": "text/plain"},
+        # the page's own name leads to 127.0.0.1 by now, so that it may read what comes
+        {"Host": "other.example:8010"},
+    ],
+    ids=["origin", "hidden-origin", "host"],
+)
+def test_without_a_key_no_page_of_another_site_is_answered(
+    url: str, provider: tuple[str, Behaviour], headers: dict[str, str]
+) -> None:
+    body = json.dumps({"model": "gpt", "messages": HELLO})
+    found = httpx.post(f"{url}/v1/chat/completions", content=body, headers=headers)
+    assert found.status_code == 403
+    assert "GENAI_SERVER_KEY" in found.json()["error"]["message"]
+    assert not provider[1].requests
+    own = {"Host": "localhost:8010", "Origin": "http://localhost:3000"}
+    assert httpx.get(f"{url}/v1/models", headers=headers).status_code == 403
+    assert httpx.get(f"{url}/v1/models", headers=own).status_code == 200
+
+
+@pytest.mark.parametrize(
     ("model", "field"),
     [
         *(("gpt", name) for name in ("prompt", "schema", "context", "self")),

@@ -5,6 +5,7 @@ import hmac
 import inspect
 import json
 import logging
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
@@ -22,6 +23,10 @@ _log = logging.getLogger("genai.server")
 # else a proxy such as nginx keeps the pieces until the reply is whole
 _PIECEWISE = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 _MOST = 4 << 20  # bytes of a request
+# names of this machine that no other site can have
+_OURS = re.compile(
+    r"(https?://)?(127\.0\.0\.1|localhost|\[::1\]|host\.docker\.internal)(:\d+)?", re.IGNORECASE
+)
 
 
 class Tasks(Mapping[str, Any]):
@@ -47,6 +52,9 @@ def create_app(
     tasks: Mapping[str, Any], *, key: str = "", metrics: Callable[[], str] | None = None
 ) -> Any:
     """Make the ASGI application. With a `key`, every request but /health must bear it.
+
+    Without one it answers programs of this machine alone, and no page of another site in a browser
+    here: a browser sends such a page's requests to 127.0.0.1, also under a name of that site's.
 
     `metrics` gives what /metrics answers, in Prometheus' text format.
     """
@@ -77,6 +85,28 @@ def serve(
     uvicorn.run(app, host=host, port=port, log_level="warning")
 
 
+def _answered(work: Callable[..., Any]) -> Callable[..., Any]:
+    """Let only those in who may ask, and tell the client each error in the protocol's form."""
+
+    async def answer(self: "_Server", request: Any) -> Any:
+        try:
+            self.admit(request)
+            return await work(self, request)
+        except Exception as error:
+            return _error(_said(error))
+
+    return answer
+
+
+def _only_ours(headers: Mapping[str, str]) -> None:
+    """Refuse a request that a page of another site sent, and one under a name of another's."""
+    for header in ("host", "origin"):
+        place = headers.get(header, "localhost")
+        if not _OURS.fullmatch(place):
+            raise Refused(403, "this server has no key, so it answers programs of this machine"
+                          f" alone and not {place!r}; start it with GENAI_SERVER_KEY")  # fmt: skip
+
+
 class _Server:
     def __init__(
         self, tasks: Mapping[str, Any], key: str, metrics: Callable[[], str] | None
@@ -86,28 +116,24 @@ class _Server:
     async def health(self, request: Any) -> Any:
         return _json({"status": "ok"})
 
+    @_answered
     async def metrics(self, request: Any) -> Any:
-        if refused := self._stranger(request):
-            return refused
         if self._metrics is None:
-            return _error(Refused(404, "this server was started without metrics"))
+            raise Refused(404, "this server was started without metrics")
         text = await asyncio.to_thread(self._metrics)
         response = extras.load("starlette.responses", "server").Response
         return response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    @_answered
     async def models(self, request: Any) -> Any:
-        if refused := self._stranger(request):
-            return refused
         data = [self._entry(name) for name in sorted(self._tasks)]
         return _json({"object": "list", "data": data})
 
+    @_answered
     async def model(self, request: Any) -> Any:
-        if refused := self._stranger(request):
-            return refused
         name = request.path_params["name"]
         if name not in self._tasks:
-            return _error(Refused(404, f"model {name!r} is not served here", "model",
-                                  "model_not_found"))  # fmt: skip
+            raise Refused(404, f"model {name!r} is not served here", "model", "model_not_found")
         return _json(self._entry(name))
 
     def _entry(self, name: str) -> dict[str, Any]:
@@ -118,26 +144,25 @@ class _Server:
             "identity": given if isinstance(given, str) else "",
         }  # fmt: skip
 
-    def _stranger(self, request: Any) -> Any:
+    def admit(self, request: Any) -> None:
+        """Let who bears the key in, or where there is none, programs of this machine."""
+        if not self._key:
+            _only_ours(request.headers)
+            return
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if self._key and not hmac.compare_digest(given.encode(), self._key.encode()):
-            return _error(Refused(401, "a wrong key or none; send it as a bearer token",
-                                  code="invalid_api_key"))  # fmt: skip
-        return None
+        if not hmac.compare_digest(given.encode(), self._key.encode()):
+            raise Refused(401, "a wrong key or none; send it as a bearer token",
+                          code="invalid_api_key")  # fmt: skip
 
+    @_answered
     async def chat(self, request: Any) -> Any:
-        if refused := self._stranger(request):
-            return refused
-        try:
-            asked = read_request(await _body(request), self._tasks)
-            task = self._tasks[asked.model]
-            if not asked.stream:
-                return _json(await _whole(task, asked))
-            pieces = _pumped(_pieces(task, asked))
-            # the first piece decides the status, so that a refusal is no 200
-            first = await anext(pieces)
-        except Exception as error:  # each is told to the client in the protocol's form
-            return _error(_said(error))
+        asked = read_request(await _body(request), self._tasks)
+        task = self._tasks[asked.model]
+        if not asked.stream:
+            return _json(await _whole(task, asked))
+        pieces = _pumped(_pieces(task, asked))
+        # the first piece decides the status, so that a refusal is no 200
+        first = await anext(pieces)
         responses = extras.load("starlette.responses", "server")
         return responses.StreamingResponse(
             _events(first, pieces), media_type="text/event-stream", headers=_PIECEWISE

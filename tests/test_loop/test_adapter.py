@@ -134,7 +134,7 @@ def test_thumbs_train_an_adapter_that_answers_in_the_chat(
 async def chat(app: object, question: str) -> str:
     """Ask as a chat program does, over OpenAI's protocol."""
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
-    async with httpx.AsyncClient(transport=transport, base_url="http://chat") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         body = {"model": "feedback", "messages": [{"role": "user", "content": question}],
                 "max_tokens": 16}  # fmt: skip
         reply = await client.post("/v1/chat/completions", json=body)
