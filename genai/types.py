@@ -57,15 +57,14 @@ class Span:
 class Part:
     """A piece of a message that remembers who wrote it.
 
-    `name` is the template variable the text came from ("" for the template itself);
-    `ref` is the passage id of retrieved text; `data` is an image or file as the provider's
-    protocol writes it, such as `{"type": "image_url", "image_url": {"url": ...}}`.
+    `name` is the template variable the text came from ("" for the template itself); `data` is an
+    image or file as the provider's protocol writes it, such as
+    `{"type": "image_url", "image_url": {"url": ...}}`.
     """
 
     text: str
     trust: Trust = "trusted"
     name: str = ""
-    ref: str = ""
     data: Mapping[str, Any] | None = None
 
 

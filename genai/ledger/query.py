@@ -326,10 +326,5 @@ def _rank(ordered: Sequence[float], share: float) -> float | None:
     return ordered[max(math.ceil(share * len(ordered)), 1) - 1] if ordered else None
 
 
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """Give the nearest-rank percentile; None of nothing."""
-    return _rank(sorted(values), share)
-
-
 def _times(*seconds: float | None) -> str:
     return " / ".join("-" if each is None else f"{each:.3f}" for each in seconds)

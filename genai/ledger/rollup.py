@@ -82,10 +82,6 @@ class Sums:
     retries: int = 0
     times: dict[str, dict[int, int]] = field(default_factory=dict)
 
-    def share(self, outcome: str) -> float | None:
-        """Give the share of an outcome; None of nothing."""
-        return self.outcomes.get(outcome, 0) / self.calls if self.calls else None
-
     def percentile(self, share: float, time: str = "seconds") -> float | None:
         """Give a percentile of a time in seconds, at most 1 % off; None of nothing."""
         return percentile(self.times.get(time, {}), share)

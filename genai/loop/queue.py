@@ -35,7 +35,6 @@ _STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "reject": ("rejected", ("open",)),
     "reopen": ("open", ("accepted", "edited", "rejected")),
 }
-STATES = ("open", "accepted", "edited", "rejected", "promoted")
 _DAY = 86_400
 _metadata = sa.MetaData()
 _items = sa.Table(

@@ -73,7 +73,7 @@ def _fenced(passages: Sequence[Passage], slot: str, trust: Trust, nonce: str) ->
     for number, passage in enumerate(passages, start=1):
         parts += [
             Part(f"[{number}] <passage {nonce}>\n"),
-            Part(passage.text, trust, slot, passage.id),
+            Part(passage.text, trust, slot),
             Part(f"\n</passage {nonce}>\n"),
         ]
     return parts

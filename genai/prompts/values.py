@@ -3,12 +3,11 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from genai.types import Passage
 
 Kind = Literal["text", "int", "float", "bool", "enum", "list", "passages", "json"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 _SCALARS: Mapping[str, tuple[type, ...]] = {
     "text": (str,), "int": (int,), "float": (int, float), "bool": (bool,),
 }  # fmt: skip

@@ -10,10 +10,6 @@ _LIMITS = (
     r"|safeguards?|ethics|morals?|morality|censorship|guardrails?|boundaries|constraints?|norms"
     r"|scruples|moderation|inhibitions|alignment|protocols?)"
 )
-_SELF = (
-    r"(?:you|yourself|your|assistants?|models?|ai|ais|bots?|chatbots?|llms?|gpt|machines?|robots?"
-    r"|computers?|persona|character|version|twin|entity|being)"
-)
 _LINE = r"[^.!?\n]"
 _LIMITS_NEED = (
     "rule* restrict* limit* filter* guideline* polic* safe* ethic* moral* censor* guardrail*"

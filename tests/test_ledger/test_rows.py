@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from makers import call
 
 from genai.ledger import Ledger
-from genai.ledger.query import percentile
 from genai.ledger.sums import total_cost
 from genai.types import Cost, CostStatus, Usage
 
@@ -104,7 +103,6 @@ def test_an_empty_ledger_says_nothing_is_known(ledger: Ledger) -> None:
     assert total.p50 is None
     assert total.questions == 0
     assert ledger.by_day() == []
-    assert percentile([], 0.5) is None
 
 
 @pytest.mark.parametrize(("mode", "kept"), [("none", False), ("feedback", False), ("all", True)])

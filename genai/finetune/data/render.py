@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genai.errors import InputError
-from genai.finetune.data.rows import Row, SftRow, Turn
+from genai.finetune.data.rows import Row, Turn
 from genai.models.local import ASKED, read_tokenizer
 
 _BATCH = 512  # rows rendered at once; more is no faster and takes memory
@@ -164,8 +164,3 @@ def _dicts(turns: Iterable[Turn]) -> list[dict[str, str]]:
 def prompt_of(row: Row) -> list[dict[str, str]]:
     """Give the prompt of a row as a model is asked it."""
     return _dicts(row.prompt)
-
-
-def conversation(row: SftRow) -> list[dict[str, str]]:
-    """Give a whole conversation as dicts, as trainers take it."""
-    return _dicts(row.messages)

@@ -5,7 +5,6 @@ headings and tables survive; a PDF becomes its pages' text; each CSV row becomes
 `column: value`. Nothing in a file is run, fetched or expanded without a limit.
 """
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ from genai.rag.documents.pdf import read_pdf
 from genai.rag.documents.rows import read_csv
 from genai.rag.documents.word import read_docx
 
-__all__ = ["ENDINGS", "Document", "find_documents", "other_kinds", "parse", "read_source"]
+__all__ = ["Document", "find_documents", "other_kinds", "parse", "read_source"]
 
 
 _HIDDEN = (".", "~$")  # `~$plan.docx` lies beside a file that somebody has open in Word
@@ -35,7 +34,6 @@ class Document:
     """
 
     path: str
-    source_hash: str
     text: str
     kind: str
     pages: tuple[int, ...] = ()
@@ -162,8 +160,7 @@ def parse(name: str, source: bytes) -> Document:
     if not text.strip():
         cure = "run OCR on it first (for example ocrmypdf)" if kind == "pdf" else "add text"
         raise DocumentError(f"{name}: holds no text; {cure}")
-    source_hash = hashlib.sha256(source).hexdigest()
-    return Document(name, source_hash, text, kind, parsed.pages, parsed.notes)
+    return Document(name, text, kind, parsed.pages, parsed.notes)
 
 
 def _read_text(name: str, source: bytes) -> Parsed:
@@ -186,4 +183,3 @@ _READERS: dict[str, tuple[str, Callable[[str, bytes], Parsed]]] = {
     ".csv": ("csv", read_csv),
     **dict.fromkeys(_CODE.split(), ("code", _read_text)),
 }
-ENDINGS = sorted(_READERS)
