@@ -69,7 +69,7 @@ def test_help_lists_every_verb() -> None:
         assert genai(Path.cwd(), verb, "--help").returncode == 0
 
 
-def test_every_argument_of_every_verb_says_what_it_is() -> None:
+def test_every_argument_of_every_verb_says_what_it_is_and_what_holds_without_it() -> None:
     silent: list[str] = []
     for found in pkgutil.walk_packages(cli.__path__, "genai.cli."):
         module = importlib.import_module(found.name)
@@ -95,9 +95,16 @@ def unsaid(parser: argparse.ArgumentParser) -> list[str]:
         if isinstance(action, argparse._SubParsersAction):
             for word in action.choices.values():
                 found += unsaid(word)
-        elif not action.help:
+        elif not action.help or not says_default(action.help, action.default):
             found.append(f"{parser.prog} {action.dest}")
     return found
+
+
+def says_default(text: str, default: object) -> bool:
+    """Say whether a number that holds unless another is given stands in the help."""
+    if isinstance(default, bool) or not isinstance(default, int | float) or not default:
+        return True
+    return f"{default:,}" in text or f"{default:g}" in text
 
 
 def test_ask_answers_cites_and_says_what_it_took(folder: Path) -> None:

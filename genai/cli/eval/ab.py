@@ -14,12 +14,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
     parser.add_argument("before", help="the version that was there, such as a release")
     parser.add_argument("after", help="the version that should replace it")
-    parser.add_argument("--by", choices=ARMS, default="release", help="what tells them apart")
+    parser.add_argument(
+        "--by", choices=ARMS, default="release", help="what tells them apart (release)"
+    )
     parser.add_argument("--metric", choices=("answered", "thumbs"), default="answered",
                         help="what counts as good (answered)")  # fmt: skip
-    parser.add_argument("--margin", type=float, default=0.05, help="a drop that may be")
-    parser.add_argument("--days", type=float, default=30, help="how far back")
-    parser.add_argument("--share", type=float, default=0.5, help="planned share of BEFORE's users")
+    parser.add_argument("--margin", type=float, default=0.05, help="a drop that may be (0.05)")
+    parser.add_argument("--days", type=float, default=30, help="how far back (30)")
+    parser.add_argument(
+        "--share", type=float, default=0.5, help="planned share of BEFORE's users (0.5)"
+    )
     parser.add_argument("--kind", default="chain", help="chain, or model for bare model calls")
     parser.add_argument("--feature", default="", help="calls of this feature only")
 

@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("metric", help="a metric that a model judges")
     parser.add_argument("--run", dest="of", metavar="RUN", default="",
                         help="the labelled run (default: the newest)")  # fmt: skip
-    parser.add_argument("--threshold", type=float, default=0.5, help="from here the judge passes")
+    parser.add_argument(
+        "--threshold", type=float, default=0.5, help="from here the judge passes (0.5)"
+    )
     parser.add_argument("--flips", type=int, default=0, metavar="N",
                         help="also ask the judge three times on N answers")  # fmt: skip
 

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="how strict the gate is (pull_request)")  # fmt: skip
     parser.add_argument("--margin", type=float,
                         help="a drop that may be, 0.05 for 5 points (the suite's)")  # fmt: skip
-    parser.add_argument("--flips", type=int, default=10, help="changed cases to list a metric")
+    parser.add_argument("--flips", type=int, default=10, help="changed cases to list a metric (10)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -14,7 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", default="", help="what to call the design")
     parser.add_argument("--hypothesis", default="", help="one sentence that a run can contradict")
     parser.add_argument("--metric", default="", help="the one metric that decides")
-    parser.add_argument("--margin", type=float, default=0.05, help="on the scale of the metric")
+    parser.add_argument(
+        "--margin", type=float, default=0.05, help="on the scale of the metric (0.05)"
+    )
     parser.add_argument("--cases", type=int, help="the first N cases (default: all)")
     parser.add_argument("--stage", choices=("pull_request", "release"), default="pull_request",
                         help="how strict the gate is (pull_request)")  # fmt: skip

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="whose answers (default: the newest run)",
     )
-    parser.add_argument("--count", type=count, default=60, help="size of the random sample")
+    parser.add_argument("--count", type=count, default=60, help="size of the random sample (60)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
 
 

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("suite", help="a suite's name")
     parser.add_argument("--from", dest="source", choices=("documents", "feedback"),
                         help="what to ask about; without it the drafts are shown")  # fmt: skip
-    parser.add_argument("--count", type=count, default=10, help="drafts to make")
+    parser.add_argument("--count", type=count, default=10, help="drafts to make (10)")
     parser.add_argument("--model", default="", help="the LLM that asks (default: the configured)")
     parser.add_argument("--seed", type=int, default=0, help="of the sample of passages")
     parser.add_argument("--accept", nargs="+", metavar="ID", default=(), help="move into the suite")

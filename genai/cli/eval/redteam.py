@@ -12,7 +12,7 @@ from genai.types import Action
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("suite", nargs="?", default="redteam", help="evals/SUITE.yaml")
+    parser.add_argument("suite", nargs="?", default="redteam", help="evals/SUITE.yaml (redteam)")
     parser.add_argument("--policy", type=Path, help="another policy file (default: the project's)")
     parser.add_argument("--before", type=Path, help="a policy file to compare with")
     parser.add_argument("--mutate", action="store_true", help="try each attack in disguises too")

@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
     parser.add_argument("suite", help="a suite's name")
     parser.add_argument("--relation", choices=sorted(RELATIONS), help="what to change")
-    parser.add_argument("--seed", type=int, default=1, help="one seed, the same variants")
-    parser.add_argument("--count", type=count, default=1, help="variants a case at the most")
+    parser.add_argument("--seed", type=int, default=1, help="one seed, the same variants (1)")
+    parser.add_argument("--count", type=count, default=1, help="variants a case at the most (1)")
     parser.add_argument("--template", action="append", help="a paraphrase, with {input} in it")
     parser.add_argument("--group", action="append", default=[], metavar="NAME=WORD,WORD",
                         help="the names of a group, for the relation `names`")  # fmt: skip

@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("old", type=Path, help="a policy file")
     parser.add_argument("new", type=Path, help="another one")
     parser.add_argument("--suite", default="", help="evals/SUITE.yaml (default: as eval)")
-    parser.add_argument("--place", choices=PLACES, default="question", help="where cases say none")
+    parser.add_argument(
+        "--place", choices=PLACES, default="question", help="where cases say none (question)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

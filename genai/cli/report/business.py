@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", type=Path, help="write the page, JSON, spreadsheet and plots")
     parser.add_argument("--draws", type=int, default=10_000, help="of the simulation (10,000)")
     parser.add_argument(
-        "--seed", type=int, default=20_260, help="of the draws; one seed, one result"
+        "--seed", type=int, default=20_260, help="of the draws; one seed, one result (20,260)"
     )
     parser.add_argument("--from", dest="first", type=day, metavar="DAY",
                         help="measure from this day on (all days)")  # fmt: skip

@@ -11,12 +11,16 @@ from genai.reports.drift import Period, drift
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("--days", type=int, default=7, help="the current period, today included")
+    parser.add_argument(
+        "--days", type=int, default=7, help="the current period, today included (7)"
+    )
     parser.add_argument("--from", dest="first", type=day,
                         help="first day of the reference (default: as configs/alerts.yaml pins"
                         " it, else 28 days before)")  # fmt: skip
     parser.add_argument("--to", dest="last", type=day, help="last day of it")
-    parser.add_argument("--rate", type=float, default=0.05, help="share of false findings accepted")
+    parser.add_argument(
+        "--rate", type=float, default=0.05, help="share of false findings accepted (0.05)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -19,9 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="first day, which begins the reference (29 days ago)",
     )
     parser.add_argument("--to", dest="last", type=day, help="last day (today)")
-    parser.add_argument("--reference", type=int, default=10, help="days to compare with")
+    parser.add_argument("--reference", type=int, default=10, help="days to compare with (10)")
     parser.add_argument("--alarms", type=float, default=0.05,
-                        help="false findings accepted in the period")  # fmt: skip
+                        help="false findings accepted in the period (0.05)")  # fmt: skip
     parser.add_argument("--per-lost", type=amount, default=0.0,
                         help="dollars an answer costs where a person has to give it")  # fmt: skip
 

@@ -11,7 +11,7 @@ from genai.reports.monitor_text import markdown, prometheus
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the word's arguments."""
-    parser.add_argument("--days", type=int, default=30, help="UTC days, today included")
+    parser.add_argument("--days", type=int, default=30, help="UTC days, today included (30)")
     parser.add_argument("--where", action="append", default=[], metavar="NAME=VALUE",
                         help="one value of a dimension, such as feature=chat")  # fmt: skip
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one page here")

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", help="names of files (default: all)")
     parser.add_argument("--draws", type=int, default=10_000, help="of the simulation (10,000)")
     parser.add_argument(
-        "--seed", type=int, default=20_260, help="of the draws; one seed, one result"
+        "--seed", type=int, default=20_260, help="of the draws; one seed, one result (20,260)"
     )
 
 
