@@ -18,6 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import genai
 from genai import stats
 from genai.ledger.prices import Prices, load_all
 from genai.models import FORMS
@@ -116,6 +117,20 @@ def test_each_guarantee_names_a_test_that_exists() -> None:
         for file, test in named:
             source = (ROOT / file).read_text(encoding="utf-8")
             assert re.search(rf"^(async )?def {test}\(", source, re.MULTILINE), f"{file}::{test}"
+
+
+def test_the_simulated_values_of_the_chapter_are_those_of_its_command() -> None:
+    project = genai.find_project(ROOT)
+    usual = genai.business_case(project=project).outlook
+    dear = genai.business_case({"build": 700_000}, project=project).outlook
+    told = (ROOT / "docs" / "business-case.md").read_text(encoding="utf-8")
+    low, middle, high = (f"{round(each, -3):,.0f}" for each in (usual.p10, usual.p50, usual.p90))
+    assert f"simulated values are {low}, {middle} and {high} dollars, and the" in told
+    assert f"probability of a positive value is {usual.positive:.2f}. " in told
+    assert f"probability falls to {dear.positive:.2f}, " in told
+    worth = [f"{round(each.worth, -3):,.0f}" for each in dear.swings[:2]]
+    assert [each.name for each in dear.swings[:2]] == ["minutes", "realisation"]
+    assert f" is worth {worth[0]} dollars, the realisation share {worth[1]}." in told
 
 
 def test_each_direct_dependency_has_its_line() -> None:
