@@ -17,6 +17,7 @@ from indexes import starter
 from servers import Behaviour, loopback, openai_server
 
 import genai
+from genai.errors import LedgerUnusable
 from genai.models import open_model
 from genai.models.base import Delta
 from genai.types import Usage
@@ -148,6 +149,33 @@ def test_an_answer_of_a_chain_that_was_cut_says_so_to_the_client(
         "A lamp is lit by its switch. [1]", "length",
     )  # fmt: skip
     assert ends[-1] == "length"
+
+
+def test_a_store_that_is_locked_is_no_mistake_of_the_client(tmp_path: Path) -> None:
+    def busy(question: str) -> str:
+        raise LedgerUnusable("ledger.db: is locked by another program; no call was lost")
+
+    def figures() -> str:
+        return busy("")
+
+    for url in loopback({"busy": busy}, metrics=figures):
+        body = {"model": "busy", "messages": HELLO}
+        for found in (
+            httpx.post(f"{url}/v1/chat/completions", json=body),
+            httpx.post(f"{url}/v1/chat/completions", json={**body, "stream": True}),
+            httpx.get(f"{url}/metrics"),
+        ):
+            assert found.status_code == 503
+            assert "is locked" in found.json()["error"]["message"]
+
+
+def test_weights_that_are_gone_hide_no_other_model_of_the_list(tmp_path: Path) -> None:
+    tasks = {"fine": open_model("fake/echo"), "gone": open_model(f"local/{tmp_path}")}
+    for url in loopback(tasks):
+        listed = httpx.get(f"{url}/v1/models").json()["data"]
+        assert [each["id"] for each in listed] == ["fine", "gone"]
+        body = {"model": "gone", "messages": HELLO}
+        assert httpx.post(f"{url}/v1/chat/completions", json=body).status_code == 404
 
 
 @pytest.mark.parametrize(

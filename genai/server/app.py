@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from genai import bridge, extras
+from genai.errors import GenaiError
 from genai.evals.task import said, text_of
 from genai.ledger import scope
 from genai.models import Model
@@ -138,7 +139,10 @@ class _Server:
 
     def _entry(self, name: str) -> dict[str, Any]:
         """`identity` says what shapes the answers, such as the digest of the weights."""
-        given = getattr(self._tasks[name], "identity", "")
+        try:
+            given = getattr(self._tasks[name], "identity", "")
+        except GenaiError:  # such as weights that are gone; who asks this one is told
+            given = ""
         return {
             "id": name, "object": "model", "created": 0, "owned_by": "genai",
             "identity": given if isinstance(given, str) else "",

@@ -10,7 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from genai.errors import BudgetExceeded, GenaiError, InputError, ModelError
+from genai.errors import (
+    BudgetExceeded,
+    GenaiError,
+    IndexUnusable,
+    InputError,
+    LedgerUnusable,
+    ModelError,
+)
 from genai.models import Model
 from genai.models.local import PARAMS
 from genai.types import Reply as Said
@@ -186,6 +193,8 @@ def fault(error: Exception) -> Refused:
         return Refused(_STATUS.get(error.kind, 502), str(error), code=error.kind)
     if isinstance(error, BudgetExceeded):
         return Refused(429, str(error), code="budget")
+    if isinstance(error, LedgerUnusable | IndexUnusable):  # busy or away: another try may do
+        return Refused(503, str(error), code="unavailable")
     if isinstance(error, InputError):
         return Refused(400, str(error))
     if isinstance(error, GenaiError):
