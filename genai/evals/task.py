@@ -22,7 +22,7 @@ from genai.errors import BudgetExceeded, ModelError, Unmeasured
 from genai.evals.case import Case
 from genai.evals.trial import Trial
 from genai.ledger.cap import dollars
-from genai.types import Answer, Cost, CostStatus, Hit, Passage, Refusal, Reply, ToolCall, Usage
+from genai.types import Answer, Cost, Hit, Passage, Refusal, Reply, ToolCall, Usage
 
 Task = Callable[..., Any]
 # why nothing is known of a case: the kinds of ModelError, and what other clients call theirs
@@ -249,7 +249,7 @@ def _fill(trial: Trial, outcome: Any) -> None:
     if isinstance(outcome, Answer | Refusal | Reply):
         trial.text = outcome.text
         trial.usage, trial.model, trial.call_id = outcome.usage, outcome.model, outcome.call_id
-        trial.cost, trial.cost_status = outcome.cost.amount, outcome.cost.status
+        trial.cost = outcome.cost.amount
         trial.replayed = outcome.cost.reason.startswith("replayed")
     if isinstance(outcome, Answer):
         trial.citations, trial.hits = outcome.citations, outcome.hits
@@ -290,9 +290,9 @@ def _mapping(trial: Trial, given: Mapping[str, Any]) -> None:
     trial.model, trial.call_id = str(given.get("model", "")), str(given.get("call_id", ""))
     cost, usage = given.get("cost"), given.get("usage")
     if isinstance(cost, Cost):
-        trial.cost, trial.cost_status = cost.amount, cost.status
+        trial.cost = cost.amount
     elif cost is not None:
-        trial.cost, trial.cost_status = _paid(cost), CostStatus.PROVIDER_REPORTED
+        trial.cost = _paid(cost)
     tokens = given.get("input_tokens"), given.get("output_tokens")
     if isinstance(usage, Usage):
         trial.usage = usage

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from genai.evals.case import Case
-from genai.types import Citation, CostStatus, Hit, ToolCall, Usage
+from genai.types import Citation, Hit, ToolCall, Usage
 
 State = Literal["answered", "refused", "failed", "unmeasured"]
 
@@ -33,7 +33,6 @@ class Trial(msgspec.Struct, kw_only=True, omit_defaults=True):
     tool_calls: tuple[ToolCall, ...] = ()
     usage: Usage = Usage()
     cost: Decimal | None = None
-    cost_status: CostStatus = CostStatus.UNPRICED
     seconds: float = 0.0
     ttft: float | None = None
     replayed: bool = False

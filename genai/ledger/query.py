@@ -99,7 +99,6 @@ class Summary:
     p50: float | None
     p95: float | None
     p99: float | None
-    ttft_p50: float | None
     models: tuple[ModelRow, ...]
 
     def text(self) -> str:
@@ -131,7 +130,7 @@ class DayRow:
 
 @dataclass(slots=True)
 class _Group:
-    """The calls of one kind, UTC day and model; `seconds` and `ttft` are sorted."""
+    """The calls of one kind, UTC day and model; `seconds` are sorted."""
 
     kind: str
     day: int
@@ -141,7 +140,6 @@ class _Group:
     input_tokens: int
     output_tokens: int
     seconds: Sequence[float] = ()
-    ttft: Sequence[float] = ()
 
 
 class Groups:
@@ -165,8 +163,6 @@ class Groups:
         for group in groups:
             where = {"kind": group.kind, "day": group.day, "model": group.model, "since": since}
             group.seconds = _column(db.execute(sa.text(_SECONDS), where))
-            if group.kind == "chain":
-                group.ttft = sorted(_column(db.execute(sa.text(_TTFT), where)))
         return cls(groups)
 
     def summary(self) -> Summary:
@@ -184,7 +180,6 @@ class Groups:
             p50=_rank(seconds, 0.50),
             p95=_rank(seconds, 0.95),
             p99=_rank(seconds, 0.99),
-            ttft_p50=_rank(_sorted(group.ttft for group in self._chains), 0.50),
             models=_models(self._parts),
         )
 
@@ -238,7 +233,6 @@ GROUP BY kind, day, model
 """
 _ONE = "kind = :kind AND day = :day AND model = :model AND started_at >= :since"
 _SECONDS = f"SELECT seconds FROM call WHERE {_ONE} AND outcome <> 'cancelled' ORDER BY seconds"
-_TTFT = f"SELECT ttft FROM call WHERE {_ONE} AND ttft IS NOT NULL"
 
 
 def _column(result: "sa.CursorResult[Any]") -> Sequence[float]:

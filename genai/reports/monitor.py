@@ -90,7 +90,6 @@ class Monitor:
     groups: Mapping[str, tuple[Line, ...]]
     parts: Mapping[str, Line]
     thumbs: tuple[int, int]
-    rolled_up: int = 0
     guards: tuple[Line, ...] = ()
     misdated: int = 0
     runs: Line | None = None
@@ -118,7 +117,7 @@ def monitor(
     """
     if not 1 <= days <= 36_500:
         raise InputError(f"days={days}: a period has at least one day and at most 36,500")
-    new = ledger.roll_up()
+    ledger.roll_up()
     until = time.time() if now is None else now
     since = (int(until // _DAY) - days + 1) * _DAY
     reader = _Reader(ledger, since, until, where or {})
@@ -129,7 +128,7 @@ def monitor(
         since, until, whole,
         tuple(replace(each, name=day_name(int(each.name))) for each in reader.lines("day")),
         reader.lines("model"), {name: reader.lines(name) for name in DIMENSIONS[1:]},
-        {kind: line for kind, line in parts.items() if line.calls}, whole.thumbs, new,
+        {kind: line for kind, line in parts.items() if line.calls}, whole.thumbs,
         tuple(line for line in map(reader.place, sorted(GUARDS)) if line.calls),
         misdated(ledger.database, now=until), runs,
     )  # fmt: skip
