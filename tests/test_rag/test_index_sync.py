@@ -372,22 +372,6 @@ def test_a_damaged_index_is_named_and_left_alone_until_a_rebuild(
     other.close()
 
 
-def test_an_index_of_the_first_layout_is_built_anew(
-    tmp_path: Path, folder: Path, embedder: Embedder
-) -> None:
-    path = tmp_path / "old"
-    (path / "chroma-1").mkdir(parents=True)
-    (path / "index.db").write_bytes(b"")
-    index = Index(path, embedder)
-    with pytest.raises(IndexUnusable, match="written by an older genai; run `genai index sync`"):
-        index.search("storks")
-    index.sync(folder)
-    assert index.search("storks")
-    assert not (path / "index.db").exists()
-    assert not (path / "chroma-1").exists()
-    index.close()
-
-
 def test_searching_before_the_first_sync_says_what_to_do(
     tmp_path: Path, embedder: Embedder
 ) -> None:

@@ -164,7 +164,6 @@ class Index:
             with suppress(IndexUnusable):
                 self._open(old).drop_graph()
             self._home.remove(old)
-        self._home.tidy()
 
     def rollback(self, generation: str = "") -> Generation:
         """Let the generation before answer again, or the one named.
@@ -386,7 +385,7 @@ class Index:
         opened = self._current()
         if opened is not None and opened.store.get("revision"):
             return opened
-        old = self._home.of_first_layout() or (opened is None and self._home.current().folder)
+        old = opened is None and self._home.current().folder
         said = "was written by an older genai; run `genai index sync`" if old else (
             "is empty; run `genai index sync` first"
         )  # fmt: skip

@@ -97,15 +97,6 @@ class Generations:
         finally:
             os.close(folder)
 
-    def of_first_layout(self) -> bool:
-        """Say whether files of genai's first layout lie here."""
-        return (self.path / _FILE).is_file()
-
-    def tidy(self) -> None:
-        """Remove files of the first layout, once something else answers."""
-        for each in [*self.path.glob(f"{_FILE}*"), *self.path.glob("chroma-*")]:
-            shutil.rmtree(each) if each.is_dir() else each.unlink()
-
     def remove(self, folder: str) -> None:
         """Remove one folder; its database goes first, so a half removed one is none."""
         with suppress(FileNotFoundError):
