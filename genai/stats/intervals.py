@@ -26,9 +26,9 @@ def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
-def rule_of_three(n: int, confidence: float = 0.95) -> float:
-    """Give the exact upper bound of a failure rate after `n` trials without one; 1 for n = 0."""
-    return 1 - (1 - confidence) ** (1 / n) if n else 1.0
+def rule_of_three(n: int) -> float:
+    """Give the exact 95 % bound of a failure rate after `n` trials without one; 1 for n = 0."""
+    return 1 - 0.05 ** (1 / n) if n else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ def log_ratio(before: Sequence[float], after: Sequence[float]) -> Interval:
     )
 
 
-def percentile_ranks(n: int, share: float = 0.95, confidence: float = 0.90) -> tuple[int, int]:
-    """Give the 1-based ranks of the order statistics around a percentile, two-sided.
+def percentile_ranks(n: int, share: float = 0.95) -> tuple[int, int]:
+    """Give the 1-based ranks of the order statistics around a percentile, 5 % on each side.
 
     The upper rank is n + 1 where no value bounds it, as for the 95th percentile under n = 59.
     """
@@ -112,5 +112,5 @@ def percentile_ranks(n: int, share: float = 0.95, confidence: float = 0.90) -> t
         log = math.lgamma(n + 1) - math.lgamma(rank + 1) - math.lgamma(n - rank + 1)
         return math.exp(log + rank * math.log(share) + (n - rank) * math.log1p(-share))
 
-    tail, sums = (1 - confidence) / 2, list(accumulate(map(chance, range(n + 1))))
-    return max(sum(each <= tail for each in sums), 1), sum(each < 1 - tail for each in sums) + 1
+    sums = list(accumulate(map(chance, range(n + 1))))
+    return max(sum(each <= 0.05 for each in sums), 1), sum(each < 0.95 for each in sums) + 1

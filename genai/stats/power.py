@@ -1,42 +1,30 @@
-"""How many cases a question needs, and what repeats of a case say."""
+"""How many cases a question needs, one-sided at 5 % with a power of 80 %, and what repeats say."""
 
 import math
 from statistics import NormalDist
 
-_Z = NormalDist().inv_cdf
+_Z = NormalDist().inv_cdf(0.95) + NormalDist().inv_cdf(0.8)  # one-sided 5 %, power 80 %
 
 
-def cases_for_drop(
-    drop: float,
-    *,
-    discordant: float = 0.0,
-    sd: float = 0.0,
-    alpha: float = 0.05,
-    power: float = 0.8,
-) -> int:
+def cases_for_drop(drop: float, *, discordant: float = 0.0, sd: float = 0.0) -> int:
     """Give the pairs needed to see a drop: of a share by its `discordant`, of a score by its `sd`.
 
-    One-sided; `sd` is that of the differences. Several cases a cluster need 1 + (size - 1) ICC
-    times as many.
+    `sd` is that of the differences. Several cases a cluster need 1 + (size - 1) ICC times as many.
     """
-    z = _Z(1 - alpha) + _Z(power)
     spread = sd * sd if sd else discordant - drop * drop
     if drop <= 0 or spread <= 0:
         raise ValueError(f"a drop of {drop:g} at this spread cannot be planned for")
-    return math.ceil(z * z * spread / (drop * drop))
+    return math.ceil(_Z * _Z * spread / (drop * drop))
 
 
-def cases_to_prove(
-    margin: float, discordant: float, *, alpha: float = 0.05, power: float = 0.8
-) -> int:
+def cases_to_prove(margin: float, discordant: float) -> int:
     """Give the pairs needed to show that an unchanged task is not worse than by `margin`."""
-    z = _Z(1 - alpha) + _Z(power)
-    return math.ceil(z * z * discordant / (margin * margin))
+    return math.ceil(_Z * _Z * discordant / (margin * margin))
 
 
-def detectable(sd: float, n: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """Give the smallest drop that `n` pairs show with the stated power."""
-    return (_Z(1 - alpha) + _Z(power)) * sd / math.sqrt(n)
+def detectable(sd: float, n: int) -> float:
+    """Give the smallest drop that `n` pairs show."""
+    return _Z * sd / math.sqrt(n)
 
 
 def pass_at(k: int, passed: int, n: int) -> float:
