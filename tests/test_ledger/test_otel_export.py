@@ -47,8 +47,7 @@ def test_a_span_is_a_child_of_the_active_one_and_never_becomes_it(stable: Bench)
         here = stable.telemetry.active()
     span = stable.spans[0]
     assert span.parent.span_id == outer.get_span_context().span_id
-    assert handle.trace_id == here["trace_id"]
-    assert handle.span_id == format(span.context.span_id, "016x")
+    assert format(span.context.trace_id, "032x") == here["trace_id"]
     assert stable.telemetry.active() == {}
 
 
@@ -99,7 +98,7 @@ def test_judgements_belong_to_the_span_they_judge(stable: Bench) -> None:
         "gen_ai.evaluation.explanation": "on the point",
         "gen_ai.response.id": "chatcmpl-1",
     }
-    assert format(second.span_id, "016x") == handle.span_id
+    assert second.span_id == handle.span.get_span_context().span_id
     assert second.attributes["error.type"] == "timeout"
     assert alone.span_id == 0
 

@@ -31,16 +31,6 @@ class Handle:
         """Note that a further piece came, `seconds` after the one before it."""
         self.gaps.append(seconds)
 
-    @property
-    def trace_id(self) -> str:
-        """The trace as 32 hex digits; zeros where nothing records."""
-        return format(self.span.get_span_context().trace_id, "032x")
-
-    @property
-    def span_id(self) -> str:
-        """The span as 16 hex digits; zeros where nothing records."""
-        return format(self.span.get_span_context().span_id, "016x")
-
 
 class Step:
     """A retrieval or a tool at work: use it in `with`, and set `result` to what it gave."""
