@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from genai.reports.monitor_text import HEADS, guard_table, period, row
+from genai.reports.monitor_text import HEADS, groups, guard_table, period, row
 from genai.reports.pages import escaped, frame, table
 
 if TYPE_CHECKING:
@@ -30,10 +30,8 @@ def page(found: "Monitor") -> str:
             ("dollars a day", lambda line: float(line.money.total)),
         )
     )
-    groups = "".join(
-        f"<h2>{escaped(title)}</h2>{table(HEADS, list(map(row, group)))}"
-        for title, group in (("models", found.models), *found.groups.items())
-        if len(group) > 1 or (group and group[0].name != "(none)")
+    more = "".join(
+        f"<h2>{escaped(title)}</h2>{table(heads, rows)}" for title, (heads, *rows) in groups(found)
     )
     reasons = [(reason, f"{count:,}") for reason, count in found.whole.reasons.items()]
     heads = ("reason", "questions")
@@ -45,7 +43,7 @@ def page(found: "Monitor") -> str:
     return frame(
         "Monitoring", _STYLE,
         f'<h1>Monitoring</h1><p>{escaped(period(found))}</p>{empty}<div class="plots">{plots}</div>'
-        f"<h2>days</h2>{days}{groups}{guards}{why}",
+        f"<h2>days</h2>{days}{more}{guards}{why}",
     )  # fmt: skip
 
 

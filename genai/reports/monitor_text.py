@@ -51,6 +51,17 @@ def guard_table(found: "Monitor") -> list[tuple[str, ...]]:
     return rows
 
 
+def groups(found: "Monitor") -> Iterator[tuple[str, list[tuple[str, ...]]]]:
+    """Give each dimension that says something with its rows of text, the head first.
+
+    A question may take a model several calls: its retries, and what rewrites or judges for it.
+    """
+    for title, lines in (("models", found.models), *found.groups.items()):
+        if len(lines) > 1 or (lines and lines[0].name != "(none)"):
+            heads = ("", "calls", *HEADS[2:]) if title == "models" else HEADS
+            yield title, [heads, *map(row, lines)]
+
+
 def _percent(share: tuple[float, float, float] | None) -> str:
     if share is None:
         return "-"
@@ -66,9 +77,8 @@ def markdown(found: "Monitor") -> str:
     """Give the figures as Markdown."""
     lines = ["# Monitoring", "", period(found), ""]
     lines += _markdown_table(table(found))
-    for title, group in (("Models", found.models), *found.groups.items()):
-        if len(group) > 1 or (group and group[0].name != "(none)"):
-            lines += ["", f"## {title}", "", *_markdown_table([HEADS, *map(row, group)])]
+    for title, rows in groups(found):
+        lines += ["", f"## {title}", "", *_markdown_table(rows)]
     if found.guards:
         lines += ["", "## Guards", "", *_markdown_table(guard_table(found))]
     if found.whole.reasons:

@@ -164,6 +164,9 @@ def test_text_page_and_metrics_say_the_same(ledger: Ledger) -> None:
     middle, high = found.whole.inter_token, found.whole.inter_token_p95
     assert f" | {middle:.3g} s / {high:.3g} s | 0 / 0 | 10 block, 40 redact |\n" in text
     assert f"| {' | '.join(HEADS)} |" in text
+    models = text.partition("## models\n\n")[2].splitlines()[0]  # a retry is a call of its own
+    assert models == f"| {' | '.join(('', 'calls', *HEADS[2:]))} |"
+    assert html.partition("<h2>models</h2>")[2].index(">calls<") < 200
     for head in HEADS[1:]:
         assert f'<th scope="col">{head}</th>' in html
     scraped = samples(metrics)
