@@ -1,17 +1,13 @@
 """The ledger: one store that says what every call took, cost and led to."""
 
 import atexit
-import hashlib
-import hmac
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +17,7 @@ from genai.ledger.query import DayRow, Groups, Summary
 from genai.ledger.row import flat_context, row_of, to_pico, unflatten
 from genai.ledger.signals import flush_on_signals
 from genai.ledger.spool import Spool
+from genai.ledger.users import pseudonym
 from genai.types import Call, Context, Cost, new_id
 
 if TYPE_CHECKING:
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
     from genai.ledger.layers import Repriced
 _PERIOD = 2.0  # seconds between two drains in the background
 _LARGE = 8 * 2**20  # bytes of a spool file that is emptied when all of it is stored
-_KEY = "GENAI_USER_KEY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,24 +344,3 @@ FILTERS = (
     "kind", "outcome", "model", "provider", "feature", "user", "session", "tenant", "release",
     "run", "reason", "cost_status",
 )  # fmt: skip
-
-
-@lru_cache(maxsize=4096)
-def pseudonym(folder: Path, user: str) -> str:
-    """Give the keyed hash that stands for a user; the key is `GENAI_USER_KEY` or a local file."""
-    key = os.environ.get(_KEY, "").encode() or _local_key(folder / "user.key")
-    return hmac.new(key, user.encode("utf-8", "backslashreplace"), hashlib.sha256).hexdigest()[:24]
-
-
-@lru_cache(maxsize=8)
-def _local_key(path: Path) -> bytes:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        made = path.with_suffix(f".{secrets.token_hex(4)}")
-        made.touch(mode=0o600)
-        made.write_bytes(secrets.token_bytes(32))
-        try:
-            os.link(made, path)  # the first writer wins, and nobody reads half a key
-        finally:
-            made.unlink()
-    return path.read_bytes()

@@ -1,7 +1,9 @@
 """Who a call is for: threads, tasks and executors keep their own; users are stored as hashes."""
 
 import asyncio
+import errno
 import multiprocessing
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +13,7 @@ import pytest
 from makers import call
 
 from genai.ledger import Ledger, bind, carry, current, merged, scope
-from genai.models import Fake, open_model
+from genai.models import Fake, Hooks, open_model
 from genai.types import Call, Context
 
 
@@ -102,6 +104,39 @@ def test_a_user_is_stored_as_a_keyed_hash(tmp_path: Path, monkeypatch: pytest.Mo
     other.record(call(id="x", context=Context(user="ann@example.org")))
     assert other.calls()[0].context.user != row.context.user  # another key, another name
     monkeypatch.setenv("GENAI_USER_KEY", "shared by all machines")
-    from genai.ledger.store import pseudonym
+    from genai.ledger.users import pseudonym
 
     assert pseudonym(tmp_path / "c", "ann") == pseudonym(tmp_path / "d", "ann")
+
+
+def test_a_user_whose_key_cannot_be_kept_stops_no_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("GENAI_USER_KEY", raising=False)
+    state = tmp_path / "state"
+    state.write_text("a file where the folder should be")
+    ledger = Ledger(state / "ledger.db")
+    model = open_model("fake/echo", hooks=Hooks(record=ledger.record, sent=ledger.sent))
+    with scope(user="zoe"):
+        assert [model("hello").text for _ in range(2)] == ["hello"] * 2
+    (said,) = [each.getMessage() for each in caplog.records if "user.key" in each.getMessage()]
+    assert "GENAI_USER_KEY" in said
+    assert "zoe" not in said
+    state.unlink()  # there is room again: the rows come, and users have their lasting names
+    assert ledger.flush().stored == 2
+    assert len({row.context.user for row in ledger.calls()}) == 1
+    assert ledger.user_key("zoe") == Ledger(state / "ledger.db").user_key("zoe")
+    assert (state / "user.key").is_file()
+
+
+def test_a_users_key_is_kept_where_there_are_no_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.delenv("GENAI_USER_KEY", raising=False)
+    monkeypatch.setattr(os, "link", refuses)
+    assert Ledger(tmp_path / "ledger.db").user_key("ann")
+    (kept,) = tmp_path.iterdir()
+    assert (kept.name, kept.stat().st_mode & 0o777) == ("user.key", 0o600)
