@@ -109,7 +109,11 @@ def draw_guards(outcome: genai.Answer | genai.Refusal) -> None:
 
 def draw_meter(call_id: str) -> None:
     """Show tokens, cost and seconds as the ledger holds them."""
-    call = genai.open_ledger().call(call_id)
+    try:
+        call = genai.open_ledger().call(call_id)
+    except genai.GenaiError as error:  # the answer is there, and the next question has its turn
+        st.error(f"What it took cannot be shown. {clean(str(error))}")
+        return
     if call is None:
         return
     tokens = "tokens unknown"

@@ -96,6 +96,17 @@ def test_the_chat_says_what_is_wrong_where_no_call_can_be_written(place: Path) -
     assert len(told.splitlines()) == 1
 
 
+def test_the_chat_goes_on_while_the_ledger_is_away(place: Path) -> None:
+    (place / ".genai").mkdir()
+    (place / ".genai" / "ledger.db").write_text("text" * 2000)
+    found = drawn("chat.py")
+    for question in ("What is an index?", "And what is a passage?"):
+        found = found.chat_input[0].set_value(question).run()
+    said = [each.markdown[0].value for each in found.chat_message]
+    assert said[::2] == ["What is an index?", "And what is a passage?"]
+    assert all(said[1::2])
+
+
 @pytest.mark.parametrize(
     ("page", "said"),
     [
