@@ -1,13 +1,14 @@
 """Where a request goes and by whose key; what nobody else may read is not part of an address."""
 
 import os
+import re
+
+_LOGIN = re.compile(r"(?:(?<=//)|(?<=@))[^@/]*@")
 
 
 def bare(url: str) -> str:
-    """Give a URL without its user and password."""
-    scheme, mark, rest = url.partition("://")
-    place, slash, path = rest.partition("/")
-    return f"{scheme}{mark}{place.rpartition('@')[2]}{slash}{path}"
+    """Give a URL, or a model's name with one, without its user and password."""
+    return _LOGIN.sub("", url)
 
 
 def key(name: str) -> str:

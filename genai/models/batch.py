@@ -47,7 +47,8 @@ class Batch:
         owner, _, rest = name.partition("/")
         if owner != "openai" or not rest:
             raise ModelError(
-                f"model {name!r}: only `openai/NAME[@URL]` takes batches; call it directly",
+                f"model {address.bare(name)!r}: only `openai/NAME[@URL]` takes batches; call it"
+                " directly",
                 "unknown_model",
             )
         self.name = name.partition("@")[0]

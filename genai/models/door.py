@@ -7,6 +7,7 @@ from pathlib import Path
 
 from genai.config import ModelSettings, settings_of
 from genai.errors import ModelError
+from genai.models import address
 from genai.models.attempts import Hooks, Route, Target, Timeouts
 from genai.models.base import Provider, Recorder
 from genai.models.embedders import make_embedder
@@ -121,13 +122,20 @@ def _provider(name: str, settings: ModelSettings, client: object | None) -> Prov
         bare, _, given = rest.partition("@")
         if "@" in rest and not given.startswith(("http://", "https://")):
             raise ModelError(
-                f"model {name!r}: `@` is followed by a URL, such as @http://127.0.0.1:8000/v1",
+                f"model {address.bare(name)!r}: `@` is followed by a URL, such as"
+                " @http://127.0.0.1:8000/v1",
                 "unknown_model",
             )
         return OpenAI(
             bare, base_url=given or url or LOCAL_SERVERS.get(prefix), api_key_env=key_env,
             provider=prefix, connect=settings.connect_timeout, total=settings.total_timeout,
         )  # fmt: skip
+    if "://" in name:
+        raise ModelError(
+            f"model {address.bare(name)!r}: a URL follows `openai/NAME@`, `ollama/NAME@`,"
+            " `vllm/NAME@` or `llamacpp/NAME@`; for another provider set `base_url` under `models`",
+            "unknown_model",
+        )
     if rest:
         from genai.models.litellm import LiteLLM
 
@@ -135,7 +143,8 @@ def _provider(name: str, settings: ModelSettings, client: object | None) -> Prov
         return LiteLLM(bare, base_url=url, api_key_env=key_env)
     close = difflib.get_close_matches(name, [*FORMS], n=1)
     hint = f"did you mean `{FORMS[close[0]]}`?" if close else f"use {'; '.join(FORMS.values())}"
-    raise ModelError(f"model {name!r}: not a known name; {hint}", "unknown_model")
+    said = f"model {address.bare(name)!r}: not a known name; {hint}"
+    raise ModelError(said, "unknown_model")
 
 
 def _here(name: str, prefix: str, rest: str) -> Provider | None:

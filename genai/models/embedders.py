@@ -49,11 +49,11 @@ def make_embedder(
 
         found = import_object(name.partition("/")[2], "embed_documents")
         return embed_with(found, name, hooks=hooks)
-    elif ":" in name:
+    elif ":" in name and "://" not in name:
         encode, identity = _function(name), name
     else:
         raise ModelError(
-            f"embedder {name!r}: not known; use `static`, `openai/NAME[@URL]`,"
+            f"embedder {bare(name)!r}: not known; use `static`, `openai/NAME[@URL]`,"
             " `litellm/NAME[@URL]`, `sentence-transformers/NAME`, `langchain/package.module:NAME`"
             " or `package.module:function`",
             "unknown_model",
@@ -133,7 +133,8 @@ def _served(name: str, settings: ModelSettings, hooks: Hooks | None) -> Embedder
 
         if "@" in model:
             raise ModelError(
-                f"embedder {name!r}: `@` is followed by a URL, such as @http://127.0.0.1:8000/v1",
+                f"embedder {bare(name)!r}: `@` is followed by a URL, such as"
+                " @http://127.0.0.1:8000/v1",
                 "unknown_model",
             )
         provider = OpenAI(

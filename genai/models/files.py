@@ -13,6 +13,7 @@ from typing import Any
 
 from genai import bridge
 from genai.errors import InputError, ModelError
+from genai.models import address
 from genai.models.attempts import counted
 from genai.models.sdk import SDK, package
 from genai.types import Part
@@ -85,12 +86,13 @@ def _sdk(name: str, url: str | None, key_env: str | None, client: object | None)
     owner, _, rest = name.partition("/")
     if owner not in ("openai", "responses", "azure") or not rest:
         raise ModelError(
-            f"model {name!r}: its provider keeps no files; put the file into the message, or use"
-            " `openai/NAME[@URL]`, `responses/NAME` or `azure/DEPLOYMENT`",
+            f"model {address.bare(name)!r}: its provider keeps no files; put the file into the"
+            " message, or use `openai/NAME[@URL]`, `responses/NAME` or `azure/DEPLOYMENT`",
             "unknown_model",
         )
     bare, _, given = rest.partition("@")
     provider = "azure" if owner == "azure" else "openai"
+    bare, _, given = rest.partition("@")
     return SDK(bare, client=client, provider=provider, base_url=given or url, api_key_env=key_env)
 
 

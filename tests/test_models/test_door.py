@@ -109,6 +109,20 @@ def test_an_unknown_name_lists_the_forms(name: str, hint: str) -> None:
     assert caught.value.kind == "unknown_model"
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["opanai/m@http://ann:very-secret@h:80/v1", "openai/m@htp://ann:very-secret@h:80/v1",
+     "mistral/m@https://ann:very-secret@h:80/v1", "m@http://ann:very-secret@h:80",
+     "openai/m@ann:very-secret@h:80"],
+)  # fmt: skip
+@pytest.mark.parametrize("opens", [open_model, make_embedder])
+def test_a_name_with_a_slip_shows_no_password_of_its_url(opens: Any, name: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        opens(name)
+    assert "very-secret" not in str(caught.value)
+    assert "URL" in str(caught.value)
+
+
 # -- any OpenAI-compatible server ------------------------------------------------------------------
 
 
