@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from judges import PROMPT_FILES, Scripted
 from loops import suite
 
 from genai.cli import main
 from genai.errors import InputError
 from genai.evals import Options, Report, Suite, Tools, evaluate, load_suite
-from genai.ledger import Ledger
+from genai.ledger import Ledger, tables
 from genai.loop.online import Canaries, Scored, canary, score
 from genai.loop.seen import online_scores
 from genai.loop.settings import CanarySettings, LoopSettings, OnlineSettings
@@ -146,7 +147,7 @@ def judge(ledger: Ledger, cents: str) -> Tools:
 
 @pytest.mark.parametrize("cents", ["0.10", "0.15"])
 def test_a_judge_over_its_budget_stops_says_so_and_goes_on_the_next_day(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, cents: str
+    ledger: Ledger, cents: str
 ) -> None:
     for number in range(6):
         answered(ledger, f"c{number}", GOOD)
@@ -160,9 +161,14 @@ def test_a_judge_over_its_budget_stops_says_so_and_goes_on_the_next_day(
     assert 1 <= len(done) <= 2
     again = look(ledger, settings, tools=judge(ledger, cents))
     assert again.exit_code == 3
-    monkeypatch.setattr("genai.loop.online._spent", lambda *_: Decimal(0))
-    later = look(ledger, {**settings, "spend": "9"}, tools=judge(ledger, cents))
-    assert later.sampled == 6 - len(done)
+    with ledger.database.begin() as db:  # a day goes by
+        earlier = tables.calls.c.started_at - 86_400
+        db.execute(sa.update(tables.calls).where(tables.calls.c.kind == "model")
+                   .values(started_at=earlier))  # fmt: skip
+    later = look(ledger, settings, tools=judge(ledger, cents))
+    assert later.exit_code == 3
+    judged = online_scores(ledger, 0.0)
+    assert done < {name for name, given in judged.items() if "faithfulness" in given}
 
 
 def test_a_verdict_under_its_limit_puts_the_call_into_the_queue(ledger: Ledger) -> None:
