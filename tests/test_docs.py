@@ -174,6 +174,7 @@ def brought(extras: list[str]) -> set[str]:
         # the pages of the demo and `genai eval`
         ("Makefile", "", "chromadb detect-secrets numpy openpyxl pytest scipy streamlit"),
         ("README.md", "A project of your own", "chromadb openpyxl pytest scipy streamlit"),
+        ("docs/deployment.md", "A project of your own", "chromadb openpyxl streamlit uvicorn"),
         ("README.md", "Fine-tuning", "numpy phonenumbers scipy starlette torch uvicorn"),
         # `genai check`, and `pytest evals/` with its verdict
         ("configs/ci/evals.yml", "", "chromadb detect-secrets jsonschema pytest scipy"),
