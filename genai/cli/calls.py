@@ -30,8 +30,9 @@ def run(options: argparse.Namespace) -> int:
     since = time.time() - 3600 * options.hours if options.hours else 0.0
     since = max(since, (time.time() // 86_400 + 1 - options.days) * 86_400 if options.days else 0)
     if options.budgets:
-        for budget in genai.Budgets(ledger.database, []).status():
-            print(budget.text())
+        met = [each.text() for each in genai.Budgets(ledger.database, []).status()]
+        none = "no budget has let a call through yet; set them: `budgets` in configs/genai.yaml"
+        print("\n".join(met) or none)
         return 0
     if options.summary or options.days:
         groups = ledger.groups(since)

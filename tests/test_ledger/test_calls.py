@@ -109,6 +109,13 @@ def test_a_number_that_cannot_be_meant_is_named_and_nothing_is_done(
     assert len(ledger.calls()) == 1
 
 
+def test_budgets_that_no_call_has_met_are_said_to_be_so(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (line,) = said(capsys, "--budgets").splitlines()
+    assert line.startswith("no budget has let a call through yet; set them: `budgets` in configs/")
+
+
 def test_a_name_with_line_breaks_stays_on_its_line(
     ledger: Ledger, capsys: pytest.CaptureFixture[str]
 ) -> None:
