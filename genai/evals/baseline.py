@@ -138,8 +138,8 @@ class Plan:
         verdict = "enough" if self.enough else f"{more} fewer than needed"
         return "\n".join(
             [
-                f"{self.metric}: applies to {cases(self.cases)} of the suite, {verdict} for a"
-                f" margin of {self.margin:g} ({self.basis})",
+                f"{self.metric}: has {cases(self.cases)} in the suite, {verdict} for a margin of"
+                f" {self.margin:g} ({self.basis})",
                 f"  to pass four times in five when nothing changed: {cases(self.to_prove)}",
                 f"  to see a drop of {self.margin:g} four times in five: {cases(self.to_see)}",
                 f"  to pass at all, even with no change in any case: {cases(self.least)}",
@@ -171,6 +171,7 @@ def plan(suite: Suite, margin: float, last: Sequence[Report]) -> list[Plan]:
             seen = max(discordant, margin * margin * 1.01, margin)
             to_see = stats.cases_for_drop(margin, discordant=seen)
         held = _applies(suite, name, same)
+        basis += "" if same else "; no run says yet to which cases it applies"
         asked = len(suite.cases) + max(to_prove - held, 0)
         dollars, minutes = _price(same or last, asked)
         found.append(

@@ -51,7 +51,7 @@ def test_accept_compare_runs_and_plan_on_the_command_line(
     assert main(["eval", "accept", "sums", "--reason", "older again", "--run", first.run]) == 0
     assert main(["eval", "plan", "sums", "--margin", "0.5"]) == 0
     said = capsys.readouterr().out
-    assert "exact: applies to 60 cases of the suite, enough for a margin of 0.5" in said
+    assert "exact: has 60 cases in the suite, enough for a margin of 0.5" in said
     assert "12 of 60 cases differed between the last two runs" in said
 
 
@@ -162,7 +162,7 @@ def test_a_plan_says_that_a_release_cannot_pass_at_this_size(
     assert found.dollars is None  # no run yet, so nobody knows
     assert main(["eval", "plan", "sums", "--margin", "0.02"]) == 2
     said = capsys.readouterr().out
-    assert "applies to 60 cases of the suite, 1486 fewer than needed for a margin" in said
+    assert "has 60 cases in the suite, 1486 fewer than needed for a margin" in said
     assert "to pass at all, even with no change in any case: 115 cases" in said
 
 

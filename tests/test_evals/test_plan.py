@@ -42,7 +42,7 @@ def test_verdicts_are_planned_by_the_share_that_differed(tmp_path: Path) -> None
 def test_runs_of_other_cases_say_nothing_of_the_spread(tmp_path: Path) -> None:
     old = [run(suite(tmp_path, EXACT, count=20), each) for each in (right, wrong_below(2))]
     found = planned(suite(tmp_path, EXACT, count=30), 0.05, *old)
-    assert found.basis == NONE
+    assert found.basis == f"{NONE}; no run says yet to which cases it applies"
     assert found.minutes is not None  # a case still takes what it took
 
 
@@ -93,22 +93,23 @@ def test_only_cases_that_a_metric_applies_to_are_enough(
     _, early = plan(load_suite(path), 0.1, [])
     refusals, easy = plan(load_suite(path), 0.1, [run(path, task)])
     assert (early.cases, easy.cases, refusals.cases) == (30, 30, 20)
+    assert early.basis.endswith("; no run says yet to which cases it applies")
     assert (refusals.to_prove, refusals.asked, refusals.enough) == (62, 80 + 42, False)
     monkeypatch.chdir(tmp_path)
     assert main(["eval", "plan", "--margin", "0.1"]) == 2
     said = capsys.readouterr().out
-    assert "refusal_recall: applies to 20 cases of the suite, 42 fewer than needed" in said
+    assert "refusal_recall: has 20 cases in the suite, 42 fewer than needed" in said
     assert "one run of 122 cases: " in said
 
 
 def test_as_many_cases_as_are_needed_are_enough() -> None:
     made = Plan("exact", 0.05, 248, 248, 242, 1, NONE, None, None, 248)
     assert made.enough
-    assert made.text().startswith("exact: applies to 248 cases of the suite, enough for")
+    assert made.text().startswith("exact: has 248 cases in the suite, enough for")
     assert "even with no change in any case: 1 case\n" in made.text()
     few = replace(made, cases=247)
     assert not few.enough
-    assert "applies to 247 cases of the suite, 1 fewer than needed" in few.text()
+    assert "has 247 cases in the suite, 1 fewer than needed" in few.text()
 
 
 def test_runs_are_found_newest_first_and_the_last_five_are_named(tmp_path: Path) -> None:
