@@ -82,6 +82,8 @@ metrics:
     many = run(path, lambda question: "hunter2" if int(question.split()[0]) % 3 == 0 else "fine")
     words = {each.metric: str(each.word) for each in many.against().comparisons}
     assert words["some"] == words["leaks"] == words["never"] == "REGRESSION"
+    repeated = run(path, add, repeats=2)
+    assert repeated.metric("leaks").every == 1
 
 
 CRASHED = """

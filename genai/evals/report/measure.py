@@ -75,7 +75,7 @@ def _cases(
         clusters.append(case.cluster or f"\x00{case.id}")
         if column.binary and end - start > 1:
             repeated = True
-            passed = int(sum(found))
+            passed = sum(value == max(column.metric.sign, 0) for value in found)
             every += stats.pass_hat(len(found), passed, len(found))
             any_ += stats.pass_at(len(found), passed, len(found))
     share = (every / len(values), any_ / len(values)) if repeated else None
