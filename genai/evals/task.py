@@ -151,9 +151,11 @@ class Asker:
         start = time.perf_counter()
         try:
             async with asyncio.timeout(seconds):
-                outcome = await (self._talk(case) if case.messages else self._one(case.input))
+                *earlier, outcome = await self._talk(case)
             trial.seconds = time.perf_counter() - start
             _fill(trial, outcome)
+            for each in earlier:
+                _add(trial, each)
         except asyncio.CancelledError:
             raise
         except (Exception, SystemExit) as error:  # a program of theirs may end with sys.exit
@@ -167,15 +169,18 @@ class Asker:
         found = await bridge.aside(functools.partial(self._call, given))
         return await found if isinstance(found, Awaitable) else found
 
-    async def _talk(self, case: Case) -> Any:
+    async def _talk(self, case: Case) -> list[Any]:
         """Give the turns one after another; an assistant turn that is left out is asked for."""
+        if not case.messages:
+            return [await self._one(case.input)]
         turns: list[dict[str, str]] = []
+        outcomes = []
         for turn, following in zip(case.messages, [*case.messages[1:], None], strict=True):
             turns.append({"role": turn.role, "content": turn.content})
-            if turn.role == "user" and following is not None and following.role == "user":
-                outcome = await self._one([*turns])
-                turns.append({"role": "assistant", "content": text_of(said(outcome))})
-        return await self._one(turns)
+            if turn.role == "user" and (following is None or following.role == "user"):
+                outcomes.append(await self._one([*turns]))
+                turns.append({"role": "assistant", "content": text_of(said(outcomes[-1]))})
+        return outcomes
 
 
 def _fault(error: BaseException, seconds: float) -> tuple[Any, str, str]:
@@ -269,6 +274,19 @@ def _fill(trial: Trial, outcome: Any) -> None:
         _calls(trial, getattr(outcome, "tool_calls", None))
     if not trial.text.strip() and not trial.tool_calls and trial.state == "answered":
         trial.state, trial.reason, trial.note = "failed", "empty", "the task gave no text"
+
+
+def _add(trial: Trial, outcome: Any) -> None:
+    """Count what an earlier turn took to the whole conversation, which knows no more than it."""
+    turn = Trial(unit=trial.unit, case_id=trial.case_id)
+    _fill(turn, outcome)
+    if trial.cost is None or turn.cost is None:
+        trial.cost, trial.cost_status = None, CostStatus.UNPRICED
+    else:
+        trial.cost += turn.cost
+    counted = "none" not in (trial.usage.source, turn.usage.source)
+    trial.usage = trial.usage + turn.usage if counted else Usage()
+    trial.replayed &= turn.replayed
 
 
 def said(outcome: Any) -> Any:

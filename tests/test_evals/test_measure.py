@@ -157,3 +157,22 @@ def test_a_case_that_is_unmeasured_is_so_only_where_a_metric_judges_it(tmp_path:
     words = {each.metric: str(each.word) for each in run(path, task, resume=False).against().gating}
     assert words["contains"] == "PASS"
     assert words["tool_calls"] == "CANNOT_COMPARE"  # 1 of its 10
+
+
+def test_a_conversation_takes_what_all_its_turns_take(tmp_path: Path) -> None:
+    head = "metrics: {cost_per_case: {show: true}, tokens_per_case: {show: true}}\ncases:\n"
+    turns = ", ".join(f"{{role: user, content: {word}}}" for word in ("one", "two", "three"))
+    (tmp_path / "evals").mkdir()
+    path = tmp_path / "evals" / "talk.yaml"
+    path.write_text(f"suite: talk\n{head}  - {{id: a, messages: [{turns}]}}\n")
+
+    def task(messages: list[dict[str, str]]) -> dict[str, object]:
+        priced = {} if messages[-1]["content"] in unknown else {"cost": 0.01}
+        return {"text": "ok", "input_tokens": 10 * len(messages), "output_tokens": 1, **priced}
+
+    unknown: set[str] = set()
+    report = run(path, task)
+    assert (float(report.cost), report.tokens) == (0.03, 10 + 30 + 50 + 3)
+    assert report.metric("cost_per_case").value == pytest.approx(0.03)
+    unknown.add("two")
+    assert run(path, task, resume=False).unknown_cost == 1
