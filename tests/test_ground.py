@@ -186,6 +186,9 @@ def test_a_password_for_the_ledger_comes_from_the_environment_only(
     with pytest.raises(ConfigError, match="a password never stands in a file") as caught:
         load_config(path)
     assert "hidden" not in str(caught.value)
+    path.write_text("ledger: {url: 'postgresql://me@db/genai?password=hidden'}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="a password never stands in a file"):
+        load_config(path)
     path.write_text("ledger: {durability: full}\n", encoding="utf-8")
     monkeypatch.setenv("GENAI_LEDGER_URL", url)
     assert load_config(path).ledger.url == url

@@ -15,7 +15,8 @@ _LONGEST_NAME = 200  # bytes; file systems end at 255, and files are named after
 
 
 def _without_password(url: str, variable: str) -> str:
-    if ":" in url.partition("://")[2].rpartition("@")[0] and url != os.environ.get(variable):
+    login = url.partition("://")[2].rpartition("@")[0]
+    if (":" in login or "password=" in url) and url != os.environ.get(variable):
         raise ValueError(f"a password never stands in a file; put the URL in {variable}")
     return url
 

@@ -45,6 +45,13 @@ class Database:
                 yield db
         except sa.exc.DBAPIError as error:
             raise LedgerUnusable(f"{self.name}: {_words(str(error.orig))}") from error
+        except (sa.exc.ArgumentError, ValueError) as error:  # it may quote a password
+            if self._engine is not None:
+                raise
+            raise LedgerUnusable(
+                f"{self.name}: is no URL of a server; mend GENAI_LEDGER_URL, and write @ : / # in"
+                " its password as %40 %3A %2F %23"
+            ) from error
         except OSError as error:
             raise LedgerUnusable(
                 f"{self.name}: cannot be opened ({error.strerror}); check the folder"
@@ -202,6 +209,8 @@ def _postgres(url: str, durable: bool) -> "sa.Engine":
         f"postgresql+psycopg://{rest}", pool_size=2, pool_pre_ping=True,
         connect_args={"connect_timeout": 5, "prepare_threshold": None},
     )  # fmt: skip
+    if "@" in (engine.url.host or ""):  # the end of a password, which no name server shall see
+        raise ValueError("@")
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: object) -> None:
@@ -216,10 +225,11 @@ def _postgres(url: str, durable: bool) -> "sa.Engine":
 
 
 def hide(url: str) -> str:
-    """Give a URL without its password."""
+    """Give a URL without its password, and without its options, which may hold one too."""
     head, at, tail = url.rpartition("@")
+    tail = tail.partition("?")[0]
     scheme, slashes, user = head.partition("://")
-    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{tail}" if at else url
+    return f"{scheme}{slashes}{user.partition(':')[0]}{at}{tail}" if at else tail
 
 
 def _file_system(folder: Path) -> str:
@@ -248,8 +258,8 @@ def _words(problem: str) -> str:
         ("readonly", "unable to open"): "cannot be written; check the folder's permissions",
         ("full", "No space"): "cannot grow, the disk is full; free some space; calls wait in the"
         " spool",
-        ("connection", "authentication"): "cannot be reached; check that the server runs and the"
-        " name and password in GENAI_LEDGER_URL; calls wait in the spool",
+        ("connection", "authentication", "host"): "cannot be reached; check that the server runs"
+        " and the name, password and host in GENAI_LEDGER_URL; calls wait in the spool",
     }
     for words, sentence in said.items():
         if any(word in problem for word in words):

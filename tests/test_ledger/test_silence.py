@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from faults import faulty, reply
 
+from genai.errors import LedgerUnusable
 from genai.ledger import Ledger
 
 ASKS = """
@@ -131,3 +132,20 @@ def check(path: Path, fault: object) -> None:
         assert kept == []
     else:
         assert kept == [call_id]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann@127.0.0.1:9/genai?password=very-secret",
+        "postgresql://ann:very-secret@127.0.0.1:port/genai",
+        "postgresql://ann:half@very-secret@127.0.0.1:9/genai",  # should be %40
+        "postgresql://ann:very-secret?x@127.0.0.1:9/genai",
+    ],
+    ids=["option", "port", "at", "question-mark"],
+)
+def test_no_part_of_the_password_in_a_url_is_said(tmp_path: Path, url: str) -> None:
+    with pytest.raises(LedgerUnusable, match="GENAI_LEDGER_URL") as caught:
+        Ledger(tmp_path / "ledger.db", url=url).calls()
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
