@@ -324,3 +324,14 @@ def test_a_misspelt_variable_is_named_and_one_of_yours_is_left(
         "warning: GENAI_CHAIN_MODLE: nothing reads this variable; did you mean GENAI_CHAIN_MODEL?",
         "warning: GENAI_PROJCT: nothing reads this variable; did you mean GENAI_PROJECT?",
     ]
+
+
+def test_machines_that_share_a_ledger_are_told_to_share_the_key_of_its_users(
+    target: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENAI_LEDGER_URL", "postgresql://me@127.0.0.1:9/genai")
+    assert main(["check"]) == 0
+    assert "warning: GENAI_USER_KEY: is not set" in capsys.readouterr().out
+    monkeypatch.setenv("GENAI_USER_KEY", "one for all")
+    assert main(["check"]) == 0
+    assert "GENAI_USER_KEY" not in capsys.readouterr().out

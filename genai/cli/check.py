@@ -6,7 +6,7 @@ import sys
 import genai
 from genai.config import misspelt_variables
 from genai.prompts import prompt_names
-from genai.wiring.check import Check, checks, unread_files
+from genai.wiring.check import Check, checks, unread_files, users_apart
 from genai.wiring.prompts import lint_prompts
 
 
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     problems = list(dict.fromkeys(problems))  # a mistake may be met on two ways
     for line in problems:
         print(line, file=sys.stderr)
-    for line in misspelt_variables():
+    for line in [*misspelt_variables(), *users_apart()]:
         print(f"warning: {line}")
     for each in found:
         if each.level == "warning":

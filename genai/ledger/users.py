@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-_KEY = "GENAI_USER_KEY"
+KEY = "GENAI_USER_KEY"
 _FILE = "user.key"
 _log = logging.getLogger("genai.ledger")
 
@@ -28,7 +28,7 @@ def pseudonym(folder: Path, user: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _hashed(folder: Path, user: str) -> str:
-    return _hash(os.environ.get(_KEY, "").encode() or _local_key(folder / _FILE), user)
+    return _hash(os.environ.get(KEY, "").encode() or _local_key(folder / _FILE), user)
 
 
 def _hash(key: bytes, user: str) -> str:
@@ -70,5 +70,5 @@ def _say(path: Path, why: str) -> None:
     """Say once what is wrong."""
     _log.warning(
         "%s: cannot be used (%s), so users bear other names than before in this process; check the"
-        " folder's permissions and the room on its disk, or set %s", path, why, _KEY,
+        " folder's permissions and the room on its disk, or set %s", path, why, KEY,
     )  # fmt: skip

@@ -20,6 +20,7 @@ from genai.reports.business.report import known_figure
 from genai.reports.invoices import load_formats
 from genai.wiring.check.names import SETTINGS, names
 from genai.wiring.check.names import Check as Check
+from genai.wiring.check.names import users_apart as users_apart
 from genai.wiring.check.recipes import check_recipe, is_recipe, text_of
 from genai.wiring.check.suites import check_loop, check_program, check_suite
 from genai.wiring.check.unread import FOLDERS

@@ -1,11 +1,13 @@
 """Each name in `configs/genai.yaml` that a file, a package or a provider must have."""
 
 import difflib
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
 from genai.config import Config
 from genai.errors import ConfigError, GenaiError, ModelError, PromptError
+from genai.ledger.users import KEY as USER_KEY
 from genai.models.door import FORMS
 from genai.project import Project
 from genai.prompts import load_prompt, prompt_names
@@ -40,6 +42,20 @@ def names(project: Project) -> Iterator[tuple[str, Check]]:
     if chain.rerank not in ("off", "judge"):
         yield "chain.rerank", lambda: open_reranker(chain.rerank)
     yield "folders", partial(_folders, project, config)
+
+
+def users_apart() -> list[str]:
+    """Say where machines that share a ledger would each know a person by another name."""
+    try:
+        shared = settings().ledger.url
+    except GenaiError:
+        return []
+    if not shared or os.environ.get(USER_KEY):
+        return []
+    return [
+        f"{USER_KEY}: is not set, so each machine and container with a `.genai` of its own counts"
+        " its users, and their budgets, for itself; set one secret for all that share `ledger.url`"
+    ]
 
 
 def _told(key: str, read: Check) -> None:
