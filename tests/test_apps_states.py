@@ -96,6 +96,15 @@ def test_the_chat_says_what_is_wrong_where_no_call_can_be_written(place: Path) -
     assert len(told.splitlines()) == 1
 
 
+def test_the_chat_is_alone_where_a_project_has_no_other_pages(place: Path) -> None:
+    from streamlit.testing.v1 import AppTest
+
+    shutil.rmtree(place / "apps" / "pages")
+    frame = AppTest.from_file(str(place / "apps" / "frame" / "app.py"), default_timeout=60).run()
+    assert not frame.exception
+    assert [each.value for each in frame.title] == ["Ask the documents"]
+
+
 def test_the_chat_goes_on_while_the_ledger_is_away(place: Path) -> None:
     (place / ".genai").mkdir()
     (place / ".genai" / "ledger.db").write_text("text" * 2000)
