@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from genai.ledger.store import Ledger
 _DAY = 86_400
+_MUCH = 0.1  # of the file; less is soon filled again
 
 
 def retain(ledger: "Ledger", *, content_days: float = 30, call_days: float = 2557) -> int:
@@ -41,23 +42,29 @@ def retain(ledger: "Ledger", *, content_days: float = 30, call_days: float = 255
 
 
 def vacuum(ledger: "Ledger") -> None:
-    """Give the space of deleted rows back to the disk."""
+    """Give the space of deleted rows back to the disk, where it is a good part of the file.
+
+    Packing a large file takes a while, in which no row is stored and no budget admits a call.
+    """
     ledger.drain()
-    _outside(ledger, "VACUUM")
-    _outside(ledger, "PRAGMA wal_checkpoint(TRUNCATE)")
+    free, pages = (_outside(ledger, f"PRAGMA {each}_count") for each in ("freelist", "page"))
+    if free > _MUCH * pages:
+        _outside(ledger, "VACUUM")
+        _outside(ledger, "PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _outside(ledger: "Ledger", statement: str) -> None:
-    """Run a statement that takes no transaction; PostgreSQL keeps its own house."""
+def _outside(ledger: "Ledger", statement: str) -> int:
+    """Run a statement that takes no transaction, and give its number; PostgreSQL keeps house."""
     import sqlite3
 
     if not ledger.database.is_sqlite:
-        return
+        return 0
     with ledger.database.begin(write=False):
         pass  # the file is there and of this version
     db: Any = sqlite3.connect(ledger.path, isolation_level=None, timeout=5)
     try:
         db.execute("PRAGMA secure_delete=ON")
-        db.execute(statement).fetchall()
+        found = db.execute(statement).fetchall()
+        return int(found[0][0]) if found else 0
     finally:
         db.close()

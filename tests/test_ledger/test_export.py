@@ -177,6 +177,24 @@ def test_deleted_text_is_gone_from_every_file_and_money_stays(tmp_path: Path, ur
         assert b"curious comment" not in stored
 
 
+def test_a_ledger_is_packed_only_where_much_of_it_is_free(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db", content="all")
+    for n in range(100):
+        ledger.record(call(id=f"{n}"), question=f"an odd question {n} " * 500)
+    ledger.flush()
+    size = ledger.path.stat().st_size
+    for old, smaller in ((3, False), (60, True)):  # a day's share, and a good part
+        with ledger.database.begin() as db:
+            aged = content.update().where(content.c.call_id.in_([f"{n}" for n in range(old)]))
+            db.execute(aged.values(created_at=0.0))
+        assert retain(ledger) == (3 if old == 3 else 57)
+        vacuum(ledger)
+        assert (ledger.path.stat().st_size < size) is smaller
+        stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+        assert b"an odd question 1 " not in stored
+        assert b"an odd question 99 " in stored
+
+
 def test_a_comment_alone_is_gone_too_while_its_process_runs(tmp_path: Path, url: str) -> None:
     ledger = Ledger(tmp_path / "ledger.db", url=url)
     for n in range(2):  # what is emptied once is emptied again
