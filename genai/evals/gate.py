@@ -257,7 +257,7 @@ def _judge(
         head.name, Word.PASS, gate, margin, math.fsum(before) / n, math.fsum(after) / n, n, count,
         losses, gains, bounds.low, bounds.high, p, None, test,
         stats.detectable(spread, n) if spread else None,
-        _needed(simple, losses, gains, n, spread, margin, least), coverage,
+        _needed(simple, losses, gains, n, spread, margin, least, scale), coverage,
         flips=_flips(pairs, before, after, d),
     )  # fmt: skip
     found = replace(found, within=_within(pairs, spread), ratio=_ratio(head, before, after),
@@ -299,7 +299,7 @@ def decided(found: Comparison, q: float) -> tuple[Word, str]:
         few.append(f"{found.clusters} independent cases, a score needs {found.least} to pass")
     elif found.clusters < _CLUSTERS:
         few.append(f"{found.clusters} independent cases, at least {_CLUSTERS} are needed")
-    if changed < _CHANGED:
+    if 0 < changed < _CHANGED:
         few.append(f"{cases(changed)} changed, at least {_CHANGED} are needed")
     if high < 0 and q <= _Q and not few:
         return Word.REGRESSION, f"{name}: {cases(found.losses)} worse, {found.gains} better"
@@ -332,11 +332,13 @@ def cases(count: int) -> str:
 
 
 def _needed(
-    simple: bool, losses: int, gains: int, n: int, spread: float, margin: float, least: int
-) -> int | None:
+    simple: bool, losses: int, gains: int, n: int, spread: float, margin: float, least: int,
+    scale: float,
+) -> int | None:  # fmt: skip
     if simple:
-        discordant = (losses + gains + 2) / (n + 2)
-        return stats.cases_to_prove(margin, discordant)
+        return stats.cases_to_prove(margin, discordant=(losses + gains + 2) / (n + 2))
+    if not losses + gains:
+        return stats.cases_unmoved(margin / scale)
     return max(stats.cases_for_drop(margin, sd=spread), least) if spread else None
 
 

@@ -22,6 +22,14 @@ def cases_to_prove(margin: float, discordant: float) -> int:
     return math.ceil(_Z * _Z * discordant / (margin * margin))
 
 
+def cases_unmoved(margin: float) -> int:
+    """Give the cases with which a score that moved in none of them is within `margin`, a share.
+
+    `clustered` then bounds its difference by 3/n.
+    """
+    return math.floor(3 / margin) + 1
+
+
 def detectable(sd: float, n: int) -> float:
     """Give the smallest drop that `n` pairs show."""
     return _Z * sd / math.sqrt(n)

@@ -125,6 +125,18 @@ def test_a_constant_difference_is_not_certainty() -> None:
     assert str(few.word) == "INCONCLUSIVE"
 
 
+@pytest.mark.parametrize(("value", "repeats"), [(0.5, 1), ([1, 0, 3], 3)])
+def test_a_score_that_did_not_move_says_how_many_cases_would_do(
+    value: object, repeats: int
+) -> None:
+    for n, word in ((50, "INCONCLUSIVE"), (60, "INCONCLUSIVE"), (61, "PASS")):
+        cards = [card([value] * n, kind="score", repeats=repeats) for _ in range(2)]
+        decision = decide(*cards)
+        assert str(decision) == word
+        about = f"exact: undecided with {n} cases; about 61 cases would decide"
+        assert decision.reason == ("" if word == "PASS" else about)
+
+
 def test_less_is_better_where_the_metric_says_so() -> None:
     before, after = card([11.0] * 40, kind="score", better="lower", width=10.0), None
     after = card([13.0 + n % 3 for n in range(40)], kind="score", better="lower", width=10.0)
