@@ -22,7 +22,7 @@ from genai.errors import BudgetExceeded, ModelError, Unmeasured
 from genai.evals.case import Case
 from genai.evals.trial import Trial
 from genai.ledger.cap import dollars
-from genai.types import Answer, Cost, Hit, Passage, Refusal, Reply, ToolCall, Usage
+from genai.types import Answer, Cost, CostStatus, Hit, Passage, Refusal, Reply, ToolCall, Usage
 
 Task = Callable[..., Any]
 # why nothing is known of a case: the kinds of ModelError, and what other clients call theirs
