@@ -176,3 +176,13 @@ def test_a_conversation_takes_what_all_its_turns_take(tmp_path: Path) -> None:
     assert report.metric("cost_per_case").value == pytest.approx(0.03)
     unknown.add("two")
     assert run(path, task, resume=False).unknown_cost == 1
+
+
+def test_no_case_takes_less_than_nothing(tmp_path: Path) -> None:
+    def task(question: str) -> dict[str, object]:
+        return {"text": "ok", "input_tokens": 10, "output_tokens": 1, "cost": 0}
+
+    head = "suite: sums\nmetrics: {tokens_per_case: {show: true}, cost_per_case: {max: 0.1}}\n"
+    report = run(sums(tmp_path, 3, head), task)
+    assert [each.low for each in report.metrics] == [0, 0]
+    assert report.metric("cost_per_case").state == "pass"

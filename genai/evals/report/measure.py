@@ -139,7 +139,7 @@ def _interval(
     bounds = stats.clustered(values, clusters, width=width, confidence=confidence)
     if _are_shares(values, width):
         return max(bounds.low, 0.0), min(bounds.high, 1.0)
-    return bounds.low, bounds.high
+    return (max(bounds.low, 0.0) if min(values) >= 0 else bounds.low), bounds.high
 
 
 def _limit(
