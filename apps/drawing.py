@@ -43,6 +43,7 @@ def clean(text: str) -> str:
 
     Code keeps its characters, so that it can be copied; a link in it to elsewhere gets a space.
     """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")  # each ends a line of Markdown
     parts = _CODE.split(_ADDRESS.sub("", _DEFINITION.sub(r"\1\\:", text)))
     parts[::2] = map(_prose, parts[::2])
     parts[1::2] = [_ELSEWHERE.sub("] (", part) for part in parts[1::2]]

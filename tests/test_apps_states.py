@@ -179,6 +179,7 @@ def test_a_business_case_without_its_spreadsheet_is_drawn_to_the_end(
         ("```\nhttp://a.test\n```", "```\nhttp://a.test\n```"),
         ("[a [b] c](//evil.test)", "[a [b] c] (//evil.test)"),
         ("a ``` b\n\n> [c]: //evil.test/p.png", "a ``` b\n\n> [c]\\: //evil.test/p.png"),
+        ("\\`![c]\\`\r\r[c]: //evil.test/p.png", "\\`![c]\\`\n\n[c]\\: //evil.test/p.png"),
         ("`[a](//evil.test) ![b](<http://evil.test>)`", "`[a] (//evil.test) ![b]()`"),
     ],
 )
