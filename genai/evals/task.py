@@ -22,7 +22,7 @@ from genai.errors import BudgetExceeded, ModelError, Unmeasured
 from genai.evals.case import Case
 from genai.evals.trial import Trial
 from genai.ledger.cap import dollars
-from genai.types import Answer, Cost, CostStatus, Hit, Passage, Refusal, Reply, ToolCall, Usage
+from genai.types import Answer, Cost, Hit, Passage, Refusal, Reply, ToolCall, Usage
 
 Task = Callable[..., Any]
 # why nothing is known of a case: the kinds of ModelError, and what other clients call theirs
@@ -280,10 +280,7 @@ def _add(trial: Trial, outcome: Any) -> None:
     """Count what an earlier turn took to the whole conversation, which knows no more than it."""
     turn = Trial(unit=trial.unit, case_id=trial.case_id)
     _fill(turn, outcome)
-    if trial.cost is None or turn.cost is None:
-        trial.cost, trial.cost_status = None, CostStatus.UNPRICED
-    else:
-        trial.cost += turn.cost
+    trial.cost = None if trial.cost is None or turn.cost is None else trial.cost + turn.cost
     counted = "none" not in (trial.usage.source, turn.usage.source)
     trial.usage = trial.usage + turn.usage if counted else Usage()
     trial.replayed &= turn.replayed

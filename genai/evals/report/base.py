@@ -91,6 +91,8 @@ class Measured:
 
     def words(self) -> str:
         """Say what was measured, and list the first cases that lower it."""
+        from genai.evals.report.text import figure
+
         between = ""
         if self.low is not None and self.high is not None:
             between = f" (95 % {figure(self.low)} to {figure(self.high)})"
@@ -102,11 +104,6 @@ class Measured:
         lines = [f"  {lapse.case}: {lapse.question}\n    {lapse.happened}" for lapse in self.lapses]
         more = [f"  and {len(lines) - 10} more"] if len(lines) > 10 else []
         return "\n".join([head, *lines[:10], *more])
-
-
-def figure(value: float, sign: str = "") -> str:
-    """Give three decimals, and of an amount that they would show as nothing its first digits."""
-    return f"{value:{sign}.3f}" if abs(value) >= 0.001 or not value else f"{value:{sign}.3g}"
 
 
 def _side(value: float, limit: float | None) -> int:
