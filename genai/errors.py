@@ -14,10 +14,14 @@
     +-- Unmeasured              code   4, nothing was measured, so nothing can pass
 
 Each message is one line that names the file, key or model and the next step; `code` is the exit
-code the command line gives it. `shown` names a file as messages do, `one_line` anything else.
+code the command line gives it. `shown` names a file as messages do, `one_line` anything else;
+`uncontrolled` gives a text of others.
 """
 
+import re
 from pathlib import Path
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class GenaiError(Exception):
@@ -110,3 +114,11 @@ def shown(path: Path, parts: int = 2) -> str:
 def one_line(text: str) -> str:
     """Write what others named, such as a model, on one line: what cannot be printed is a space."""
     return "".join(each if each.isprintable() else " " for each in text)
+
+
+def uncontrolled(text: str) -> str:
+    """Give what others wrote as a terminal may have it: with its lines, and no codes that it obeys.
+
+    Such a code of a document or a model could fill the clipboard or hide what stands there.
+    """
+    return _CONTROLS.sub("", text)

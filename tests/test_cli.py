@@ -5,6 +5,7 @@ import importlib
 import os
 import pkgutil
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -42,6 +43,25 @@ def refused(done: subprocess.CompletedProcess[str], said: str) -> None:
     assert done.returncode == 64, done.stdout + done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_no_document_writes_to_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("configs", "prompts"):
+        shutil.copytree(project.starter() / name, tmp_path / name)
+    (tmp_path / "docs").mkdir()
+    copied = "\x1b]52;c;cm0gLXJmIC8K\x07"  # has a terminal put something on the clipboard
+    (tmp_path / "docs" / "zoo.md").write_text(f"The zebra lives in the {copied}north wing.")
+    (tmp_path / "docs" / "\x1b[2Jbad.pdf").write_text("no PDF")
+    monkeypatch.chdir(tmp_path)
+    assert main(["index", "sync"]) == 64
+    assert main(["index", "show"]) == 0
+    assert main(["ask", "Where does the zebra live?"]) == 0
+    said = "".join(capsys.readouterr())
+    assert "north wing. [1]" in said
+    assert "bad.pdf: cannot be read" in said
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", said.replace("\r", ""))
 
 
 def test_what_a_console_cannot_show_costs_no_report(tmp_path: Path) -> None:

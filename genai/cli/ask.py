@@ -3,6 +3,7 @@
 import argparse
 
 import genai
+from genai.errors import one_line, uncontrolled
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,18 +21,19 @@ def run(options: argparse.Namespace) -> int:
     outcome: genai.Answer | genai.Refusal | None = None
     for piece in chain.stream(options.question, feature="cli"):
         if isinstance(piece, str):
-            print(piece, end="", flush=True)
+            print(uncontrolled(piece), end="", flush=True)
         else:
             outcome = piece
     if isinstance(outcome, genai.Answer):
         print(f"\n{outcome.trace.ended}\n" if outcome.trace.ended else "\n")
         for each in outcome.citations:
             page = f", page {each.page}" if each.page else ""
-            print(f"[{each.number}] {each.document}{page}: {' '.join(each.quote.split())}")
+            quote = one_line(" ".join(each.quote.split()))
+            print(f"[{each.number}] {one_line(each.document)}{page}: {quote}")
     elif outcome is not None:
-        print(f"{outcome.message}\n{outcome.next_step}")
+        print(uncontrolled(f"{outcome.message}\n{outcome.next_step}"))
         for hit in outcome.evidence[:3]:
-            print(f"  near: {hit.passage.document} ({hit.passage.heading})")
+            print(one_line(f"  near: {hit.passage.document} ({hit.passage.heading})"))
     if outcome is not None:
         used = outcome.usage
         print(

@@ -3,6 +3,7 @@
 import argparse
 
 import genai
+from genai.errors import one_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
             f" {each.revision or 'unfinished'}"
         )
     for name in index.documents():
-        print(f"  {name}")
+        print(one_line(f"  {name}"))
     for passage in index.quarantined():
-        print(f"  held back: {passage.document} {passage.start}-{passage.end}")
+        print(one_line(f"  held back: {passage.document} {passage.start}-{passage.end}"))
     return 0

@@ -5,6 +5,7 @@ import sys
 
 import genai
 from genai.cli import count
+from genai.errors import one_line
 from genai.rag.index import Workers
 from genai.rag.index.sync import kinds_said
 
@@ -41,9 +42,9 @@ def run(options: argparse.Namespace) -> int:
     if report.unread:
         print(f"  of kinds that are not read: {kinds_said(report.unread)}")
     for name, note in report.notes:
-        print(f"  note: {name}: {note}")
+        print(one_line(f"  note: {name}: {note}"))
     for alarm in report.alarms:
         print(f"  alarm: {alarm}", file=sys.stderr)
     for _, reason in report.failed:
-        print(f"  not indexed: {reason}", file=sys.stderr)
+        print(one_line(f"  not indexed: {reason}"), file=sys.stderr)
     return 64 if report.failed else 0
