@@ -113,7 +113,10 @@ def score(
     for call, question, text in found if spent < limit else ():
         hits = passages(call, question)
         if hits is None:
-            why = "the index or its settings have changed since, so the passages are unknown"
+            why = (
+                "the index or its settings have changed since, or a model chose among the passages,"
+                " so they are unknown"
+            )
             left_out[why] = left_out.get(why, 0) + 1
             continue
         cases.append(Case(id=call.id, input=question, tags=(call.model,)))

@@ -1,6 +1,6 @@
 """The improvement loop on the project's parts: its ledger, evals, guards and index."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from genai import project as projects
@@ -46,13 +46,17 @@ class _Passages:
         self._chain: Chain | None = None
 
     def __call__(self, call: Call, question: str) -> Sequence[Hit] | None:
-        """Give the passages; None where index or settings are no longer those of the call."""
+        """Give the passages; None where they are no longer those that the call's row tells of."""
         if self._chain is None:
-            self._chain = load(self._project)
+            self._chain = _unasked(self._project)
         chain, asked = self._chain, call.context
         if (chain.index.revision, chain.config.hash) != (asked.index_revision, asked.config_hash):
             return None
-        return chain.index.search(question, chain.config.chain.top_k, context=asked)
+        try:
+            hits, tags = chain.searched(question, Context(tenant=asked.tenant))
+        except InputError:
+            return None
+        return hits if _same(call, tags) else None
 
 
 class Sent:
@@ -87,20 +91,29 @@ class Sent:
         if first is not None and first.context.prompt_id != asked.prompt_id:
             raise InputError(f"{first.context.prompt_id} had a model change question or passages")
         messages, tags = chain.rendered(question, Context(tenant=asked.tenant))
-        if any(call.tags.get(name) != tags.get(name) for name in _FOUND):
+        if not _same(call, tags):
             raise InputError("the search finds other passages than it found then")
         return messages
 
     def _opened(self) -> Chain:
         if self._chain is None:
-            made = load(self._project, model=model("extractive"))
-            rerank = None if isinstance(made.steps.rerank, Aide) else made.steps.rerank
-            self._chain = Chain(
-                model=made.model, prompt=made.prompt, index=made.index, guards=made.guards,
-                config=made.config, tally=Tally(_unrecorded),
-                steps=replace(made.steps, rewrite=None, queries=None, rerank=rerank),
-            )  # fmt: skip
+            self._chain = _unasked(self._project)
         return self._chain
+
+
+def _unasked(project: Project) -> Chain:
+    """Open the project's chain without the steps that ask a model; it records no row."""
+    made = load(project, model=model("extractive"))
+    rerank = None if isinstance(made.steps.rerank, Aide) else made.steps.rerank
+    return Chain(
+        model=made.model, prompt=made.prompt, index=made.index, guards=made.guards,
+        config=made.config, tally=Tally(_unrecorded),
+        steps=replace(made.steps, rewrite=None, queries=None, rerank=rerank),
+    )  # fmt: skip
+
+
+def _same(call: Call, tags: Mapping[str, str | float]) -> bool:
+    return all(call.tags.get(name) == tags.get(name) for name in _FOUND)
 
 
 def _unrecorded(call: Call, **_: str) -> None:

@@ -87,3 +87,24 @@ def test_follow_ups_are_kept_judged_and_reviewed_as_the_questions_that_were_aske
     loop = genai.open_loop()
     loop.refresh()
     assert {item.question for item in loop.items()} == {alone for alone, _ in ALONE.values()}
+
+
+def test_a_reranked_answer_is_judged_by_the_passages_it_was_made_from(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = "def score(question, texts):\n    return [float('nine' in each) for each in texts]\n"
+    (project / "order.py").write_text(order)
+    (project / "docs" / "shop.md").write_text("The shop opens at nine on every day of the week.")
+    (project / "docs" / "terms.md").write_text("When does the shop open? It opens when we open.")
+    settings = project / "configs" / "genai.yaml"
+    text = settings.read_text().replace("top_k: 6", "top_k: 1")
+    text = text.replace('rerank: "off"', "rerank: order:score")
+    settings.write_text(text.replace("min_confidence: 0.4", "min_confidence: 0.0"))
+    assert main(["index", "sync"]) == 0
+    answer = genai.load()("When does the shop open?")
+    assert isinstance(answer, genai.Answer)
+    assert [each.document for each in answer.citations] == ["shop.md"]
+    assert main(["loop", "score"]) == 0
+    assert "1 answers in the sample" in capsys.readouterr().out
+    (scores,) = online_scores(genai.open_ledger(), 0.0).values()
+    assert scores["support"] == 1
