@@ -169,6 +169,11 @@ def _short(value: float) -> float | int:
     return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
 
 
+def figure(value: float, sign: str = "") -> str:
+    """Give three decimals, and of an amount that they would show as nothing its first digits."""
+    return f"{value:{sign}.3f}" if abs(value) >= 0.001 or not value else f"{value:{sign}.3g}"
+
+
 def kept_answer(text: str, cases: int) -> str:
     """Give what a row keeps of an answer; nothing where there are too many cases."""
     if cases > MANY:

@@ -13,7 +13,7 @@ import msgspec
 from genai.errors import CaseError, shown
 from genai.evals.design import designs_of
 from genai.evals.gate import Decision, Stage, decide
-from genai.evals.scorecard import Scorecard, read_scorecard
+from genai.evals.scorecard import Scorecard, figure, read_scorecard
 from genai.evals.suite import Suite
 from genai.project import write_whole
 
@@ -91,8 +91,6 @@ class Measured:
 
     def words(self) -> str:
         """Say what was measured, and list the first cases that lower it."""
-        from genai.evals.report.text import figure
-
         between = ""
         if self.low is not None and self.high is not None:
             between = f" (95 % {figure(self.low)} to {figure(self.high)})"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from genai import stats
 from genai.evals.gate import Comparison, Decision, cases
+from genai.evals.scorecard import figure
 
 if TYPE_CHECKING:
     from genai.evals.report.base import Measured, Report
@@ -42,11 +43,6 @@ def money(report: "Report") -> str:
     if nothing or not report.unknown_cost:
         return known
     return f"{known} and {report.unknown_cost} of {report.trials} trials of unknown cost"
-
-
-def figure(value: float, sign: str = "") -> str:
-    """Give three decimals, and of an amount that they would show as nothing its first digits."""
-    return f"{value:{sign}.3f}" if abs(value) >= 0.001 or not value else f"{value:{sign}.3g}"
 
 
 def _row(metric: "Measured") -> tuple[str, ...]:
