@@ -9,6 +9,7 @@ import numpy as np
 
 from genai import project
 from genai.models import Embedder
+from genai.rag import Index
 
 MARKDOWN = """# Budgets
 
@@ -82,3 +83,10 @@ def many(folder: Path, documents: int, paragraphs: int = 3, seed: int = 1) -> Pa
             lines.append(f"Serial {number}x{paragraph} says {drawn}.")
         (folder / f"{number:04}.md").write_text("\n\n".join(lines), encoding="utf-8")
     return folder
+
+
+def current(index: Index) -> Any:
+    """Give what is open of the generation that answers now."""
+    opened = index._current()
+    assert opened is not None
+    return opened

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from servers import free_port
+
 
 def binaries() -> Path | None:
     """Find the newest server on this machine."""
@@ -49,9 +51,7 @@ def postgres(folder: Path, programs: Path | None = None, *, fsync: str = "off") 
             if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
                 parent.chmod(parent.stat().st_mode | 0o011)
         as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     data = folder / "data"
     line = [*as_user, found / "initdb", "-D", data, "-U", "genai", "-A", "trust", "-E", "UTF8"]
     subprocess.run(line, check=True, capture_output=True, cwd=folder)

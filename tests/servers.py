@@ -144,15 +144,20 @@ def openai_server(**behaviour: Any) -> Iterator[tuple[str, Behaviour]]:
         thread.join(5)
 
 
+def free_port() -> int:
+    """Find a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def loopback(tasks: Any, key: str = "", metrics: Any = None) -> Iterator[str]:
     """Serve tasks with our own server on a free port."""
     import uvicorn
 
     from genai.server import create_app
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = uvicorn.Config(
         create_app(tasks, key=key, metrics=metrics), port=port, log_level="warning"
     )

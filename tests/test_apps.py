@@ -9,9 +9,9 @@ from pathlib import Path
 import docx
 import pages
 import pytest
-from pages import LEFT, REACHED, ask, free_port, opened, running, screenshot
+from pages import LEFT, REACHED, ask, opened, running, screenshot
 from playwright.sync_api import Browser, Page, expect
-from servers import openai_server
+from servers import free_port, openai_server
 
 from genai import project
 from genai.ledger import Ledger

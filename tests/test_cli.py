@@ -6,7 +6,6 @@ import os
 import pkgutil
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ import docx
 import httpx
 import pytest
 from makers import pdf_bytes
-from servers import openai_server
+from servers import free_port, openai_server
 
 from genai import cli, project
 from genai.cli import VERBS, main
@@ -137,9 +136,7 @@ def test_ask_answers_cites_and_says_what_it_took(folder: Path) -> None:
 
 def test_serve_gives_the_figures_of_the_report_as_metrics(folder: Path) -> None:
     assert genai(folder, "ask", "What are the three parts of a refusal?").returncode == 0
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "genai", "serve", "--port", str(port)]
     server = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
     try:

@@ -47,7 +47,7 @@ def test_a_job_whose_worker_dies_is_done_again(tmp_path: Path) -> None:
     assert os.getpid() not in found
 
 
-def test_a_job_that_kills_every_worker_is_an_error_and_no_endless_loop(tmp_path: Path) -> None:
+def test_a_job_that_kills_every_worker_is_an_error_and_no_endless_loop() -> None:
     with pytest.raises(GenaiError, match="their workers died 4 times"):
         list(scatter(dies, ["x"], workers=1))
 

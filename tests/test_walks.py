@@ -19,9 +19,9 @@ from typing import Any
 import pages
 import pytest
 import yaml
-from pages import ask, free_port, opened
+from pages import ask, opened
 from playwright.sync_api import Browser, expect
-from servers import openai_server
+from servers import free_port, openai_server
 
 import genai
 from genai import project

@@ -33,11 +33,11 @@ def tiny_tokenizer(template: str = TEMPLATE):
     return tokenizer
 
 
-def tiny_model(folder: Path, seed: int = 0, layers: int = 2, template: str = TEMPLATE) -> Path:
+def tiny_model(folder: Path, seed: int = 0, layers: int = 2) -> Path:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    tokenizer = tiny_tokenizer(template)
+    tokenizer = tiny_tokenizer()
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=layers,

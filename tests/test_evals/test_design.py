@@ -23,9 +23,9 @@ metrics:
 """
 
 
-def suite_text(count: int = 60, head: str = HEAD) -> str:
+def suite_text(count: int = 60) -> str:
     lines = [f'  - {{id: s{n}, input: "{n} + 1", expected: "{n + 1}"}}' for n in range(count)]
-    return head + "cases:\n" + "\n".join(lines) + "\n"
+    return HEAD + "cases:\n" + "\n".join(lines) + "\n"
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import msgspec
 from suites import NASTY, judged, nasty, right, run, suite, wrong_below
 
+from genai.errors import Unmeasured
 from genai.evals import Decision, Report
 from genai.evals.gate import Flip
 from genai.evals.scorecard import Row, Scorecard
@@ -82,19 +82,14 @@ def test_verdict_figures_slices_and_cost_stand_on_the_page(tmp_path: Path) -> No
     assert text.count('<svg class="bar"') >= 4
 
 
-def dead_below(most: int) -> Callable[[str], str]:
-    from genai.errors import Unmeasured
-
-    def task(question: str) -> str:
-        if int(question.partition(" ")[0]) < most:
-            raise Unmeasured("no reply is kept for <this> request")
-        return right(question)
-
-    return task
+def dead_below_10(question: str) -> str:
+    if int(question.partition(" ")[0]) < 10:
+        raise Unmeasured("no reply is kept for <this> request")
+    return right(question)
 
 
 def test_what_is_unmeasured_has_its_reason(tmp_path: Path) -> None:
-    report = run(suite(tmp_path), dead_below(10))
+    report = run(suite(tmp_path), dead_below_10)
     text = page(report, None)
     assert (
         "UNMEASURED</span> exact: 10 cases; replay_miss: no reply is kept for &lt;this&gt;" in text

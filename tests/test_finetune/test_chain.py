@@ -19,6 +19,7 @@ from pathlib import Path
 import openai
 import pytest
 import yaml
+from servers import free_port
 
 from genai.cli import main
 from genai.finetune.gate import Gate, read_gate
@@ -80,9 +81,7 @@ def used() -> float:
 
 @contextmanager
 def served(here: Path, words: list[str]) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "genai", *words, "--port", str(port)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, cwd=here, env=environment) as server:

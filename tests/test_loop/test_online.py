@@ -109,7 +109,7 @@ def test_the_share_is_kept_and_the_same_calls_are_chosen_each_time(ledger: Ledge
     assert again.sampled == 0
 
 
-def test_what_cannot_be_judged_is_counted_with_its_reason(tmp_path: Path, ledger: Ledger) -> None:
+def test_what_cannot_be_judged_is_counted_with_its_reason(ledger: Ledger) -> None:
     answered(ledger, "old", GOOD)
     none = Ledger(ledger.path, content="none")
     answered(none, "blind", GOOD)

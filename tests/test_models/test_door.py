@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from servers import openai_server
+from servers import free_port, openai_server
 
 import genai
 from genai.config import ModelSettings
@@ -24,12 +23,6 @@ from genai.models.extractive import Extractive
 from genai.types import Call, Message, Part
 
 ROOT = Path(__file__).parent.parent.parent
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

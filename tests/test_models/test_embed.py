@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from faults import faulty, reply
-from indexes import many, starter
+from indexes import current, many, starter
 from servers import openai_server
 
 import genai
@@ -197,8 +197,7 @@ def test_texts_go_to_the_named_server_alone_from_workers_and_after_a_rollback(
         own.requests.clear()
         index = genai.Index()
         assert index.search("Storks nest high.")
-        opened = index._current()
-        assert opened is not None
+        opened = current(index)
         opened.store.write("DELETE FROM vector", [()])
         index.close()
         assert main(["index", "verify", "--repair"]) == 0

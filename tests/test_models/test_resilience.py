@@ -148,7 +148,7 @@ def test_weights_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 # -- the breaker ---------------------------------------------------------------------------------
 
 
-def test_a_model_that_keeps_failing_is_left_alone_then_probed(rows: list[Call]) -> None:
+def test_a_model_that_keeps_failing_is_left_alone_then_probed() -> None:
     breaker = Breaker(opens_at=3, rest=1.0)
     for _ in range(3):
         assert breaker.lets_through()

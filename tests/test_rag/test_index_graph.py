@@ -16,8 +16,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from indexes import hashed, many
+from indexes import current, hashed, many
 from postgres import new_database, postgres, with_pgvector
+from servers import free_port
 
 from genai.config import Config, IndexSettings, validate
 from genai.errors import ConfigError, IndexUnusable, InputError
@@ -36,18 +37,12 @@ def made(path: Path, **options: Any) -> Index:
     return Index(path, Embedder("mine", hashed), IndexSettings(**options))
 
 
-def opened(index: Index) -> Any:
-    found = index._current()
-    assert found is not None
-    return found
-
-
 def hits(index: Index) -> list[str]:
     return [hit.passage.id for hit in index.search("river bridge lamp", 10)]
 
 
 def in_step(index: Index) -> bool:
-    graph = opened(index).graph()
+    graph = current(index).graph()
     return bool(graph.ids() == {p.id for p in index.passages()})
 
 
@@ -59,7 +54,7 @@ def test_a_large_index_has_a_graph_that_follows_every_sync(tmp_path: Path) -> No
     report = index.sync(documents)
     assert report.recall == 1.0
     assert report.alarms == ()
-    assert opened(index).has_graph()
+    assert current(index).has_graph()
     assert in_step(index)
     (documents / "0001.md").unlink()
     (documents / "0002.md").write_text("A changed river.")
@@ -81,7 +76,7 @@ def test_a_graph_that_lost_or_gained_vectors_is_found_and_mended(tmp_path: Path)
     index = made(tmp_path / "i")
     index.sync(many(tmp_path / "documents", 30))
     wanted = hits(index)
-    graph = opened(index).graph()
+    graph = current(index).graph()
     lost = sorted(graph.ids())[:3]
     graph.delete(lost)
     graph.upsert(["stray"], hashed(["stray"]))
@@ -90,7 +85,7 @@ def test_a_graph_that_lost_or_gained_vectors_is_found_and_mended(tmp_path: Path)
     assert found.stray_graph == ("stray",)
     assert index.verify(repair=True).sound
     assert hits(index) == wanted
-    graph = opened(index).graph()
+    graph = current(index).graph()
     graph.delete(lost)
     index.sync(tmp_path / "documents")  # an unchanged sync sees it too
     assert in_step(index)
@@ -104,19 +99,19 @@ def test_a_graph_that_misses_the_nearest_raises_an_alarm_and_repair_builds_it_an
     index = made(tmp_path / "i")
     documents = many(tmp_path / "documents", 30)
     index.sync(documents)
-    graph = opened(index).graph()
+    graph = current(index).graph()
     ids = sorted(graph.ids())
     graph.upsert(ids, -hashed(ids))  # every vector another one
-    opened(index).store.put(recall="0.5")
+    current(index).store.put(recall="0.5")
     report = index.sync(documents)
     assert report.recall == 0.5
     assert "the graph finds 50.0%" in report.alarms[0]
     found = index.verify()
     assert found.recall is not None
     assert found.recall < 0.9
-    name = opened(index).graph_name()
+    name = current(index).graph_name()
     assert index.verify(repair=True).recall == 1.0
-    assert opened(index).graph_name() != name
+    assert current(index).graph_name() != name
     assert index.sync(documents).alarms == ()
     index.close()
 
@@ -204,9 +199,7 @@ def test_a_chroma_folder_that_a_newer_version_migrated_is_still_searched(
 @pytest.fixture(scope="session")
 def chroma(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Chroma's Rust server on a free loopback port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     program = Path(sys.executable).parent / "chroma"
     folder = tmp_path_factory.mktemp("chroma")
     log = (folder / "log").open("w")
@@ -259,7 +252,7 @@ def test_an_index_on_a_server_finds_what_one_without_finds(tmp_path: Path, serve
         each.sync(documents)
     assert in_step(index)
     assert hits(index) == hits(plain)
-    graph = opened(index).graph()
+    graph = current(index).graph()
     graph.delete(sorted(graph.ids())[:4])
     assert not index.verify().sound
     assert index.verify(repair=True).sound
@@ -278,7 +271,7 @@ def test_generations_on_a_server_do_not_mix_and_old_ones_go(tmp_path: Path, serv
     for chars in (1000, 300, 400):
         index = made(tmp_path / "i", server=server, max_chars=chars)
         index.sync(documents)
-        names.append(opened(index).graph_name())
+        names.append(current(index).graph_name())
         index.close()
     first, *kept = (vectors.open_graph(server, tmp_path, name) for name in names)
     assert first.count() == 0
@@ -340,7 +333,7 @@ def test_a_connection_that_the_server_ended_is_opened_again(tmp_path: Path, pgve
     url = new_database(pgvector)
     index = made(tmp_path / "i", server=url)
     index.sync(many(tmp_path / "documents", 30))
-    graph = opened(index).graph()
+    graph = current(index).graph()
     before, kept = hits(index), graph.ids()
     with psycopg.connect(url, autocommit=True) as db:
         end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> %s"

@@ -96,7 +96,7 @@ def test_a_tenant_never_finds_anothers_by_the_graph(shared: Index, asked: list[i
 
 
 def test_a_filter_that_the_graphs_nearest_do_not_pass_is_looked_at_passage_by_passage(
-    tmp_path: Path, shared: Index, asked: list[int], monkeypatch: pytest.MonkeyPatch
+    shared: Index, asked: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everything = shared.search("a river", 20, tenant="ann")
     calls = len(asked)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from indexes import by_name, hashed, many
+from indexes import by_name, current, hashed, many
 
 from genai.config import IndexSettings
 from genai.rag import Index, vectors
@@ -128,8 +128,7 @@ print(steps)
 
 def harm(index: Index) -> None:
     """Damage a bit of everything that a repair mends."""
-    opened = index._current()
-    assert opened is not None
+    opened = current(index)
     some = [(key,) for key in sorted(opened.store.ids())[:3]]
     opened.store.write("DELETE FROM vector WHERE id = ?", some)
     opened.store.write("DELETE FROM fulltext_data WHERE id > 10 AND ?", [(1,)])

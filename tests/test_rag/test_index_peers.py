@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from indexes import by_name, cheap, many
+from indexes import by_name, cheap, current, many
 from langchain_classic.retrievers import EnsembleRetriever
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
@@ -74,8 +74,7 @@ def test_vectors_that_are_gone_are_noticed(tmp_path: Path) -> None:
     assert len(theirs.store.store) == 5
     made = ours(tmp_path)
     made.sync(many(tmp_path / "d", 10))
-    opened = made._current()
-    assert opened is not None
+    opened = current(made)
     opened.store.drop_vectors(sorted(opened.store.ids())[:5])
     assert len(made.verify().no_vector) == 5
     assert made.sync(tmp_path / "d").embedded == 5
@@ -123,8 +122,7 @@ def test_a_sync_without_a_graph_changes_nothing_for_those_with_one(
     for text in ("The river is new.", "The river is newer."):
         (documents / "0001.md").write_text(text)
         assert made.sync(documents).changed == 1
-        opened = made._current()
-        assert opened is not None
+        opened = current(made)
         assert opened.graph().ids() == {each.id for each in made.passages()}
         assert [each.text for each in made.passages("0001.md")] == [text]
     made.close()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from indexes import hashed, many
+from indexes import current, hashed, many
 
 import genai
 from genai.config import IndexSettings
@@ -57,8 +57,7 @@ def test_scores_are_those_of_fts5_after_changes_too(tmp_path: Path, question: st
     (documents / "0003.md").unlink()
     (documents / "0004.md").write_text("# Valves\n\nA valve_copper in the market, and winter.\n")
     index.sync(documents)
-    opened = index._current()
-    assert opened is not None
+    opened = current(index)
     query = " OR ".join(f'"{word}"' for word in dict.fromkeys(words(question)))
     theirs = dict(
         opened.store.rows("SELECT rowid, -rank FROM fulltext WHERE fulltext MATCH ?", (query,))
@@ -200,7 +199,7 @@ def test_a_filter_gives_what_it_says_and_nothing_else(
     assert found(shelf, "lamp", where) == names
 
 
-def test_headings_and_pages_filter_too(shelf: Index, tmp_path: Path) -> None:
+def test_headings_and_pages_filter_too(shelf: Index) -> None:
     headings = {h.passage.heading for h in shelf.search("lamp", 50, where=Where(heading="100%_"))}
     assert headings == {"Top > 100%_"}
     assert found(shelf, "lamp", Where(heading="Lamp")) == set()  # whole headings

@@ -13,17 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from indexes import cheap, hashed, many
+from indexes import cheap, current, hashed, many
 
 from genai.errors import IndexUnusable, InputError, ModelError
 from genai.models import Embedder, make_embedder
 from genai.rag import Index
-
-
-def store_of(index: Index) -> Any:
-    opened = index._current()
-    assert opened is not None
-    return opened.store
 
 
 def texts(index: Index) -> set[str]:
@@ -67,11 +61,11 @@ def test_langchain_32612_a_second_sync_over_many_batches_embeds_and_writes_nothi
     documents = many(tmp_path / "documents", 300)
     assert index.sync(documents).added == 300
     assert len(calls) > 1  # more than one batch
-    writes = store_of(index).get("writes")
+    writes = current(index).store.get("writes")
     calls.clear()
     report = index.sync(documents)
     assert (report.unchanged, report.embedded, calls) == (300, 0, [])
-    assert store_of(index).get("writes") == writes
+    assert current(index).store.get("writes") == writes
     index.close()
 
 
@@ -82,12 +76,12 @@ def test_a_file_whose_stamp_is_known_is_not_even_read(
 
     later = time.time_ns() + 10_000_000_000
     monkeypatch.setattr(sync.time, "time_ns", lambda: later)
-    writes = int(store_of(index).get("writes"))
+    writes = int(current(index).store.get("writes"))
     assert index.sync(folder).unchanged == 2  # old enough to trust: their stamps are noted
-    assert int(store_of(index).get("writes")) == writes + 1
+    assert int(current(index).store.get("writes")) == writes + 1
     monkeypatch.setattr(sync, "read_source", None)
     assert index.sync(folder).unchanged == 2
-    assert int(store_of(index).get("writes")) == writes + 1
+    assert int(current(index).store.get("writes")) == writes + 1
 
 
 def test_a_change_that_keeps_size_and_time_is_seen(index: Index, folder: Path) -> None:
@@ -112,7 +106,7 @@ def test_llama_index_22706_equal_text_in_two_files_goes_file_by_file(
     (folder / "third.txt").unlink()
     index.sync(folder)
     assert index.count() == before
-    assert store_of(index).stray_vectors() == []
+    assert current(index).store.stray_vectors() == []
     assert index.search("Where do storks nest?")[0].passage.document == "birds.txt"
 
 
@@ -288,9 +282,9 @@ def test_langchain_39937_vectors_lost_behind_our_back_are_found_and_rebuilt(
     index: Index, folder: Path
 ) -> None:
     lost = sorted(p.id for p in index.passages())[:2]
-    store_of(index).drop_vectors(lost)
+    current(index).store.drop_vectors(lost)
     assert index.sync(folder).embedded == 2
-    assert store_of(index).without_vectors() == []
+    assert current(index).store.without_vectors() == []
 
 
 # -- one writer, many readers ----------------------------------------------------------------------
@@ -339,7 +333,7 @@ def test_a_reader_sees_what_another_process_wrote(index: Index, folder: Path) ->
 
 def test_a_locked_index_says_so(index: Index, folder: Path) -> None:
     (folder / "birds.txt").write_text("Changed.", encoding="utf-8")
-    store = store_of(index)
+    store = current(index).store
     other = sqlite3.connect(store._path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     try:
@@ -355,7 +349,7 @@ def test_a_locked_index_says_so(index: Index, folder: Path) -> None:
 def test_a_damaged_index_is_named_and_left_alone_until_a_rebuild(
     index: Index, folder: Path, embedder: Embedder
 ) -> None:
-    file = store_of(index)._path
+    file = current(index).store._path
     index.close()
     for extra in file.parent.glob("index.db-*"):
         extra.unlink()

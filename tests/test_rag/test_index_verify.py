@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from indexes import hashed, many
+from indexes import current, hashed, many
 
 from genai.cli import main
 from genai.errors import IndexUnusable
@@ -17,12 +17,6 @@ def held(tmp_path: Path) -> Index:
     index = Index(tmp_path / "i", Embedder("mine", hashed))
     index.sync(many(tmp_path / "documents", 12))
     return index
-
-
-def store_of(index: Index) -> Any:
-    opened = index._current()
-    assert opened is not None
-    return opened.store
 
 
 @pytest.mark.parametrize(
@@ -46,7 +40,7 @@ def store_of(index: Index) -> Any:
 def test_each_harm_is_found_and_mended(held: Index, harm: str, problem: str) -> None:
     wanted = [h.passage.id for h in held.search("river bridge", 10)]
     assert held.verify().sound
-    store_of(held).write(harm, [(5,)])
+    current(held).store.write(harm, [(5,)])
     found = held.verify()
     assert not found.sound
     assert any(problem in said for said in found.problems()), found.problems()
@@ -71,7 +65,7 @@ def test_each_harm_is_found_and_mended(held: Index, harm: str, problem: str) -> 
 def test_a_damaged_document_is_forgotten_and_read_anew(
     held: Index, tmp_path: Path, harm: str
 ) -> None:
-    store_of(held).write(harm, [("0003.md",)])
+    current(held).store.write(harm, [("0003.md",)])
     found = held.verify()
     assert found.damaged == ("0003.md",)
     held.verify(repair=True)
@@ -95,7 +89,7 @@ def test_the_command_says_what_differs_and_ends_in_64(
     import genai
 
     index = genai.Index()
-    store_of(index).write("DELETE FROM vector WHERE ?", [(1,)])
+    current(index).store.write("DELETE FROM vector WHERE ?", [(1,)])
     assert main(["index", "verify"]) == 64
     said = capsys.readouterr().err
     assert "without a vector" in said

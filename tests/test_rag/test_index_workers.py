@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from indexes import by_name, hashed, many
+from indexes import by_name, current, hashed, many
 
 import genai
 from genai import project
@@ -41,8 +41,7 @@ def noted(folder: Path, fail_after: int, name: str) -> Embedder:
 
 
 def state(index: Index) -> Any:
-    opened = index._current()
-    assert opened is not None
+    opened = current(index)
     sql = "SELECT v.id, v.data, s.data FROM vector v JOIN sentence_vectors s USING (id) ORDER BY 1"
     return index.passages(), index.revision, opened.store.rows(sql)
 

@@ -3,7 +3,6 @@
 import contextlib
 import importlib
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import rules
-from servers import openai_server
+from servers import free_port, openai_server
 
 import genai
 from genai import project
@@ -74,9 +73,7 @@ def test_a_configured_llm_reads_and_its_calls_are_rows(
 
 
 def test_it_is_served_and_each_turn_is_a_row(example: ModuleType) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     line = [sys.executable, "-m", "genai", "serve", f"handbook={NAME}:chain", "--port", str(port)]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as server:
         try:

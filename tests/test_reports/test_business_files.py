@@ -139,7 +139,7 @@ def test_the_cash_flow_table_is_that_of_the_case(report: BusinessReport) -> None
         assert cumulative == round(month.cumulative)
 
 
-def test_every_face_shows_what_it_returns_and_when(report: BusinessReport, tmp_path: Path) -> None:
+def test_every_face_shows_what_it_returns_and_when(report: BusinessReport) -> None:
     figures = dict(report.key_figures())
     assert figures["cost per success"] == "USD 0.0553"
     assert figures["cost per case, errors and review included"] == "USD 0.6170"

@@ -102,7 +102,7 @@ def test_tokens_and_quality_come_from_paired_runs(ledger: Ledger, tmp_path: Path
     assert "exact: 1.000 now, 0.667 then" in held.text()
 
 
-def test_the_interval_holds_the_truth_as_often_as_it_says(tmp_path: Path) -> None:
+def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     from genai.reports.counterfactual.ratios import _drawn
 
     dice, hits = random.Random(5), 0

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 from mlflows import QUIET, rows
+from servers import free_port
 from suites import right, suite, wrong_below
 from tuning import make_project, recipe
 
@@ -241,9 +241,7 @@ def test_plain_mlflow_ui_lists_the_runs_of_the_store(project: Project, on: Store
 @contextmanager
 def pages(project: Project) -> Iterator[str]:
     """Run `genai exp ui` until the block ends."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "genai", "exp", "ui", "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
     with (project.state / "ui.log").open("ab") as said:

@@ -199,9 +199,7 @@ def test_a_server_is_reached_as_mlflow_reaches_it(
     assert asked[1].startswith(f"{before}/api/")
 
 
-def test_a_server_that_hangs_holds_nobody_up(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_hangs_holds_nobody_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes the connection and never answers: the record waits, and says why."""
     monkeypatch.undo()  # a real delivery in the background
     with socket.create_server(("127.0.0.1", 0)) as silent:
