@@ -28,6 +28,7 @@ from genai.rag.rewrite import TURNS, Talk, Turns, read_talk, standalone, wording
 from genai.rag.split import headed
 from genai.rag.steps import Steps
 from genai.rag.turn import Tally, Turn
+from genai.text.marks import strip_marks
 from genai.types import Action, Answer, Context, Hit, Message, Place, Refusal, Verdict
 
 Outcome = Answer | Refusal
@@ -315,7 +316,9 @@ class Chain:
                 f" `reasoning_effort` in `models.{self.model.name}.params`",
                 "bad_reply",
             )
-        return "no_evidence" if turn.no_answer else "low_support"
+        # many a model says in its own words that the passages hold nothing, and then cites none
+        cited = strip_marks(turn.raw) != turn.raw
+        return "low_support" if cited and not turn.no_answer else "no_evidence"
 
     def _answer(self, turn: Turn) -> Answer:
         call = self._tally.close(turn, self.model.name, "ok")

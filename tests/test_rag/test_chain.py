@@ -91,7 +91,10 @@ def test_a_supported_answer_is_cited_from_the_source(scripted: Callable[..., gen
         (f"NO_ANSWER. {FINE}", "no_evidence"),
         ("The notice period is 90 days [1].", "low_support"),
         ("Storks nest on chimneys [1].", "low_support"),
-        ("", "low_support"),
+        ("", "no_evidence"),
+        ("I'm sorry, but the passages do not mention how to repair a bicycle.", "no_evidence"),
+        ("Die Dokumente enthalten dazu leider keine Angaben.", "no_evidence"),
+        ("Paris is the capital of France.", "no_evidence"),
     ],
 )
 def test_what_the_passages_do_not_hold_is_a_typed_refusal(
