@@ -17,7 +17,6 @@ from genai.ledger import Ledger
 from genai.models import Fake, Model, open_model
 from genai.models.base import Delta
 from genai.rag.cite import whole_sentences
-from genai.types import Usage
 
 QUESTION = "How long is the notice period?"
 DOCUMENT = """# Terms
@@ -383,20 +382,3 @@ def test_an_answer_that_was_cut_at_its_limit_says_so_in_its_trace(place: Path) -
     assert answer.trace is not None
     assert answer.trace.finish_reason == "length"
     assert answer.trace.ended == "The answer is cut: the model reached its limit of tokens."
-
-
-class Thinks(Fake):
-    """A model that reasons until its tokens are spent."""
-
-    async def stream(self, messages: Any, params: Any) -> Any:
-        yield Delta(finish_reason="length", usage=Usage(50, 700, source="provider"))
-
-
-def test_a_model_that_spends_its_tokens_before_the_first_word_says_what_to_raise(
-    place: Path,
-) -> None:
-    chain = genai.load(model=open_model("fake/thinks", provider=Thinks()))
-    with pytest.raises(ModelError, match="spent its tokens before the first word") as caught:
-        chain(QUESTION)
-    assert "raise `max_tokens` of the prompt rag/answer" in str(caught.value)
-    assert "`models.fake/thinks.params`" in str(caught.value)

@@ -1,13 +1,16 @@
 """What a model thinks aloud between `<think>` and `</think>` is no part of what it says."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from indexes import starter
 
 import genai
-from genai.models import Fake
+from genai.errors import ModelError
+from genai.models import Fake, open_model
 from genai.models.base import Delta
+from genai.types import Usage
 
 TERMS = "Guests may return a lamp within thirty days. In the old terms it was ten days."
 WEIGHED = (
@@ -63,3 +66,20 @@ def test_a_rewriter_and_a_reranker_may_think_too(place: Path) -> None:
     outcome = chain(*script, chain__rewrite="auto", chain__rerank="judge")(talk)
     assert (outcome.trace.question, outcome.trace.notes) == (QUESTION, ())
     assert outcome.text == TOLD
+
+
+class Thinks(Fake):
+    """A model that reasons until its tokens are spent."""
+
+    async def stream(self, messages: Any, params: Any) -> Any:
+        yield Delta(finish_reason="length", usage=Usage(50, 700, source="provider"))
+
+
+def test_a_model_that_spends_its_tokens_before_the_first_word_says_what_to_raise(
+    place: Path,
+) -> None:
+    chain = genai.load(model=open_model("fake/thinks", provider=Thinks()))
+    with pytest.raises(ModelError, match="spent its tokens before the first word") as caught:
+        chain(QUESTION)
+    assert "raise `max_tokens` of the prompt rag/answer" in str(caught.value)
+    assert "`models.fake/thinks.params`" in str(caught.value)
