@@ -60,7 +60,7 @@ def instrument(step):
             return result
         return wrapped
     for owner, names in (
-        (Store, "put_vectors settle close"), (Generations, "switch remove tidy"),
+        (Store, "put_vectors settle close"), (Generations, "switch remove"),
         (Opened, "drop_graph"), (Chroma, "__init__ upsert delete drop close"),
     ):
         for name in names.split(): setattr(owner, name, dying(getattr(owner, name)))
