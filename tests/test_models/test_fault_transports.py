@@ -119,6 +119,8 @@ def test_a_stall_ends_at_the_limit_and_closes_the_socket(
     ledger: Ledger, by: Any, fault: Fault, limit: str
 ) -> None:
     given = {"retries": 0, limit: 0.2}
+    with faulty(reply()) as (url, _):
+        model(url, ledger, **by(url))(QUESTION)  # a client loads much of itself at its first call
     with faulty(fault) as (url, server):
         error = fails(url, ledger, streamed=limit == "timeout", **given, **by(url))
         assert error.kind == "timeout"
