@@ -136,31 +136,18 @@ class Chain:
 
     def rendered(
         self, question: str, context: Context
-    ) -> tuple[tuple[Message, ...], Mapping[str, str | float]]:
-        """Give what the model would be sent for a question, and the row's facts; nothing is sent.
+    ) -> tuple[tuple[Message, ...], tuple[Hit, ...], Mapping[str, str | float]]:
+        """Give what the model would be sent for a question, its passages and the row's facts.
+
+        Nothing is sent.
 
         Raises:
             InputError: it would be refused before the model is asked.
         """
-        turn = self._prepared(question, context)
-        return self._messages(turn), turn.tags
-
-    def searched(
-        self, question: str, context: Context
-    ) -> tuple[tuple[Hit, ...], Mapping[str, str | float]]:
-        """Give the passages that the model would be shown, and the row's facts; nothing is sent.
-
-        Raises:
-            InputError: it would be refused before the model is asked.
-        """
-        turn = self._prepared(question, context)
-        return tuple(turn.hits), turn.tags
-
-    def _prepared(self, question: str, context: Context) -> Turn:
         turn = Turn(question, context=context)
         if reason := bridge.run(self._prepare(turn, ())):
             raise InputError(f"the question would be refused before the model ({reason})")
-        return turn
+        return self._messages(turn), tuple(turn.hits), turn.tags
 
     def _messages(self, turn: Turn) -> tuple[Message, ...]:
         return self.prompt.render(question=turn.asked, passages=turn.shown())

@@ -15,12 +15,11 @@ from typing import Any
 
 from genai.config import parse_yaml
 from genai.errors import ConfigError, DocumentError
-from genai.rag.documents import read_source
+from genai.rag.documents import SIDECAR, read_source
 from genai.rag.documents.front import front_matter
 
 Value = str | bool | int | float | date
 Kept = tuple[str, float | None, str | None]  # kind, and the number or the text
-SIDECAR = ".meta.yaml"
 KEY = re.compile(r"[A-Za-z_][\w.-]{0,63}\Z")
 _LARGEST = 1_000_000  # bytes
 _MOST = 64  # keys a document, and values a key

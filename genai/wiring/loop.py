@@ -53,7 +53,7 @@ class _Passages:
         if (chain.index.revision, chain.config.hash) != (asked.index_revision, asked.config_hash):
             return None
         try:
-            hits, tags = chain.searched(question, Context(tenant=asked.tenant))
+            _, hits, tags = chain.rendered(question, Context(tenant=asked.tenant))
         except InputError:
             return None
         return hits if _same(call, tags) else None
@@ -90,7 +90,7 @@ class Sent:
         first = next((row for row in ledger.children(call_id) if row.kind == "model"), None)
         if first is not None and first.context.prompt_id != asked.prompt_id:
             raise InputError(f"{first.context.prompt_id} had a model change question or passages")
-        messages, tags = chain.rendered(question, Context(tenant=asked.tenant))
+        messages, _, tags = chain.rendered(question, Context(tenant=asked.tenant))
         if not _same(call, tags):
             raise InputError("the search finds other passages than it found then")
         return messages

@@ -68,7 +68,7 @@ def asks(colour: str) -> str:
 
 
 def sent(colour: str) -> list[dict[str, str]]:
-    messages, _ = genai.load(model="extractive").rendered(asks(colour), Context())
+    messages, _, _ = genai.load(model="extractive").rendered(asks(colour), Context())
     return [{"role": each.role, "content": each.text} for each in messages]
 
 

@@ -20,9 +20,10 @@ from genai.rag.documents.pdf import read_pdf
 from genai.rag.documents.rows import read_csv
 from genai.rag.documents.word import read_docx
 
-__all__ = ["Document", "find_documents", "other_kinds", "parse", "read_source"]
+__all__ = ["SIDECAR", "Document", "find_documents", "other_kinds", "parse", "read_source"]
 
 
+SIDECAR = ".meta.yaml"  # `plan.pdf.meta.yaml` holds the metadata of `plan.pdf`
 _HIDDEN = (".", "~$")  # `~$plan.docx` lies beside a file that somebody has open in Word
 
 
@@ -71,7 +72,7 @@ def other_kinds(folder: Path) -> dict[str, int]:
     endings = Counter(
         path.suffix.lower() or path.name
         for path in names
-        if path.suffix.lower() not in _READERS and not path.name.endswith(".meta.yaml")
+        if path.suffix.lower() not in _READERS and not path.name.endswith(SIDECAR)
     )
     return dict(endings.most_common())
 

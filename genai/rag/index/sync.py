@@ -15,11 +15,11 @@ from genai import extras
 from genai.config import digest
 from genai.errors import DocumentError, InputError, shown
 from genai.models import Embedder
-from genai.rag.documents import find_documents, other_kinds, parse, read_source
+from genai.rag.documents import SIDECAR, find_documents, other_kinds, parse, read_source
 from genai.rag.index import graph
 from genai.rag.index.embed import BATCH, Open, Workers, embed
 from genai.rag.index.opened import Opened
-from genai.rag.metadata import SIDECAR, metadata, sidecar
+from genai.rag.metadata import metadata, sidecar
 from genai.rag.split import IdMaker, Splitting, headed, split, splitter_id
 from genai.rag.store import Entry, Seen
 from genai.types import Passage

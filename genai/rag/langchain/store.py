@@ -16,10 +16,10 @@ from langchain_core.vectorstores.utils import maximal_marginal_relevance
 from genai.errors import DocumentError, InputError
 from genai.models.langchain.inward import embed_with
 from genai.models.langchain.outward import GenaiEmbeddings
-from genai.rag.documents import parse
+from genai.rag.documents import SIDECAR, parse
 from genai.rag.index import Index, SyncReport
 from genai.rag.langchain.retrieve import as_document
-from genai.rag.metadata import KEY, SIDECAR
+from genai.rag.metadata import KEY
 from genai.rag.search import Where
 from genai.types import Hit
 
