@@ -168,6 +168,7 @@ def test_a_kill_at_any_step_ends_in_the_same_index_after_the_next_sync(
         if how == "repair":
             harm(first)
         else:
+            many(folder, 20)  # more than one part is new
             (folder / "birds.txt").write_text("Storks moved and nest at the lake.")
             (folder / "budgets.md").unlink()
         first.close()
