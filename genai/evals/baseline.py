@@ -31,6 +31,8 @@ def accept(report: Report, reason: str, name: str = "") -> Path:
         raise CaseError("a baseline needs a reason of a few words: --reason 'new splitter, +3 pt'")
     if report.stopped:
         raise CaseError(f"run {report.run}: stopped early ({report.stopped}); run it to its end")
+    if report.crashed:
+        raise CaseError(f"run {report.run}: {report.crashed}; mend the task, then run it again")
     weak = [each for each in report.metrics if each.state == "unmeasured"]
     weak = [each for each in weak if each.gate or each.hard]
     if weak:
@@ -175,10 +177,16 @@ def plan(suite: Suite, margin: float, last: Sequence[Report]) -> list[Plan]:
         asked = len(suite.cases) + max(to_prove - held, 0)
         dollars, minutes = _price(same or last, asked)
         found.append(
-            Plan(name, margin, held, to_prove, to_see, least_cases(margin), basis, dollars, minutes,
-                 asked)
+            Plan(name, margin, held, to_prove, to_see, _least(same, name, margin), basis, dollars,
+                 minutes, asked)
         )  # fmt: skip
     return found
+
+
+def _least(runs: Sequence[Report], name: str, margin: float) -> int:
+    """Give the cases with which a metric that moved in none passes; a score asks for more."""
+    kinds = {each.kind for run in runs[:1] for each in run.metrics if each.name == name}
+    return stats.cases_unmoved(margin) if "score" in kinds else least_cases(margin)
 
 
 def _applies(suite: Suite, name: str, runs: Sequence[Report]) -> int:

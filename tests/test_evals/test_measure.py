@@ -7,7 +7,9 @@ import pytest
 from sums import add, run, sums
 
 from genai import stats
+from genai.errors import CaseError
 from genai.evals.baseline import accept
+from genai.evals.report.findings import verdict
 
 MINE = "def rating(trial):\n    return 3.0 + int(trial.case_id[1:]) % 3\n"
 RATING = """suite: sums
@@ -124,6 +126,24 @@ def test_a_task_that_crashed_is_wrong_for_a_metric_of_ones_own(tmp_path: Path) -
     assert report.metric("polite").lapses[0].happened == "failed: KeyError: 'order'"
     assert report.exit_code == 1
     assert run(path, add).metric("rating").value == 5.0
+
+
+def test_a_run_of_which_every_case_failed_is_never_green(tmp_path: Path) -> None:
+    path = sums(tmp_path, 70, "suite: sums\nmetrics:\n  latency_p50: {max: 5}\n")
+
+    def crashes(question: str) -> str:
+        raise KeyError("order")
+
+    report = run(path, crashes)
+    assert report.metric("latency_p50").state == "pass"  # it took no time at all
+    assert (report.exit_code, report.ok) == (4, False)
+    said = "every case failed (KeyError 70)"
+    assert said in report.text()
+    assert verdict(report, None) == ("UNMEASURED", said)
+    with pytest.raises(CaseError, match=r"every case failed \(KeyError 70\); mend the task"):
+        accept(report, "as it is now")
+    report.save(tmp_path / "run.xml", "junit")
+    assert 'errors="1"' in (tmp_path / "run.xml").read_text()
 
 
 def test_a_case_that_is_unmeasured_is_so_only_where_a_metric_judges_it(tmp_path: Path) -> None:

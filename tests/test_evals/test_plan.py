@@ -56,6 +56,9 @@ def test_scores_are_planned_by_the_spread_of_their_differences(tmp_path: Path) -
     sd = stdev([1 / 3] * 12 + [0.0] * 48)
     assert found.basis == f"spread {sd:.3f} between the last two runs"
     assert found.to_prove == found.to_see == stats.cases_for_drop(0.05, sd=sd)
+    # with 45 a score that stands still does not pass, as a verdict does: its bound is 3/n
+    assert found.least == stats.cases_unmoved(0.05) == 61
+    assert planned(suite(tmp_path, EXACT), 0.05, run(path, right)).least == 45
     path = suite(tmp_path, "suite: sums\nmetrics:\n  token_f1: {gate: true}\n", count=1)
     assert (
         planned(path, 0.05, run(path, wordy), run(path, right)).basis == NONE

@@ -164,10 +164,19 @@ class Report:
         return self.exit_code == 0
 
     @property
+    def crashed(self) -> str:
+        """Say so where every case failed: seconds, tokens and money of nothing prove nothing."""
+        if not self.trials or self.states.get("failed") != self.trials:
+            return ""
+        reasons = sorted(self.reasons.items(), key=lambda each: -each[1])
+        return f"every case failed ({', '.join(f'{name} {count}' for name, count in reasons[:3])})"
+
+    @property
     def exit_code(self) -> int:
         """By the limits alone: 0 kept, 1 broken, 2 undecided at release, 3 money, 4 unmeasured.
 
-        Money is a broken limit of cost or latency, or a spend cap that stopped the run.
+        Money is a broken limit of cost or latency, or a spend cap that stopped the run. A run of
+        which every case failed measured nothing.
         """
         broken = {metric.statistic != "mean" or metric.name.startswith("cost")
                   for metric in self.metrics if metric.state == "fail"}  # fmt: skip
@@ -176,7 +185,7 @@ class Report:
         if broken or self.stopped == "budget_stop":
             return 3
         states = {metric.state for metric in self.metrics}
-        if "unmeasured" in states or self.stopped:
+        if "unmeasured" in states or self.stopped or self.crashed:
             return 4
         return 2 if "inconclusive" in states and self.stage == "release" else 0
 

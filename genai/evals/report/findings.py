@@ -54,7 +54,7 @@ def findings(report: Report, decision: Decision | None) -> dict[str, list[Findin
     code = report.exit_with(decision)
     if code and not any(each.fails for every in found.values() for each in every):
         kind, word = _CODES[code]
-        reason = report.stopped and f"the run stopped: {report.stopped}"
+        reason = f"the run stopped: {report.stopped}" if report.stopped else report.crashed
         if decision is not None and decision.exit_code == code:
             word, reason = str(decision.word), decision.reason
         found[RUN] = [Finding(kind, word, reason or "see the metrics")]

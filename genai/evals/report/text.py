@@ -67,6 +67,8 @@ def _notes(report: "Report") -> list[str]:
     if report.stopped:
         why = report.reasons.get(report.stopped, 0)
         notes.append(f"stopped: {report.stopped} ({why} trials); run again to go on")
+    if report.crashed:
+        notes.append(f"{report.crashed}; mend the task, then run again")
     for metric in report.metrics:
         if metric.state == "shown" and metric.note:
             notes.append(f"{metric.name} does not gate: {metric.note}")
