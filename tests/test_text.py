@@ -95,7 +95,7 @@ a second line. It costs approx. nothing. And ends here
 | a. b | c |
 
 ```
-x = 1. y
+call it. Now
 
 - z. x
 ~~~
@@ -107,7 +107,7 @@ def test_the_units_of_a_page_are_cut_to_the_letter() -> None:
     assert [PAGE[start:end] for start, end in sentences(PAGE)] == [
         "# One. Two", "Prose goes on\na second line.", "It costs approx. nothing.",
         "And ends here", "- an item.", "It runs\n  on", "## Under. It", "> quoted.", "Twice",
-        "| a. b | c |", "```", "x = 1. y", "- z. x", "~~~", "1.", "first\netc.",
+        "| a. b | c |", "```", "call it. Now", "- z. x", "~~~", "1.", "first\netc.",
     ]  # fmt: skip
 
 

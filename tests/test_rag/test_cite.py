@@ -12,7 +12,7 @@ from spans import ENDINGS, PIECES, source
 
 import genai
 from genai.models import Fake, open_model
-from genai.rag.cite import Citer
+from genai.rag.cite import Citer, whole_sentences
 from genai.text.marks import numbered
 from genai.types import Citation, Passage
 
@@ -74,6 +74,8 @@ def test_an_introduction_of_nothing_claims_too_much() -> None:
     lead = "The notice period of a rental contract:"
     assert citer().introduces(lead, found, "")
     assert not citer().introduces(lead, (), "")
+    assert citer().introduces("A rental and more:", found, "")  # half of it, which is just enough
+    assert not citer().introduces("A rental with pets and birds:", found, "")
 
 
 def test_the_embedder_is_not_asked_where_words_decide() -> None:
@@ -201,6 +203,16 @@ def test_marks_behind_full_stops_part_sentences_of_two_documents(chain: genai.Ch
     assert [each.document for each in answer.citations] == ["terms.md", "law.md", "terms.md"]
 
 
+def test_whole_sentences_are_cut_to_the_letter() -> None:
+    text = "A ends.[1]  B ends. [2] C costs 5.\n**2)** D [1]. Take 4. E follows.[3] \nF"
+    parts = [text[start:end] for start, end in whole_sentences(text, ended=True)]
+    assert parts == [
+        "A ends.[1]", "B ends. [2]", "C costs 5.", "**2)** D [1].", "Take 4.", "E follows.[3]", "F",
+    ]  # fmt: skip
+    open_ = [text[start:end] for start, end in whole_sentences(text, ended=False)]
+    assert open_ == parts[:-1]
+
+
 def test_a_numbered_list_keeps_its_numbers_and_lines(chain: genai.Chain) -> None:
     answer = replied(chain, f"1. {NOTICE} [1].\n2) {KEYS}. [1]\n**3.** {KEYS} [1].")
     assert answer.text == f"1. {NOTICE}. [1]\n2) {KEYS}. [2]\n**3.** {KEYS}. [2]"
@@ -216,6 +228,7 @@ def test_a_numbered_list_keeps_its_numbers_and_lines(chain: genai.Chain) -> None
         ("30.000", "30,000", True), ("30\u202f000", "30,000", True), ("30,000", "30000", True),
         ("30'000", "30 000", True), ("1.234,50", "1,234.50", True), ("5,50", "5.50", True),
         ("30.000", "30", False), ("1,5", "15", False), ("30.000", "3,000", False),
+        ("1.234,50", "1,234.60", False),
         ("2,02", "202", False), ("10:30", "1030", False), ("0.500", "500", False),
         ("five", "5", True), ("twenty-four", "24", True), ("forty", "40", True),
         ("f\u00fcnf", "5", True), ("vierundzwanzig", "24", True), ("drei\u00dfig", "30", True),
