@@ -228,7 +228,7 @@ def test_a_numbered_list_keeps_its_numbers_and_lines(chain: genai.Chain) -> None
         ("30.000", "30,000", True), ("30\u202f000", "30,000", True), ("30,000", "30000", True),
         ("30'000", "30 000", True), ("1.234,50", "1,234.50", True), ("5,50", "5.50", True),
         ("30.000", "30", False), ("1,5", "15", False), ("30.000", "3,000", False),
-        ("1.234,50", "1,234.60", False),
+        ("1.234,50", "1,234.60", False), ("1.234,50", "1234.50", True),
         ("2,02", "202", False), ("10:30", "1030", False), ("0.500", "500", False),
         ("five", "5", True), ("twenty-four", "24", True), ("forty", "40", True),
         ("f\u00fcnf", "5", True), ("vierundzwanzig", "24", True), ("drei\u00dfig", "30", True),
