@@ -176,7 +176,7 @@ def test_another_reference_than_the_model_stops_the_run(
     assert not [*left.glob("checkpoints/*"), *left.glob("model")]
 
 
-def test_kto_keeps_two_answers_to_one_prompt_apart(project: Project) -> None:
+def test_kto_keeps_two_answers_to_one_prompt_apart(project: Project, trained: Outcome) -> None:
     rows = prepare(preference("kto"), project, project.state).rows
     order = preferences.kto_order(rows, 8, 0)
     assert sorted(order) == list(range(len(rows)))
@@ -242,7 +242,7 @@ run(preference(name="asked"), Project(root, root / ".genai"), Options(score=Fals
 
 @pytest.mark.usefixtures("trained")
 @pytest.mark.parametrize("door", ["command", "python"])
-def test_a_training_tells_nobody_of_itself(project: Project, door: str) -> None:
+def test_a_training_tells_nobody_of_itself(project: Project, trained: Outcome, door: str) -> None:
     """TRL tells the hub of every trainer; a name outside that is looked up fails any test here."""
     given = preference(name="quiet").model_dump(mode="json", exclude_unset=True)
     (project.root / "configs" / "quiet.yaml").write_text(json.dumps(given))  # JSON is YAML
