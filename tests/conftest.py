@@ -3,6 +3,7 @@
 import os
 import runpy
 import shutil
+import sys
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -58,6 +59,9 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, A
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown() -> Generator[None, Any, Any]:
     found = yield
+    if app := sys.modules.get("streamlit"):  # what a page keeps is of this test's project
+        app.cache_data.clear()
+        app.cache_resource.clear()
     if tried := NOTES.read_text(encoding="utf-8"):
         NOTES.write_text("")
         pytest.fail(f"reached beyond this machine: {tried}")
