@@ -10,6 +10,7 @@ from genai import stats
 from genai.errors import CaseError
 from genai.evals.baseline import accept
 from genai.evals.report.findings import verdict
+from genai.evals.report.text import no_baseline
 
 MINE = "def rating(trial):\n    return 3.0 + int(trial.case_id[1:]) % 3\n"
 RATING = """suite: sums
@@ -139,6 +140,7 @@ def test_a_run_of_which_every_case_failed_is_never_green(tmp_path: Path) -> None
     assert (report.exit_code, report.ok) == (4, False)
     said = "every case failed (KeyError 70)"
     assert said in report.text()
+    assert no_baseline(report) == "There is no baseline yet."  # this run would be refused as one
     assert verdict(report, None) == ("UNMEASURED", said)
     with pytest.raises(CaseError, match=r"every case failed \(KeyError 70\); mend the task"):
         accept(report, "as it is now")

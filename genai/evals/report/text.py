@@ -128,7 +128,9 @@ def size_lines(report: "Report", decision: Decision | None) -> list[str]:
 
 
 def no_baseline(report: "Report") -> str:
-    """Say that a run was compared with nothing, and how to take it as what later ones are."""
+    """Say that a run was compared with nothing, and how to take it as one where it can be."""
+    if report.crashed:
+        return "There is no baseline yet."
     accept = f"genai eval accept {report.suite} --reason 'why it is good'"
     return f"There is no baseline yet. To take this run as one: {accept}"
 
