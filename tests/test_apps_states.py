@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from servers import openai_server
 from suites import judged, right
+from sums import run, sums
 
 import genai
 from genai import project
@@ -274,3 +275,20 @@ def test_a_chat_is_restored_after_a_decision_and_a_label_on_other_pages(place: P
     pressed(app, "Restore the last chat")
     assert not app.exception
     assert "What does an index hold?" in app.chat_message[0].markdown[0].value
+
+
+def test_a_run_of_which_every_case_failed_says_so_and_is_not_offered_as_a_baseline(
+    place: Path,
+) -> None:
+    def crashes(question: str) -> str:
+        raise KeyError("order")
+
+    path = sums(place, 3)
+    run(path, crashes)
+    shutil.copytree(place / "runs", place / ".genai" / "runs")
+    page = drawn("pages/evals.py")
+    assert [each.value for each in page.info] == ["This suite has no baseline yet."]
+    (told,) = [each.value for each in page.error]
+    assert told.startswith("The run measured nothing: every case failed")
+    assert "KeyError 3" in told
+    assert not page.code

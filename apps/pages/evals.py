@@ -88,6 +88,9 @@ def draw_decision(report: genai.Report) -> genai.Decision | None:
     """Compare with a baseline and say the word."""
     folder = report.evals / "baselines" / report.suite
     names = sorted(path.stem for path in folder.glob("*.jsonl"))
+    if not names and report.crashed:  # it would be refused as one
+        st.info("This suite has no baseline yet.")
+        return None
     if not names:
         st.info("This suite has no baseline yet. To take this run as one:")
         command = f"genai eval accept {report.suite} --run {report.run} --reason 'why it is good'"
@@ -113,9 +116,11 @@ def compared(
 
 
 def draw_figures(report: genai.Report) -> None:
-    """Draw size, money and time, and why a run ended early."""
+    """Draw size, money and time, and why a run ended early or measured nothing."""
     if report.stopped:
         st.warning(f"The run stopped early ({clean(report.stopped)}). Run it again to go on.")
+    if report.crashed:
+        st.error(f"The run measured nothing: {clean(report.crashed)}. Mend the task.")
     p95 = next((each.value for each in report.metrics if each.statistic == "p95"), None)
     spend = "unknown" if report.unknown_cost == report.trials else f"${report.cost.normalize():f}"
     with st.container(horizontal=True, gap="medium"):
