@@ -47,11 +47,24 @@ _clients: weakref.WeakKeyDictionary[Any, dict[tuple[str, ...], Any]] = weakref.W
 
 
 def package() -> Any:
-    """Give the `openai` package; its log holds messages at DEBUG, which `OPENAI_LOG` alone sets."""
+    """Give the `openai` package, whose logs tell no message and no password of a URL.
+
+    Its own log holds messages at DEBUG, which `OPENAI_LOG` alone sets.
+    """
     found: Any = extras.load("openai", "gateway")
     if _log.level == logging.NOTSET:
         _log.setLevel(logging.INFO)
+    logging.getLogger("httpx").addFilter(_bare)  # once, however often it is added
     return found
+
+
+def _bare(record: logging.LogRecord) -> bool:
+    """Take the user and password out of the URL of a request that httpx logs."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            address.bare(str(each)) if "://" in str(each) else each for each in record.args
+        )
+    return True
 
 
 class SDK:

@@ -30,7 +30,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def secret(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Set a key; neither it nor what was asked may stand in any log, at any level."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    with caplog.at_level(logging.DEBUG):
+    # LiteLLM quietens httpx for a whole process, and would hide what it logs without LiteLLM
+    with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, "httpx"):
         yield
     for record in caplog.get_records("call"):
         said = f"{record.getMessage()} {record.exc_text or ''}"
