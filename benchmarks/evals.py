@@ -369,6 +369,12 @@ def main() -> None:
         " not answers. Suites run in pytest with our plugin and no other: those that happen to be"
         " installed beside it add a second; the unrelated run has them on both sides. CPU a case is"
         " that of the run above that of one case.",
+        "",
+        "Where a ratio is not reached, the start of the process is why: the answers"
+        f" alone take {IDEAL[64]:.2f} s with 64 in flight, whoever asks, and the column of one case"
+        " shows what a process takes for itself. By `python -m cProfile`, half of a warm re-run"
+        " loads modules (pydantic, msgspec, the classes of suites and rows; SQLAlchemy beside them,"
+        " in the ledger's thread), and a sixth looks up 1,000 replies.",
     ]
     text = "\n".join(lines) + "\n"
     print(text)

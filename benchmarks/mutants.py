@@ -49,6 +49,8 @@ ROOMS: dict[str, tuple[str, str]] = {
               " test_reports/test_drift.py::test_ordered_bins_see_a_small_shift_of_everything"),
     "gate": ("evals/gate.py evals/baseline.py", "test_evals/test_gate_figures.py"
              " test_evals/test_gate.py test_evals/test_plan.py test_evals/test_groups.py"
+             " test_evals/test_gate_rates.py"
+             "::test_scores_pass_from_as_many_cases_as_verdicts_do"
              " test_evals/test_baseline.py test_evals/test_judge_gate.py"),
     "prices": ("ledger/prices/*.py", "test_ledger/test_prices.py test_ledger/test_price_files.py"),
     "budgets": ("ledger/budgets.py ledger/cap.py", "test_ledger/test_budgets.py"

@@ -7,7 +7,7 @@ import pytest
 
 from genai import stats
 from genai.evals import Scorecard, decide
-from genai.evals.gate import Comparison, Word
+from genai.evals.gate import Comparison, Word, decided
 from genai.evals.scorecard import Head, MetricHead, Row
 
 Values = Sequence[object]
@@ -66,6 +66,8 @@ def test_the_cases_that_would_decide_and_the_drop_that_can_be_seen() -> None:
     scores = one(moved(*given))
     assert scores.needs == stats.cases_for_drop(0.05, sd=stdev(given))
     assert scores.detectable == pytest.approx(stats.detectable(stdev(given), 6))
+    even = one(moved(-0.2, 0.2, 0.0))  # as many better as worse has moved all the same
+    assert even.needs == stats.cases_for_drop(0.05, sd=0.2)
     assert (scores.losses, scores.gains, scores.n, scores.clusters) == (3, 2, 6, 6)
     assert one(moved(-0.1, 0.1)).detectable == pytest.approx(stats.detectable(0.2 / 2**0.5, 2))
 
@@ -81,10 +83,10 @@ def test_one_case_and_equal_differences_have_no_spread() -> None:
 
 
 def test_what_is_not_compared_has_no_figures() -> None:
-    before = runs(moved(*[0.0] * 20))[0]
-    after = runs(moved(*[0.0] * 20, id="m2"))[1]
+    before = runs(moved(*[0.0] * 20, width=10.0))[0]
+    after = runs(moved(*[0.0] * 20, width=10.0, id="m2"))[1]
     (found,) = decide(before, after).comparisons
-    assert found.word is Word.CANNOT_COMPARE
+    assert (found.word, found.margin) == (Word.CANNOT_COMPARE, 0.5)
     assert (found.n, found.clusters, found.losses, found.gains) == (0, 0, 0, 0)
     assert found.coverage == (1, 1)
     assert (found.suspect, found.hard) == (False, False)
@@ -95,6 +97,39 @@ def test_ten_independent_cases_are_enough_and_nine_are_not() -> None:
     assert one(flipped(9, 0, 9)).word is Word.INCONCLUSIVE
     improved = decide(*runs(flipped(0, 10, 10)))
     assert (improved.word, improved.exit_code) == (Word.IMPROVED, 0)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "losses", "gains", "word"),
+    [
+        (0.0, 0.2, 0, 9, Word.PASS),  # a bound at 0 shows no gain
+        (-0.2, 0.0, 9, 0, Word.INCONCLUSIVE),  # nor a loss
+        (-0.2, -0.01, 9, 0, Word.REGRESSION),
+        (-0.2, -0.01, 9, 5, Word.REGRESSION),  # fourteen changed, and not four
+        (-0.2, -0.01, 5, 0, Word.INCONCLUSIVE),
+    ],
+)
+def test_a_bound_at_nothing_decides_nothing(
+    low: float, high: float, losses: int, gains: int, word: Word
+) -> None:
+    found = Comparison(
+        "m",
+        Word.PASS,
+        True,
+        0.05,
+        n=60,
+        clusters=60,
+        losses=losses,
+        gains=gains,
+        low=low,
+        high=high,
+    )
+    assert decided(found, 0.01)[0] is word
+
+
+def test_the_margin_of_an_amount_is_a_share_of_what_it_was() -> None:
+    lower = {"better": "lower", "width": 10.0}
+    assert one(("m", [0.0, 4.0] * 5, [0.0, 4.0] * 5, lower)).margin == pytest.approx(0.05 * 2)
 
 
 def test_a_p_that_would_do_alone_is_undecided_among_four() -> None:
